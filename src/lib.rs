@@ -6,3 +6,5 @@
 
 pub mod event;
 pub mod format;
+pub mod suggest;
+pub mod visit;

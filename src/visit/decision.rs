@@ -1,0 +1,431 @@
+//! The decision record: what a session should be shown from now on, and why.
+//!
+//! A record is made when a session starts and when its layout changes. [`Recorder`] writes it as
+//! one line of JSON or CSV; everything that does not change between records is put together once.
+//! Probabilities are written with up to six decimals from integers, which costs a tenth of the
+//! shortest-float algorithms and is the same everywhere.
+
+use super::choose::Why;
+use super::model::Scores;
+use super::phase::Phase;
+use super::policy::{Context, Policy, SLOTS_MAX};
+use crate::event::{ArrivalMs, Kind};
+use xxhash_rust::xxh3::xxh3_128;
+
+/// What made the job decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// The session's first event.
+    Start,
+    /// A later event.
+    Event(Kind),
+    /// Silence with something in the cart.
+    Hesitation,
+}
+
+impl Trigger {
+    /// The name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Trigger::Start => "start",
+            Trigger::Event(kind) => kind.name(),
+            Trigger::Hesitation => "timer:hesitation",
+        }
+    }
+}
+
+/// One value per slot.
+pub type PerSlot<T> = [T; SLOTS_MAX];
+
+/// A decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'a> {
+    /// When, on the arrival clock: the event's arrival or the timer's deadline.
+    pub at: ArrivalMs,
+    /// The visitor's id as the log has it.
+    pub visitor: &'a [u8],
+    /// The session's name.
+    pub session: &'a [u8],
+    /// Number of the decision within the session.
+    pub seq: u32,
+    /// What made the job decide.
+    pub trigger: Trigger,
+    /// The phase.
+    pub phase: Phase,
+    /// The scores.
+    pub scores: Scores,
+    /// The arm of each slot.
+    pub layout: PerSlot<u8>,
+    /// Bit per slot whose arm differs from before.
+    pub changed: u8,
+    /// Probability of each slot's choice, in millionths.
+    pub propensity_ppm: PerSlot<u32>,
+    /// Why each slot shows what it shows.
+    pub why: PerSlot<Why>,
+    /// Whether the visitor was here before.
+    pub returning: bool,
+    /// Whether the visitor keeps the default layout.
+    pub holdout: bool,
+}
+
+/// Writes decisions as lines.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    slots: Vec<SlotText>,
+    /// `,"policy":…,"model":…,"tables_ms":0}`
+    tail: String,
+    policy: String,
+    model: String,
+}
+
+#[derive(Clone, Debug)]
+struct SlotText {
+    name: String,
+    arms: Vec<String>,
+    context: Vec<Context>,
+    default: usize,
+    reasons: Vec<String>,
+    gone: String,
+}
+
+impl Recorder {
+    /// A recorder for a policy and a model.
+    pub fn new(policy: &Policy, model_label: &str) -> Recorder {
+        let slots = policy.slots.iter().map(|slot| {
+            let default = &slot.arms[slot.default].name;
+            SlotText {
+                name: slot.name.clone(),
+                arms: slot.arms.iter().map(|arm| arm.name.clone()).collect(),
+                context: slot.context.clone(),
+                default: slot.default,
+                reasons: slot.rules.iter().map(|rule| rule.reason.clone()).collect(),
+                gone: format!(
+                    "{}={default} since the arm before may not be shown",
+                    slot.name
+                ),
+            }
+        });
+        let mut tail = Vec::new();
+        tail.extend_from_slice(b",\"policy\":");
+        json_text(policy.label.as_bytes(), &mut tail);
+        tail.extend_from_slice(b",\"model\":");
+        json_text(model_label.as_bytes(), &mut tail);
+        tail.extend_from_slice(b",\"tables_ms\":0}");
+        Recorder {
+            slots: slots.collect(),
+            tail: String::from_utf8(tail).expect("labels are text"),
+            policy: policy.label.clone(),
+            model: model_label.into(),
+        }
+    }
+
+    /// Appends a decision as one JSON object, without a newline.
+    pub fn json(&self, decision: &Decision<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"at_ms\":");
+        integer(decision.at.0, out);
+        out.extend_from_slice(b",\"visitor\":");
+        json_text(decision.visitor, out);
+        out.extend_from_slice(b",\"session\":");
+        json_text(decision.session, out);
+        out.extend_from_slice(b",\"seq\":");
+        integer(u64::from(decision.seq), out);
+        out.extend_from_slice(b",\"trigger\":\"");
+        out.extend_from_slice(decision.trigger.name().as_bytes());
+        out.extend_from_slice(b"\",\"phase\":\"");
+        out.extend_from_slice(decision.phase.name().as_bytes());
+        out.extend_from_slice(b"\",\"p_purchase\":");
+        decimal(ppm(decision.scores.purchase), out);
+        out.extend_from_slice(b",\"p_abandon\":");
+        decimal(ppm(decision.scores.abandon), out);
+        out.extend_from_slice(b",\"layout\":{");
+        self.object(out, |slot, at, out| {
+            quoted(&slot.arms[usize::from(decision.layout[at])], out)
+        });
+        out.extend_from_slice(b"},\"changed\":[");
+        let mut first = true;
+        for (at, slot) in self.slots.iter().enumerate() {
+            if decision.changed & (1 << at) != 0 {
+                comma(&mut first, out);
+                quoted(&slot.name, out);
+            }
+        }
+        out.extend_from_slice(b"],\"propensity\":{");
+        self.object(out, |_, at, out| decimal(decision.propensity_ppm[at], out));
+        out.extend_from_slice(b"},\"context\":{");
+        self.object(out, |slot, _, out| {
+            out.push(b'"');
+            slot.leaf(decision, out);
+            out.push(b'"');
+        });
+        out.extend_from_slice(b"},\"holdout\":");
+        out.extend_from_slice(if decision.holdout { b"true" } else { b"false" });
+        out.extend_from_slice(b",\"reason\":[");
+        let mut first = true;
+        for reason in self.reasons(decision) {
+            comma(&mut first, out);
+            quoted(reason, out);
+        }
+        out.push(b']');
+        out.extend_from_slice(self.tail.as_bytes());
+    }
+
+    fn object(&self, out: &mut Vec<u8>, value: impl Fn(&SlotText, usize, &mut Vec<u8>)) {
+        let mut first = true;
+        for (at, slot) in self.slots.iter().enumerate() {
+            comma(&mut first, out);
+            quoted(&slot.name, out);
+            out.push(b':');
+            value(slot, at, out);
+        }
+    }
+
+    /// Why the slots show what they show, one sentence for each that does not show its default
+    /// for want of a rule.
+    pub fn reasons(&self, decision: &Decision<'_>) -> impl Iterator<Item = &str> {
+        let holdout = decision
+            .holdout
+            .then_some("holdout keeps the default layout");
+        let why = decision.why;
+        holdout.into_iter().chain(
+            self.slots
+                .iter()
+                .zip(why)
+                .filter_map(|(slot, why)| match why {
+                    Why::Rule(rule) => Some(slot.reasons[usize::from(rule)].as_str()),
+                    Why::NotEligible => Some(slot.gone.as_str()),
+                    Why::Default => None,
+                }),
+        )
+    }
+
+    /// The header of the CSV form.
+    pub fn csv_header(&self, out: &mut Vec<u8>) {
+        let mut fields: Vec<String> =
+            "at_ms,visitor,session,seq,trigger,phase,p_purchase,p_abandon,holdout"
+                .split(',')
+                .map(String::from)
+                .collect();
+        for column in ["layout", "propensity", "context"] {
+            fields.extend(
+                self.slots
+                    .iter()
+                    .map(|slot| format!("{column}.{}", slot.name)),
+            );
+        }
+        fields.extend(["changed", "reason", "policy", "model", "tables_ms"].map(String::from));
+        csv_row(fields.iter().map(String::as_bytes), out);
+    }
+
+    /// Appends a decision as one CSV row with its newline.
+    pub fn csv(&self, decision: &Decision<'_>, out: &mut Vec<u8>) {
+        let text = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut field = Vec::new();
+            write(&mut field);
+            field
+        };
+        let mut fields: Vec<Vec<u8>> = vec![
+            text(&|f| integer(decision.at.0, f)),
+            decision.visitor.to_vec(),
+            decision.session.to_vec(),
+            text(&|f| integer(u64::from(decision.seq), f)),
+            decision.trigger.name().into(),
+            decision.phase.name().into(),
+            text(&|f| decimal(ppm(decision.scores.purchase), f)),
+            text(&|f| decimal(ppm(decision.scores.abandon), f)),
+            decision.holdout.to_string().into(),
+        ];
+        let slots = || self.slots.iter().enumerate();
+        fields.extend(
+            slots().map(|(at, slot)| slot.arms[usize::from(decision.layout[at])].clone().into()),
+        );
+        fields.extend(slots().map(|(at, _)| text(&|f| decimal(decision.propensity_ppm[at], f))));
+        fields.extend(slots().map(|(_, slot)| text(&|f| slot.leaf(decision, f))));
+        let changed = slots().filter(|(at, _)| decision.changed & (1 << at) != 0);
+        let changed: Vec<&str> = changed.map(|(_, slot)| slot.name.as_str()).collect();
+        let reasons: Vec<&str> = self.reasons(decision).collect();
+        fields.push(changed.join(";").into());
+        fields.push(reasons.join("; ").into());
+        fields.push(self.policy.clone().into());
+        fields.push(self.model.clone().into());
+        fields.push(b"0".to_vec());
+        csv_row(fields.iter().map(Vec::as_slice), out);
+    }
+
+    /// The slots' names and the names of the arms that a layout shows, in the policy's order.
+    pub fn layout(&self, layout: &PerSlot<u8>) -> impl Iterator<Item = (&str, &str)> {
+        let layout = *layout;
+        self.slots
+            .iter()
+            .zip(layout)
+            .map(|(slot, arm)| (slot.name.as_str(), slot.arms[usize::from(arm)].as_str()))
+    }
+
+    /// The default layout.
+    pub fn default_layout(&self) -> PerSlot<u8> {
+        let mut layout = [0; SLOTS_MAX];
+        for (arm, slot) in layout.iter_mut().zip(&self.slots) {
+            *arm = slot.default as u8;
+        }
+        layout
+    }
+}
+
+impl SlotText {
+    /// The context leaf: `phase=exploring,returning=no`, or `all`.
+    fn leaf(&self, decision: &Decision<'_>, out: &mut Vec<u8>) {
+        if self.context.is_empty() {
+            out.extend_from_slice(b"all");
+        }
+        let mut first = true;
+        for part in &self.context {
+            comma(&mut first, out);
+            let (name, value) = match part {
+                Context::Phase => ("phase=", decision.phase.name()),
+                Context::Returning if decision.returning => ("returning=", "yes"),
+                Context::Returning => ("returning=", "no"),
+            };
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
+}
+
+/// The order-independent digest of decision records: the sum, modulo 2¹²⁸, of the XXH3-128 hashes
+/// of their JSON lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Digest(pub u128);
+
+impl Digest {
+    /// Adds a record, given as its JSON line without newline.
+    #[inline]
+    pub fn add(&mut self, line: &[u8]) {
+        self.0 = self.0.wrapping_add(xxh3_128(line));
+    }
+
+    /// Adds another digest.
+    pub fn merge(&mut self, other: Digest) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A probability in millionths, rounded to the nearest.
+#[inline]
+pub fn ppm(probability: f64) -> u32 {
+    (probability * 1e6 + 0.5) as u32
+}
+
+/// Writes millionths as a decimal: `0.012345`, `0.5`, `1.0`.
+pub fn decimal(ppm: u32, out: &mut Vec<u8>) {
+    integer(u64::from(ppm / 1_000_000), out);
+    out.push(b'.');
+    let mut rest = ppm % 1_000_000;
+    let mut digits = [b'0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let used = digits.iter().rposition(|&digit| digit != b'0').unwrap_or(0);
+    out.extend_from_slice(&digits[..=used]);
+}
+
+fn integer(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn comma(first: &mut bool, out: &mut Vec<u8>) {
+    if !std::mem::take(first) {
+        out.push(b',');
+    }
+}
+
+/// Writes a name that needs no escaping.
+fn quoted(plain: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(plain.as_bytes());
+    out.push(b'"');
+}
+
+/// Writes UTF-8 text as a JSON string (RFC 8259): quotes, backslashes and control characters are
+/// escaped, everything else stays.
+pub fn json_text(text: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    for &byte in text {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..0x20 => {
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(byte >> 4)]);
+                out.push(HEX[usize::from(byte & 15)]);
+            }
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
+
+fn csv_row<'a>(fields: impl Iterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+    let mut writer = csv::Writer::from_writer(out);
+    for field in fields {
+        writer.write_field(field).expect("writing to memory");
+    }
+    writer
+        .write_record(None::<&[u8]>)
+        .expect("writing to memory");
+    writer.flush().expect("writing to memory");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl Fn(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn decimals_have_no_needless_zeros() {
+        for (probability, text) in [
+            (0.0, "0.0"),
+            (1.0, "1.0"),
+            (0.5, "0.5"),
+            (0.012_345_4, "0.012345"),
+            (0.999_999_6, "1.0"),
+        ] {
+            assert_eq!(written(|out| decimal(ppm(probability), out)), text);
+        }
+    }
+
+    #[test]
+    fn text_is_escaped_as_json() {
+        let text = "a\"b\\c\n\u{1}é\u{1F600}";
+        let json = written(|out| json_text(text.as_bytes(), out));
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
+
+    #[test]
+    fn a_digest_does_not_depend_on_order() {
+        let (mut one, mut two) = (Digest::default(), Digest::default());
+        for line in ["a", "b", "b"] {
+            one.add(line.as_bytes());
+        }
+        for line in ["b", "a", "b"] {
+            two.add(line.as_bytes());
+        }
+        assert_eq!(one, two);
+        one.add(b"a");
+        assert_ne!(one, two);
+    }
+}

@@ -1,0 +1,27 @@
+//! What remains of a visitor between sessions: four numbers, kept for a while.
+
+use crate::event::EventMs;
+
+/// What a visitor did in earlier sessions. All zero for a first visit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Sessions ended so far.
+    pub sessions: u32,
+    /// Purchase events in them.
+    pub purchases: u32,
+    /// Sessions that ended with something in the cart and nothing bought.
+    pub abandoned_carts: u32,
+    /// Latest event time of the last session.
+    pub last: EventMs,
+    /// Number of the last session ([`super::visit::Visit::session_number`]).
+    pub last_session: u64,
+    /// Decisions numbered so far, where numbering goes on over sessions.
+    pub next_seq: u32,
+}
+
+impl History {
+    /// Whether the visitor was here before.
+    pub fn returning(&self) -> bool {
+        self.sessions > 0
+    }
+}

@@ -1,0 +1,205 @@
+//! What a session remembers of single items and categories: bounded, insertion-ordered tables.
+//!
+//! A table is searched from its newest entry backwards, because shoppers come back to what they
+//! just saw. It holds at most its limit; when it is full the oldest item that is not in the cart
+//! makes room, and the caller counts that. Cost: O(limit) at worst, two or three compares usually.
+
+use crate::event::Id;
+
+/// One item of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The item.
+    pub id: Id,
+    /// Unit price at which it went into the cart, in millionths; 0 where unknown.
+    pub cart_price: i64,
+    /// Times its page was viewed in this session.
+    pub views: u32,
+    /// Units of it in the cart.
+    pub units: u32,
+}
+
+/// The items that a session remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items(Vec<Item>);
+
+/// Where an item was found or put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// It was known, at this place.
+    Known(usize),
+    /// It is new, at this place; `evicted` says whether another had to leave.
+    New {
+        /// Place of the new entry.
+        at: usize,
+        /// Whether the oldest item outside the cart was forgotten for it.
+        evicted: bool,
+    },
+    /// The table is full of items in the cart.
+    Full,
+}
+
+impl Items {
+    /// Finds `id` or makes an entry for it, holding at most `limit` entries.
+    pub fn find_or_insert(&mut self, id: Id, limit: usize) -> Slot {
+        if let Some(at) = self.find(id) {
+            return Slot::Known(at);
+        }
+        let mut evicted = false;
+        if self.0.len() >= limit {
+            let Some(oldest) = self.0.iter().position(|item| item.units == 0) else {
+                return Slot::Full;
+            };
+            self.0.remove(oldest);
+            evicted = true;
+        }
+        if self.0.len() == self.0.capacity() {
+            // Sessions are short: start at two entries, then double.
+            self.0.reserve_exact(self.0.len().max(2));
+        }
+        self.0.push(Item {
+            id,
+            cart_price: 0,
+            views: 0,
+            units: 0,
+        });
+        Slot::New {
+            at: self.0.len() - 1,
+            evicted,
+        }
+    }
+
+    /// The place of `id`.
+    #[inline]
+    pub fn find(&self, id: Id) -> Option<usize> {
+        self.0.iter().rposition(|item| item.id == id)
+    }
+
+    /// The entry at `at`.
+    #[inline]
+    pub fn get_mut(&mut self, at: usize) -> &mut Item {
+        &mut self.0[at]
+    }
+
+    /// All entries, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.0.iter()
+    }
+
+    /// Takes everything out of the cart.
+    pub fn empty_cart(&mut self) {
+        for item in &mut self.0 {
+            item.units = 0;
+        }
+    }
+
+    /// Forgets everything and keeps the room.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Bytes held on the heap.
+    pub fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Item>()
+    }
+}
+
+/// How often each category was touched in a session, and the sum of the squares of those counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Categories {
+    counts: Vec<(Id, u32)>,
+    squares: u64,
+    total: u32,
+}
+
+impl Categories {
+    /// Counts one touch of `id`. Returns false, and counts nothing, when the table is full.
+    pub fn count(&mut self, id: Id, limit: usize) -> bool {
+        let at = match self.counts.iter().rposition(|(known, _)| *known == id) {
+            Some(at) => at,
+            None if self.counts.len() >= limit => return false,
+            None => {
+                if self.counts.len() == self.counts.capacity() {
+                    self.counts.reserve_exact(self.counts.len().max(1));
+                }
+                self.counts.push((id, 0));
+                self.counts.len() - 1
+            }
+        };
+        let count = &mut self.counts[at].1;
+        // (n + 1)² − n² = 2n + 1
+        self.squares += 2 * u64::from(*count) + 1;
+        *count += 1;
+        self.total += 1;
+        true
+    }
+
+    /// Number of different categories.
+    #[inline]
+    pub fn distinct(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Herfindahl–Hirschman index of the touches: 1 when all are in one category, 1/n when they
+    /// are spread evenly over n; `None` before the first.
+    #[inline]
+    pub fn concentration(&self) -> Option<f64> {
+        let total = f64::from(self.total);
+        (self.total > 0).then(|| self.squares as f64 / (total * total))
+    }
+
+    /// Forgets everything and keeps the room.
+    pub fn clear(&mut self) {
+        self.counts.clear();
+        self.squares = 0;
+        self.total = 0;
+    }
+
+    /// Bytes held on the heap.
+    pub fn bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<(Id, u32)>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_item_outside_the_cart_makes_room() {
+        let mut items = Items::default();
+        for id in 1..=3 {
+            assert!(matches!(
+                items.find_or_insert(Id(id), 3),
+                Slot::New { evicted: false, .. }
+            ));
+        }
+        items.get_mut(0).units = 1;
+        assert_eq!(
+            items.find_or_insert(Id(4), 3),
+            Slot::New {
+                at: 2,
+                evicted: true
+            }
+        );
+        let left: Vec<u64> = items.iter().map(|item| item.id.0).collect();
+        assert_eq!(left, [1, 3, 4]);
+        for at in 0..3 {
+            items.get_mut(at).units = 1;
+        }
+        assert_eq!(items.find_or_insert(Id(5), 3), Slot::Full);
+        assert_eq!(items.find_or_insert(Id(3), 3), Slot::Known(1));
+    }
+
+    #[test]
+    fn concentration_is_the_herfindahl_index() {
+        let mut categories = Categories::default();
+        assert_eq!(categories.concentration(), None);
+        for id in [1, 1, 1, 2] {
+            assert!(categories.count(Id(id), 2));
+        }
+        assert_eq!(categories.concentration(), Some(10.0 / 16.0));
+        assert!(!categories.count(Id(3), 2));
+        assert_eq!(categories.distinct(), 2);
+    }
+}

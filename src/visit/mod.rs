@@ -1,0 +1,26 @@
+//! The pure core: what one visit is, and what it should be shown. No engine, no I/O, no clock, no
+//! randomness but a pinned hash of its inputs.
+//!
+//! [`visitors::Visitors`] holds all visitors of a worker; [`visit::Visit`] is one of them with its
+//! live session; [`session::Session`] folds events, [`feature`] reads features off it, [`model`]
+//! scores them, [`phase`] sums them up, [`policy`] says what may be shown, [`choose`] is the seam
+//! at which it is chosen, [`decision`] the record that comes out.
+
+pub mod choose;
+pub mod decision;
+pub mod duration;
+pub mod feature;
+pub mod history;
+pub mod items;
+pub mod keys;
+pub mod memory;
+pub mod model;
+pub mod phase;
+pub mod policy;
+pub mod recent;
+pub mod session;
+pub mod slab;
+pub mod tally;
+pub mod visit;
+pub mod visitors;
+pub mod wheel;

@@ -1,0 +1,134 @@
+//! What could never happen, refused before it is tried: impossible conditions, rules that cannot
+//! win, arms that cannot be shown.
+//!
+//! Conditions are conjunctions of phase sets and closed ranges, so "can both hold" and "holds
+//! whenever the other holds" are decided exactly, per measure.
+
+use super::super::feature::FEATURES;
+use super::{Arm, Bound, Condition, Rule, measure_name};
+use std::ops::Range;
+
+type Refused = (Range<usize>, String);
+
+/// The range that a measure can take at all.
+fn natural(measure: usize) -> (f64, f64) {
+    FEATURES
+        .get(measure)
+        .map_or((0.0, 1.0), |feature| feature.range)
+}
+
+/// Refuses a range that is empty or lies outside what the measure can be.
+pub(super) fn bound(bound: &Bound) -> Result<(), String> {
+    let name = measure_name(bound.measure);
+    let (least, greatest) = natural(bound.measure);
+    if bound.min > bound.max {
+        return Err(format!(
+            "impossible: {name} cannot be at least {} and at most {}",
+            bound.min, bound.max
+        ));
+    }
+    if bound.min > greatest || bound.max < least {
+        return Err(format!(
+            "impossible: {name} always lies between {least} and {greatest}"
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses rules and arms of a slot that could never count. `rules` in the order of the file,
+/// each with the place of its arm's name; `names` the places of the arms' names.
+pub(super) fn slot(
+    arms: &[Arm],
+    default: usize,
+    rules: &[(Range<usize>, Rule)],
+    names: &[Range<usize>],
+    min_gain: f64,
+) -> Result<(), Refused> {
+    for (index, (span, rule)) in rules.iter().enumerate() {
+        let refuse = |what: String| Err((span.clone(), format!("rule `{}` {what}", rule.name)));
+        if let Some(why) = contradiction(&rule.when, &arms[rule.arm].when) {
+            return refuse(format!(
+                "is impossible: arm `{}` may not be shown when it holds ({why})",
+                arms[rule.arm].name
+            ));
+        }
+        if rule.arm == default {
+            return refuse(format!(
+                "calls for the default arm `{}`, which is shown anyway when no rule holds",
+                arms[default].name
+            ));
+        }
+        if rule.priority == 0 && rule.gain < min_gain {
+            return refuse(format!(
+                "can never win: its gain {} is below stability.min_gain {min_gain}",
+                rule.gain
+            ));
+        }
+        let wider = rules.iter().enumerate().find(|(other, (_, higher))| {
+            *other != index
+                && higher.priority > rule.priority
+                && arms[higher.arm].cap.is_none()
+                && implies(&[&rule.when, &arms[rule.arm].when], &higher.when)
+                && implies(&[&rule.when, &arms[rule.arm].when], &arms[higher.arm].when)
+        });
+        if let Some((_, (_, higher))) = wider {
+            return refuse(format!(
+                "can never win: rule `{}` has a higher priority and holds whenever it holds",
+                higher.name
+            ));
+        }
+    }
+    for (index, arm) in arms.iter().enumerate() {
+        if index != default && !rules.iter().any(|(_, rule)| rule.arm == index) {
+            let what = format!(
+                "arm `{}` can never be shown: no rule calls for it",
+                arm.name
+            );
+            return Err((names[index].clone(), what));
+        }
+    }
+    Ok(())
+}
+
+/// Why two conditions cannot hold together, if they cannot.
+fn contradiction(left: &Condition, right: &Condition) -> Option<String> {
+    if left.phases & right.phases == 0 {
+        return Some("their phases have nothing in common".into());
+    }
+    left.bounds.iter().find_map(|bound| {
+        let (min, max) = range(&[right], bound.measure);
+        (bound.min > max || bound.max < min).then(|| {
+            format!(
+                "their ranges of {} have nothing in common",
+                measure_name(bound.measure)
+            )
+        })
+    })
+}
+
+/// Whether `wide` holds whenever all of `narrow` hold.
+fn implies(narrow: &[&Condition], wide: &Condition) -> bool {
+    let phases = narrow
+        .iter()
+        .fold(u8::MAX, |set, condition| set & condition.phases);
+    phases & !wide.phases == 0
+        && wide.bounds.iter().all(|bound| {
+            // A missing feature lies in no range, so only a stated range implies another.
+            let stated = narrow
+                .iter()
+                .any(|condition| condition.bounds.iter().any(|b| b.measure == bound.measure));
+            let (min, max) = range(narrow, bound.measure);
+            stated && min >= bound.min && max <= bound.max
+        })
+}
+
+/// The range of a measure that all of the conditions leave open.
+fn range(conditions: &[&Condition], measure: usize) -> (f64, f64) {
+    conditions
+        .iter()
+        .flat_map(|condition| &condition.bounds)
+        .filter(|bound| bound.measure == measure)
+        .fold(natural(measure), |(min, max), bound| {
+            (min.max(bound.min), max.min(bound.max))
+        })
+}

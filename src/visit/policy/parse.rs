@@ -1,0 +1,638 @@
+//! A policy's TOML → [`Policy`]. Every error has a line, a column and, where a name is not known,
+//! the nearest name that is.
+
+use super::super::duration::parse_duration_ms;
+use super::super::feature::index_of;
+use super::super::phase::{Phase, PhaseRules, Threshold};
+use super::super::session::SessionLimits;
+use super::{
+    ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Context, Holdout, Limits,
+    MEASURE_COUNT, Policy, Rule, SLOTS_MAX, Score, SessionRules, Slot, Stability, check,
+    measure_name,
+};
+use crate::event::{BINS, hash_text};
+use crate::suggest;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml::Spanned;
+
+/// Why a policy was refused, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {what}")]
+pub struct PolicyError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: Spanned<u32>,
+    #[serde(default = "unnamed")]
+    name: String,
+    #[serde(default)]
+    session: SessionTable,
+    #[serde(default)]
+    limits: LimitsTable,
+    #[serde(default)]
+    phase: PhaseTable,
+    #[serde(default)]
+    hesitation: HesitationTable,
+    #[serde(default)]
+    stability: StabilityTable,
+    #[serde(default)]
+    holdout: HoldoutTable,
+    #[serde(default)]
+    slot: Vec<Spanned<SlotTable>>,
+}
+
+/// Names with their places → values with theirs.
+type WhenTable = BTreeMap<Spanned<String>, Spanned<toml::Value>>;
+
+fn unnamed() -> String {
+    "unnamed".into()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SessionTable {
+    source: Option<Spanned<String>>,
+    idle: Option<Spanned<String>>,
+    max: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsTable {
+    items_per_session: Option<Spanned<u64>>,
+    categories_per_session: Option<Spanned<u64>>,
+    live_sessions: Option<Spanned<u64>>,
+    histories: Option<Spanned<u64>>,
+    history_keep: Option<Spanned<String>>,
+    event_ids: Option<Spanned<u64>>,
+    event_ids_keep: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PhaseTable {
+    exploring: Option<Spanned<ThresholdTable>>,
+    deciding: Option<Spanned<ThresholdTable>>,
+    buying: Option<Spanned<ThresholdTable>>,
+    hesitating: Option<Spanned<ThresholdTable>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThresholdTable {
+    enter: f64,
+    leave: f64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HesitationTable {
+    after: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct StabilityTable {
+    cooldown: Option<Spanned<String>>,
+    min_gain: Option<Spanned<f64>>,
+    changes_max: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HoldoutTable {
+    share: Option<Spanned<f64>>,
+    salt: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SlotTable {
+    name: Spanned<String>,
+    default: Spanned<String>,
+    #[serde(default)]
+    context: Vec<Spanned<String>>,
+    #[serde(default)]
+    arm: Vec<Spanned<ArmTable>>,
+    #[serde(default)]
+    rule: Vec<Spanned<RuleTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArmTable {
+    name: Spanned<String>,
+    #[serde(default)]
+    when: WhenTable,
+    uses_max: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleTable {
+    name: Option<Spanned<String>>,
+    arm: Spanned<String>,
+    #[serde(default)]
+    when: WhenTable,
+    #[serde(default)]
+    priority: u32,
+    gain: Spanned<f64>,
+    scaled_by: Option<Spanned<String>>,
+}
+
+/// Reads a policy whose label is still its bare name.
+pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
+    let file: File = toml::from_str(text).map_err(|error| from_toml(text, &error))?;
+    let reader = Reader { text };
+    if *file.version.get_ref() != 1 {
+        let what = format!(
+            "policy version {} is not read; this build reads 1",
+            file.version.get_ref()
+        );
+        return Err(reader.error(file.version.span(), what));
+    }
+    let mut policy = Policy {
+        label: file.name,
+        session: reader.session(&file.session)?,
+        limits: reader.limits(&file.limits)?,
+        phases: reader.phases(&file.phase)?,
+        hesitation_ms: match reader.duration(&file.hesitation.after, 45_000)? {
+            0 => None,
+            ms => Some(ms),
+        },
+        stability: Stability {
+            cooldown_ms: reader.duration(&file.stability.cooldown, 10_000)?,
+            min_gain: reader.share(&file.stability.min_gain, 0.02)?,
+            changes_max: file.stability.changes_max.unwrap_or(8),
+        },
+        holdout: Holdout {
+            share_ppm: (reader.share(&file.holdout.share, 0.05)? * 1e6).round() as u32,
+            salt: hash_text(
+                file.holdout
+                    .salt
+                    .as_deref()
+                    .unwrap_or("holdout-1")
+                    .as_bytes(),
+            ),
+        },
+        slots: Vec::new(),
+    };
+    if policy
+        .hesitation_ms
+        .is_some_and(|ms| ms >= policy.session.idle_ms)
+    {
+        let span = file.hesitation.after.as_ref().map_or(0..0, Spanned::span);
+        let what = "impossible: hesitation.after is no shorter than session.idle, so the session ends first";
+        return Err(reader.error(span, what.into()));
+    }
+    if file.slot.is_empty() {
+        policy.slots = Policy::shipped().slots;
+        return Ok(policy);
+    }
+    if file.slot.len() > SLOTS_MAX {
+        let what = format!(
+            "{} slots; at most {SLOTS_MAX} are possible",
+            file.slot.len()
+        );
+        return Err(reader.error(file.slot[SLOTS_MAX].span(), what));
+    }
+    let mut capped = 0;
+    for table in &file.slot {
+        let slot = reader.slot(table, policy.stability.min_gain, &mut capped)?;
+        if policy.slots.iter().any(|other| other.name == slot.name) {
+            let what = format!("slot `{}` stands twice", slot.name);
+            return Err(reader.error(table.get_ref().name.span(), what));
+        }
+        policy.slots.push(slot);
+    }
+    Ok(policy)
+}
+
+/// What the TOML reader says, with the nearest known key where a key is unknown.
+fn from_toml(text: &str, error: &toml::de::Error) -> PolicyError {
+    let message = error.message();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let hint = match (message.starts_with("unknown field"), quoted.next()) {
+        (true, Some(unknown)) => suggest::hint(unknown, quoted),
+        _ => String::new(),
+    };
+    let what = format!("{}{hint}", message.replace("unknown field", "unknown key"));
+    Reader { text }.error(error.span().unwrap_or(0..0), what)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn error(&self, span: Range<usize>, what: String) -> PolicyError {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        PolicyError {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            what: what.trim_end().replace('\n', "; "),
+        }
+    }
+
+    fn duration(&self, value: &Option<Spanned<String>>, default: u64) -> Result<u64, PolicyError> {
+        match value {
+            None => Ok(default),
+            Some(text) => {
+                parse_duration_ms(text.get_ref()).map_err(|what| self.error(text.span(), what))
+            }
+        }
+    }
+
+    fn share(&self, value: &Option<Spanned<f64>>, default: f64) -> Result<f64, PolicyError> {
+        match value {
+            None => Ok(default),
+            Some(share) if (0.0..=1.0).contains(share.get_ref()) => Ok(*share.get_ref()),
+            Some(share) => {
+                let what = format!("{} does not lie between 0 and 1", share.get_ref());
+                Err(self.error(share.span(), what))
+            }
+        }
+    }
+
+    fn session(&self, table: &SessionTable) -> Result<SessionRules, PolicyError> {
+        let from_log = match &table.source {
+            None => false,
+            Some(source) => match source.get_ref().as_str() {
+                "engine" => false,
+                "log" => true,
+                other => {
+                    let what = format!(
+                        "session source `{other}` is unknown; it is \"engine\" or \"log\"{}",
+                        suggest::hint(other, ["engine", "log"])
+                    );
+                    return Err(self.error(source.span(), what));
+                }
+            },
+        };
+        let rules = SessionRules {
+            from_log,
+            idle_ms: self.duration(&table.idle, 1_800_000)?,
+            max_ms: self.duration(&table.max, 86_400_000)?,
+        };
+        if rules.idle_ms == 0 || rules.max_ms < rules.idle_ms {
+            let span = table
+                .idle
+                .as_ref()
+                .or(table.max.as_ref())
+                .map_or(0..0, Spanned::span);
+            let what = "session.idle must be above 0 and no longer than session.max".into();
+            return Err(self.error(span, what));
+        }
+        Ok(rules)
+    }
+
+    fn limits(&self, table: &LimitsTable) -> Result<Limits, PolicyError> {
+        let bins = BINS as u64;
+        let within = |value: &Option<Spanned<u64>>, default: u64, range: Range<u64>| match value {
+            None => Ok(default as usize),
+            Some(given) if range.contains(given.get_ref()) => Ok(*given.get_ref() as usize),
+            Some(given) => {
+                let what = format!(
+                    "{} does not lie between {} and {}",
+                    given.get_ref(),
+                    range.start,
+                    range.end - 1
+                );
+                Err(self.error(given.span(), what))
+            }
+        };
+        let per_bin = |value, default| {
+            within(value, default, bins..(1 << 32) + 1).map(|all| all.div_ceil(BINS))
+        };
+        Ok(Limits {
+            session: SessionLimits {
+                items_max: within(&table.items_per_session, 128, 1..4097)?,
+                categories_max: within(&table.categories_per_session, 64, 1..4097)?,
+            },
+            live_sessions_per_bin: per_bin(&table.live_sessions, 4_194_304)?,
+            histories_per_bin: per_bin(&table.histories, 4_194_304)?,
+            history_keep_ms: self.duration(&table.history_keep, 90 * 86_400_000)?,
+            event_ids_per_bin: per_bin(&table.event_ids, 1_048_576)?,
+            event_ids_keep_ms: self.duration(&table.event_ids_keep, 600_000)?,
+        })
+    }
+
+    fn phases(&self, table: &PhaseTable) -> Result<PhaseRules, PolicyError> {
+        let threshold = |value: &Option<Spanned<ThresholdTable>>, enter, leave| {
+            let given = value
+                .as_ref()
+                .map_or(ThresholdTable { enter, leave }, |v| *v.get_ref());
+            if (0.0..=1.0).contains(&given.leave)
+                && given.leave <= given.enter
+                && given.enter <= 1.0
+            {
+                return Ok(Threshold {
+                    enter: given.enter,
+                    leave: given.leave,
+                });
+            }
+            let span = value.as_ref().map_or(0..0, Spanned::span);
+            let what = "a phase needs 0 <= leave <= enter <= 1".into();
+            Err(self.error(span, what))
+        };
+        let rules = PhaseRules {
+            rungs: [
+                threshold(&table.exploring, 0.03, 0.02)?,
+                threshold(&table.deciding, 0.10, 0.07)?,
+                threshold(&table.buying, 0.35, 0.25)?,
+            ],
+            hesitating: threshold(&table.hesitating, 0.85, 0.70)?,
+        };
+        let spans = [&table.exploring, &table.deciding, &table.buying];
+        for rung in 1..3 {
+            let (below, here) = (rules.rungs[rung - 1], rules.rungs[rung]);
+            if here.enter <= below.enter || here.leave < below.leave {
+                let given = spans[rung].as_ref().or(spans[rung - 1].as_ref());
+                let what = format!(
+                    "phase {} must be entered above {} ({} > {}) and left no lower ({} >= {})",
+                    Phase::ALL[rung + 1].name(),
+                    Phase::ALL[rung].name(),
+                    here.enter,
+                    below.enter,
+                    here.leave,
+                    below.leave
+                );
+                return Err(self.error(given.map_or(0..0, Spanned::span), what));
+            }
+        }
+        Ok(rules)
+    }
+
+    fn slot(
+        &self,
+        table: &Spanned<SlotTable>,
+        min_gain: f64,
+        capped: &mut usize,
+    ) -> Result<Slot, PolicyError> {
+        let table = table.get_ref();
+        self.name(&table.name)?;
+        if table.arm.is_empty() || table.arm.len() > ARMS_MAX {
+            let what = format!(
+                "slot `{}` has {} arms; it needs 1 to {ARMS_MAX}",
+                table.name.get_ref(),
+                table.arm.len()
+            );
+            return Err(self.error(table.name.span(), what));
+        }
+        let mut arms: Vec<Arm> = Vec::new();
+        for arm in &table.arm {
+            let arm = self.arm(arm.get_ref(), &arms, capped)?;
+            arms.push(arm);
+        }
+        let index = |name: &Spanned<String>| {
+            let names = arms.iter().map(|arm| arm.name.as_str());
+            let found = names.clone().position(|arm| arm == name.get_ref());
+            found.ok_or_else(|| {
+                let what = format!(
+                    "slot `{}` has no arm `{}`{}",
+                    table.name.get_ref(),
+                    name.get_ref(),
+                    suggest::hint(name.get_ref(), names)
+                );
+                self.error(name.span(), what)
+            })
+        };
+        let default = index(&table.default)?;
+        if arms[default].when != Condition::always() || arms[default].cap.is_some() {
+            let what = format!(
+                "the default arm `{}` must always be possible: it takes no `when` and no `uses_max`",
+                arms[default].name
+            );
+            return Err(self.error(table.default.span(), what));
+        }
+        let mut rules = Vec::new();
+        for rule in &table.rule {
+            let rule = rule.get_ref();
+            rules.push((
+                rule.arm.span(),
+                self.rule(rule, table, index(&rule.arm)?, &arms)?,
+            ));
+        }
+        let unnamed: Vec<_> = table
+            .arm
+            .iter()
+            .map(|arm| arm.get_ref().name.span())
+            .collect();
+        check::slot(&arms, default, &rules, &unnamed, min_gain)
+            .map_err(|(span, what)| self.error(span, what))?;
+        let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
+        Ok(Slot {
+            name: table.name.get_ref().clone(),
+            default,
+            arms,
+            rules,
+            context: self.context(&table.context)?,
+        })
+    }
+
+    fn arm(&self, table: &ArmTable, arms: &[Arm], capped: &mut usize) -> Result<Arm, PolicyError> {
+        self.name(&table.name)?;
+        if arms.iter().any(|arm| arm.name == *table.name.get_ref()) {
+            let what = format!("arm `{}` stands twice in its slot", table.name.get_ref());
+            return Err(self.error(table.name.span(), what));
+        }
+        let cap = match &table.uses_max {
+            None => None,
+            Some(uses) if !(1..=255).contains(uses.get_ref()) => {
+                let what = format!("uses_max {} does not lie between 1 and 255", uses.get_ref());
+                return Err(self.error(uses.span(), what));
+            }
+            Some(uses) if *capped == CAPPED_ARMS_MAX => {
+                let what = format!("more than {CAPPED_ARMS_MAX} arms with uses_max");
+                return Err(self.error(uses.span(), what));
+            }
+            Some(uses) => {
+                *capped += 1;
+                Some((*uses.get_ref() as u8, *capped - 1))
+            }
+        };
+        Ok(Arm {
+            name: table.name.get_ref().clone(),
+            when: self.condition(&table.when)?,
+            cap,
+        })
+    }
+
+    fn rule(
+        &self,
+        table: &RuleTable,
+        slot: &SlotTable,
+        arm: usize,
+        arms: &[Arm],
+    ) -> Result<Rule, PolicyError> {
+        let gain = *table.gain.get_ref();
+        if !(gain > 0.0 && gain <= 1.0) {
+            let what = format!("gain {gain} does not lie above 0 and up to 1");
+            return Err(self.error(table.gain.span(), what));
+        }
+        let scaled_by = match &table.scaled_by {
+            None => None,
+            Some(score) => Some(match score.get_ref().as_str() {
+                "p_purchase" => Score::Purchase,
+                "p_abandon" => Score::Abandon,
+                other => {
+                    let what = format!(
+                        "`{other}` is not a score; it is p_purchase or p_abandon{}",
+                        suggest::hint(other, ["p_purchase", "p_abandon"])
+                    );
+                    return Err(self.error(score.span(), what));
+                }
+            }),
+        };
+        let slot = slot.name.get_ref();
+        let name = match &table.name {
+            Some(name) => {
+                self.name(name)?;
+                name.get_ref().clone()
+            }
+            None => format!("{slot}.{}", arms[arm].name),
+        };
+        Ok(Rule {
+            reason: format!("{slot}={} by rule {name}", arms[arm].name),
+            name,
+            arm,
+            when: self.condition(&table.when)?,
+            priority: table.priority,
+            gain,
+            scaled_by,
+        })
+    }
+
+    fn context(&self, names: &[Spanned<String>]) -> Result<Vec<Context>, PolicyError> {
+        let mut context = Vec::new();
+        for name in names {
+            let part = match name.get_ref().as_str() {
+                "phase" => Context::Phase,
+                "returning" => Context::Returning,
+                other => {
+                    let what = format!(
+                        "`{other}` is not a context; it is phase or returning{}",
+                        suggest::hint(other, ["phase", "returning"])
+                    );
+                    return Err(self.error(name.span(), what));
+                }
+            };
+            if context.contains(&part) {
+                return Err(self.error(name.span(), format!("`{}` stands twice", name.get_ref())));
+            }
+            context.push(part);
+        }
+        Ok(context)
+    }
+
+    /// Names go into records, file names and metrics: keep them plain.
+    fn name(&self, name: &Spanned<String>) -> Result<(), PolicyError> {
+        let text = name.get_ref();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
+            let what = format!("`{text}` is no name: 1 to 64 letters, digits, `_`, `-` or `.`");
+            return Err(self.error(name.span(), what));
+        }
+        Ok(())
+    }
+
+    fn condition(&self, table: &WhenTable) -> Result<Condition, PolicyError> {
+        let mut condition = Condition::always();
+        for (key, value) in table {
+            if key.get_ref() == "phase" {
+                condition.phases = self.phase_set(value)?;
+            } else {
+                condition.bounds.push(self.bound(key, value)?);
+            }
+        }
+        condition.bounds.sort_by_key(|bound| bound.measure);
+        Ok(condition)
+    }
+
+    fn phase_set(&self, value: &Spanned<toml::Value>) -> Result<u8, PolicyError> {
+        let wrong = |what| Err(self.error(value.span(), what));
+        let Some(names) = value.get_ref().as_array() else {
+            return wrong("phase takes a list, like [\"browsing\", \"exploring\"]".into());
+        };
+        let mut set = 0;
+        for name in names {
+            let name = name.as_str().unwrap_or("");
+            let known = Phase::ALL.iter().map(|phase| phase.name());
+            match known.clone().position(|phase| phase == name) {
+                Some(phase) => set |= 1 << phase,
+                None => {
+                    let all: Vec<_> = known.clone().collect();
+                    let hint = suggest::hint(name, known);
+                    return wrong(format!(
+                        "`{name}` is not a phase ({}){hint}",
+                        all.join(", ")
+                    ));
+                }
+            }
+        }
+        if set == 0 {
+            return wrong("an empty list of phases never holds".into());
+        }
+        debug_assert!(set <= ALL_PHASES);
+        Ok(set)
+    }
+
+    fn bound(
+        &self,
+        key: &Spanned<String>,
+        value: &Spanned<toml::Value>,
+    ) -> Result<Bound, PolicyError> {
+        let name = key.get_ref().as_str();
+        let measure = match name {
+            "p_purchase" => MEASURE_COUNT - 2,
+            "p_abandon" => MEASURE_COUNT - 1,
+            _ => index_of(name).ok_or_else(|| {
+                let known = (0..MEASURE_COUNT).map(measure_name).chain(["phase"]);
+                let what = format!("`{name}` is not a feature{}", suggest::hint(name, known));
+                self.error(key.span(), what)
+            })?,
+        };
+        let shape = || {
+            let what =
+                format!("{name} takes a range, like {{ min = 1 }} or {{ min = 1, max = 5 }}");
+            self.error(value.span(), what)
+        };
+        let table = value.get_ref().as_table().ok_or_else(shape)?;
+        let mut bound = Bound {
+            measure,
+            min: f64::NEG_INFINITY,
+            max: f64::INFINITY,
+        };
+        if table.is_empty() {
+            return Err(shape());
+        }
+        for (end, value) in table {
+            let number = value.as_float().or(value.as_integer().map(|n| n as f64));
+            let number = number.filter(|n| n.is_finite()).ok_or_else(shape)?;
+            match end.as_str() {
+                "min" => bound.min = number,
+                "max" => bound.max = number,
+                other => {
+                    let hint = suggest::hint(other, ["min", "max"]);
+                    let what = format!("`{other}` is not an end of a range: min or max{hint}");
+                    // Values inside a range carry no place of their own; the key before them does.
+                    return Err(self.error(key.span(), what));
+                }
+            }
+        }
+        check::bound(&bound).map_err(|what| self.error(key.span(), what))?;
+        Ok(bound)
+    }
+}

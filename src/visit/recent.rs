@@ -1,0 +1,81 @@
+//! Event ids seen lately, so that a resent event counts once.
+//!
+//! Bounded twice: by time on the arrival clock and by number. Forgetting by time is exact; an id
+//! forgotten early because of the number is counted by the caller. An id counts per visitor.
+//! Cost: one probe and one insertion per event that carries an id.
+
+use super::keys::KeySet;
+use crate::event::{ArrivalMs, Id, VisitorId, mix};
+use std::collections::VecDeque;
+
+/// Event ids of one bin.
+#[derive(Default)]
+pub struct RecentIds {
+    seen: KeySet,
+    order: VecDeque<(u64, u64)>,
+}
+
+/// What became of an event id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// For the first time.
+    First,
+    /// For the first time, and an older id had to be forgotten early for it.
+    FirstCrowded,
+    /// Again.
+    Again,
+}
+
+impl RecentIds {
+    /// Notes an event id.
+    pub fn note(
+        &mut self,
+        visitor: VisitorId,
+        event_id: Id,
+        now: ArrivalMs,
+        keep_ms: u64,
+        limit: usize,
+    ) -> Seen {
+        while let Some(&(arrival, key)) = self.order.front() {
+            if arrival + keep_ms >= now.0 {
+                break;
+            }
+            self.order.pop_front();
+            self.seen.remove(&key);
+        }
+        let key = mix(visitor.0).wrapping_add(event_id.0);
+        if !self.seen.insert(key) {
+            return Seen::Again;
+        }
+        self.order.push_back((now.0, key));
+        if self.order.len() <= limit {
+            return Seen::First;
+        }
+        if let Some((_, oldest)) = self.order.pop_front() {
+            self.seen.remove(&oldest);
+        }
+        Seen::FirstCrowded
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_remembered_for_a_time_and_a_number() {
+        let mut recent = RecentIds::default();
+        let mut note =
+            |visitor, id, now| recent.note(VisitorId(visitor), Id(id), ArrivalMs(now), 100, 2);
+        assert_eq!(note(1, 7, 1_000), Seen::First);
+        assert_eq!(note(1, 7, 1_100), Seen::Again);
+        assert_eq!(
+            note(2, 7, 1_100),
+            Seen::First,
+            "another visitor's id is another id"
+        );
+        assert_eq!(note(1, 7, 1_101), Seen::First, "the window has passed");
+        assert_eq!(note(1, 8, 1_102), Seen::FirstCrowded);
+        assert_eq!(note(2, 7, 1_103), Seen::FirstCrowded, "forgotten early");
+    }
+}

@@ -1,0 +1,259 @@
+//! What a run counts. Everything is an integer and adds up over workers in any order.
+
+use super::phase::Phase;
+use crate::event::{KIND_COUNT, Kind};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Number of equal bars between 0 and 1 in a histogram of scores.
+pub const SCORE_BARS: usize = 50;
+
+/// Counters of one worker, or of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Events taken, by kind number; duplicates are not among them.
+    pub kinds: [u64; KIND_COUNT],
+    /// Events dropped because their id had been seen.
+    pub duplicates: u64,
+    /// Visitors, each counted again if it returns after being forgotten.
+    pub visitors: u64,
+    /// Sessions begun.
+    pub sessions: u64,
+    /// Sessions that ended with something in the cart and nothing bought.
+    pub carts_abandoned: u64,
+    /// Sessions that bought something.
+    pub sessions_bought: u64,
+    /// Worth of the purchases, in millionths.
+    pub revenue: i128,
+    /// Decision records.
+    pub decisions: u64,
+    /// Decision records that are not a session's first.
+    pub changes: u64,
+    /// Sessions that reached each phase.
+    pub phases: [u64; 5],
+    /// Limits that bit.
+    pub limits: LimitCounts,
+    /// Most sessions live at once, summed over workers.
+    pub live_sessions_peak: u64,
+    /// Bytes of state at the time when most sessions were live, summed over workers.
+    pub state_bytes: u64,
+    /// Sessions live when `state_bytes` was measured, summed over workers.
+    pub state_sessions: u64,
+    /// Sessions by their highest `p_purchase` before a purchase: those that bought.
+    pub peak_bought: Histogram,
+    /// The same for sessions that did not buy.
+    pub peak_not_bought: Histogram,
+    /// Sessions that bought before any score was there.
+    pub bought_at_once: u64,
+    /// Events and decisions over time, where a plot wants them.
+    pub timeline: Option<Timeline>,
+}
+
+/// How often each limit bit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitCounts {
+    /// Items not remembered in a session, or forgotten for another.
+    pub items_per_session: u64,
+    /// Category touches not counted.
+    pub categories_per_session: u64,
+    /// Sessions ended early.
+    pub live_sessions: u64,
+    /// Visitors forgotten early.
+    pub histories: u64,
+    /// Event ids forgotten early.
+    pub event_ids: u64,
+}
+
+/// A histogram of scores between 0 and 1 with [`SCORE_BARS`] equal bars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histogram(pub Vec<u64>);
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Histogram(vec![0; SCORE_BARS])
+    }
+}
+
+impl Histogram {
+    /// Counts a score.
+    pub fn count(&mut self, score: f64) {
+        self.0[((score * SCORE_BARS as f64) as usize).min(SCORE_BARS - 1)] += 1;
+    }
+
+    /// Number of scores counted.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+/// Counts per stretch of the arrival clock.
+///
+/// The stretch is a minute times a power of two, the least for which no more than
+/// [`Timeline::BUCKETS_MAX`] stretches hold anything; so it does not depend on how visitors are
+/// spread over workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeline {
+    doublings: u32,
+    buckets: BTreeMap<u64, Bucket>,
+}
+
+/// Counts of one stretch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Events taken.
+    pub events: u64,
+    /// Decisions made.
+    pub decisions: u64,
+    /// Sessions that entered each phase, less those that left it.
+    pub phases: [i64; 5],
+}
+
+impl Bucket {
+    fn add(&mut self, other: &Bucket) {
+        self.events += other.events;
+        self.decisions += other.decisions;
+        for (sum, more) in self.phases.iter_mut().zip(other.phases) {
+            *sum += more;
+        }
+    }
+}
+
+impl Timeline {
+    /// Most stretches kept.
+    pub const BUCKETS_MAX: usize = 1024;
+
+    /// The bucket of a time, for counting into.
+    pub fn at(&mut self, at_ms: u64) -> &mut Bucket {
+        let key = self.key(at_ms);
+        if !self.buckets.contains_key(&key) && self.buckets.len() >= Self::BUCKETS_MAX {
+            self.coarsen(self.doublings + 1);
+            return self.at(at_ms);
+        }
+        self.buckets.entry(key).or_default()
+    }
+
+    fn key(&self, at_ms: u64) -> u64 {
+        (at_ms / 60_000) >> self.doublings
+    }
+
+    fn coarsen(&mut self, doublings: u32) {
+        let shift = doublings - self.doublings;
+        self.doublings = doublings;
+        for (key, bucket) in std::mem::take(&mut self.buckets) {
+            self.buckets.entry(key >> shift).or_default().add(&bucket);
+        }
+    }
+
+    /// Adds another timeline.
+    pub fn merge(&mut self, other: &Timeline) {
+        let mut other = other.clone();
+        let doublings = self.doublings.max(other.doublings);
+        self.coarsen(doublings);
+        other.coarsen(doublings);
+        for (key, bucket) in &other.buckets {
+            self.buckets.entry(*key).or_default().add(bucket);
+        }
+        while self.buckets.len() > Self::BUCKETS_MAX {
+            self.coarsen(self.doublings + 1);
+        }
+    }
+
+    /// Length of a stretch in ms.
+    pub fn bucket_ms(&self) -> u64 {
+        60_000 << self.doublings
+    }
+
+    /// Stretches that hold anything: (first ms, counts), in order of time.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, &Bucket)> {
+        self.buckets
+            .iter()
+            .map(|(key, bucket)| (key * self.bucket_ms(), bucket))
+    }
+}
+
+impl Tally {
+    /// Events taken.
+    pub fn accepted(&self) -> u64 {
+        self.kinds.iter().sum()
+    }
+
+    /// Events of a kind.
+    pub fn kind(&self, kind: Kind) -> u64 {
+        self.kinds[kind as usize]
+    }
+
+    /// Notes that a session moved from one phase to another; `None` is "not live".
+    pub fn move_phase(&mut self, at_ms: u64, from: Option<Phase>, to: Option<Phase>) {
+        if from == to {
+            return;
+        }
+        if let Some(timeline) = &mut self.timeline {
+            let bucket = timeline.at(at_ms);
+            if let Some(from) = from {
+                bucket.phases[from as usize] -= 1;
+            }
+            if let Some(to) = to {
+                bucket.phases[to as usize] += 1;
+            }
+        }
+    }
+
+    /// Adds the counters of another worker.
+    pub fn merge(&mut self, other: &Tally) {
+        let pairs = |into: &mut [u64], from: &[u64]| {
+            for (sum, more) in into.iter_mut().zip(from) {
+                *sum += more;
+            }
+        };
+        pairs(&mut self.kinds, &other.kinds);
+        pairs(&mut self.phases, &other.phases);
+        pairs(&mut self.peak_bought.0, &other.peak_bought.0);
+        pairs(&mut self.peak_not_bought.0, &other.peak_not_bought.0);
+        self.duplicates += other.duplicates;
+        self.visitors += other.visitors;
+        self.sessions += other.sessions;
+        self.carts_abandoned += other.carts_abandoned;
+        self.sessions_bought += other.sessions_bought;
+        self.revenue += other.revenue;
+        self.decisions += other.decisions;
+        self.changes += other.changes;
+        self.limits.items_per_session += other.limits.items_per_session;
+        self.limits.categories_per_session += other.limits.categories_per_session;
+        self.limits.live_sessions += other.limits.live_sessions;
+        self.limits.histories += other.limits.histories;
+        self.limits.event_ids += other.limits.event_ids;
+        self.live_sessions_peak += other.live_sessions_peak;
+        self.state_bytes += other.state_bytes;
+        self.state_sessions += other.state_sessions;
+        self.bought_at_once += other.bought_at_once;
+        if let Some(more) = &other.timeline {
+            self.timeline.get_or_insert_default().merge(more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::mix;
+
+    #[test]
+    fn a_timeline_does_not_depend_on_how_it_was_split() {
+        let times: Vec<u64> = (0..20_000).map(|n| mix(n) % (400 * 86_400_000)).collect();
+        let count = |parts: u64| {
+            let mut split = vec![Timeline::default(); parts as usize];
+            for (n, &at) in times.iter().enumerate() {
+                split[n % parts as usize].at(at).events += 1;
+            }
+            let mut whole = Timeline::default();
+            for part in &split {
+                whole.merge(part);
+            }
+            whole
+        };
+        let whole = count(1);
+        assert_eq!(whole, count(3));
+        assert_eq!(whole.buckets().map(|(_, b)| b.events).sum::<u64>(), 20_000);
+        assert!(whole.buckets().count() <= Timeline::BUCKETS_MAX);
+    }
+}

@@ -1,0 +1,445 @@
+//! All visitors of one worker: the keyed state of the job, without engine, I/O or clock.
+//!
+//! [`Visitors::observe`] takes events in canonical order; timers fire in between, labelled with
+//! their deadline, an event at the very millisecond of a deadline coming first. Visitors live in
+//! 256 bins by a pinned hash, and every limit is kept per bin, so that neither the number of
+//! workers nor the size of a batch can reach a result: within a bin everything happens in one
+//! fixed order (time, events before timers, lane and offset, then visitor).
+//!
+//! Cost: one map probe an event, plus the visit's own step. Memory: the live sessions, what is
+//! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
+
+use super::decision::{Decision, PerSlot};
+use super::feature::{FEATURE_COUNT, Vector};
+use super::history::History;
+use super::keys::KeyMap;
+use super::memory::Memory;
+use super::model::Scores;
+use super::phase::Phase;
+use super::recent::{RecentIds, Seen};
+use super::slab::Slab;
+use super::tally::{Tally, Timeline};
+use super::visit::{Rules, Visit};
+use super::wheel::{Timer, Wheel};
+use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
+use std::sync::Arc;
+
+/// Where the job's results go.
+pub trait Output {
+    /// Takes a decision.
+    fn decision(&mut self, decision: &Decision<'_>);
+    /// Takes an event that was dropped because its id had been seen.
+    fn duplicate(&mut self, event: &Event);
+    /// Takes a step in the story of the visitor that is followed.
+    fn step(&mut self, step: &Step<'_>);
+}
+
+/// What happened to the visitor that is followed.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// When, on the arrival clock.
+    pub at: ArrivalMs,
+    /// What happened.
+    pub cause: Cause<'a>,
+    /// The features before, for an event or a stall within a session.
+    pub before: Option<&'a Vector>,
+    /// The features after.
+    pub after: &'a Vector,
+    /// The visit after.
+    pub visit: &'a Visit,
+    /// Scores before.
+    pub scores_before: Scores,
+    /// Phase before.
+    pub phase_before: Phase,
+    /// Layout before.
+    pub layout_before: PerSlot<u8>,
+}
+
+/// The causes of a step.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// An event with its texts.
+    Event(&'a Event, Texts<'a>),
+    /// The hesitation timer.
+    Hesitation,
+    /// The session ended.
+    End(Ending),
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The visitor was silent for too long.
+    Idle,
+    /// It lasted too long.
+    TooLong,
+    /// The log's session id changed.
+    LogSession,
+    /// There were too many live sessions.
+    Crowded,
+}
+
+impl Ending {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Ending::Idle => "the visitor was silent for longer than session.idle",
+            Ending::TooLong => "it lasted longer than session.max",
+            Ending::LogSession => "the log's session id changed",
+            Ending::Crowded => "limits.live_sessions was reached",
+        }
+    }
+}
+
+#[derive(Default)]
+struct Bin {
+    live: KeyMap<u32>,
+    memory: Memory,
+    recent: RecentIds,
+}
+
+/// The visitors of one worker.
+pub struct Visitors {
+    rules: Arc<Rules>,
+    bins: Vec<Bin>,
+    visits: Slab<Visit>,
+    wheel: Wheel,
+    due: Vec<Timer>,
+    live: u64,
+    features: Box<Vector>,
+    before: Box<Vector>,
+    followed: Option<VisitorId>,
+    tally: Tally,
+}
+
+impl Visitors {
+    /// Nobody yet. `followed` is the visitor whose story is told; `timeline` asks for counts over
+    /// time.
+    pub fn new(rules: Arc<Rules>, followed: Option<VisitorId>, timeline: bool) -> Visitors {
+        Visitors {
+            rules,
+            bins: (0..BINS).map(|_| Bin::default()).collect(),
+            visits: Slab::default(),
+            wheel: Wheel::default(),
+            due: Vec::new(),
+            live: 0,
+            features: Box::new([0.0; FEATURE_COUNT]),
+            before: Box::new([0.0; FEATURE_COUNT]),
+            followed,
+            tally: Tally {
+                timeline: timeline.then(Timeline::default),
+                ..Tally::default()
+            },
+        }
+    }
+
+    /// Takes the next event in canonical order.
+    pub fn observe(&mut self, event: EventRef<'_>, out: &mut impl Output) {
+        let EventRef { event, texts } = event;
+        self.advance(event.arrival, out);
+        let bin = bin_of(event.visitor);
+        if !event.event_id.is_none() && self.is_duplicate(bin, event) {
+            self.tally.duplicates += 1;
+            out.duplicate(event);
+            return;
+        }
+        let key = match self.bins[bin].live.get(&event.visitor.0) {
+            Some(&key) => {
+                if let Some(ending) = self.ends_before(key, event) {
+                    let history = self.end(key, event.arrival, ending, out);
+                    self.begin(key, event, texts, history);
+                }
+                key
+            }
+            None => self.enter(bin, event, texts, out),
+        };
+        self.step(key, event, texts, out);
+    }
+
+    /// Moves the clock to `to`: fires the timers whose deadline lies before it.
+    pub fn advance(&mut self, to: ArrivalMs, out: &mut impl Output) {
+        let mut due = std::mem::take(&mut self.due);
+        while self.wheel.next_due(to.0, &mut due) {
+            let visits = &self.visits;
+            due.sort_unstable_by_key(|timer| visits.get(timer.key).visitor);
+            for timer in &due {
+                self.fire(*timer, out);
+            }
+        }
+        self.due = due;
+    }
+
+    /// The log is over: time moves on until every session has ended. Returns what was counted.
+    pub fn finish(mut self, out: &mut impl Output) -> Tally {
+        self.advance(ArrivalMs(u64::MAX), out);
+        debug_assert_eq!(self.live, 0);
+        self.tally
+    }
+
+    /// Sessions live now.
+    pub fn live(&self) -> u64 {
+        self.live
+    }
+
+    fn is_duplicate(&mut self, bin: usize, event: &Event) -> bool {
+        let limits = &self.rules.policy.limits;
+        let seen = self.bins[bin].recent.note(
+            event.visitor,
+            event.event_id,
+            event.arrival,
+            limits.event_ids_keep_ms,
+            limits.event_ids_per_bin,
+        );
+        self.tally.limits.event_ids += u64::from(seen == Seen::FirstCrowded);
+        seen == Seen::Again
+    }
+
+    /// Whether the live session is over before this event, and why.
+    fn ends_before(&self, key: u32, event: &Event) -> Option<Ending> {
+        let visit = self.visits.get(key);
+        let rules = &self.rules.policy.session;
+        let session = &visit.session;
+        if event.time.0.saturating_sub(session.last.0) > rules.idle_ms {
+            Some(Ending::Idle)
+        } else if event.time.0.saturating_sub(session.start.0) > rules.max_ms {
+            Some(Ending::TooLong)
+        } else if rules.from_log && event.session != visit.log_session {
+            Some(Ending::LogSession)
+        } else {
+            None
+        }
+    }
+
+    /// A visitor without a live session: finds room and what is remembered.
+    fn enter(&mut self, bin: usize, event: &Event, texts: Texts<'_>, out: &mut impl Output) -> u32 {
+        let limits = self.rules.policy.limits;
+        if self.bins[bin].live.len() >= limits.live_sessions_per_bin {
+            self.make_room(bin, event.arrival, out);
+        }
+        let history =
+            self.bins[bin]
+                .memory
+                .recall(event.visitor, event.arrival, limits.history_keep_ms);
+        self.tally.visitors += u64::from(history.is_none());
+        let key = self.visits.take_key();
+        self.visits.get_mut(key).timer = None;
+        self.bins[bin].live.insert(event.visitor.0, key);
+        self.live += 1;
+        self.begin(key, event, texts, history.unwrap_or_default());
+        if self.live > self.tally.live_sessions_peak {
+            self.tally.live_sessions_peak = self.live;
+            // Measured at every eighth more: the walk over all sessions pays for itself.
+            if self.live * 8 >= self.tally.state_sessions * 9 {
+                self.tally.state_sessions = self.live;
+                self.tally.state_bytes = self.bytes();
+            }
+        }
+        key
+    }
+
+    fn begin(&mut self, key: u32, event: &Event, texts: Texts<'_>, history: History) {
+        let visit = self.visits.get_mut(key);
+        visit.begin(event, texts.visitor, texts.session, history, &self.rules);
+        self.tally.sessions += 1;
+    }
+
+    /// Folds the event, counts, records, and sets the timer.
+    fn step(&mut self, key: u32, event: &Event, texts: Texts<'_>, out: &mut impl Output) {
+        self.tally.kinds[event.kind as usize] += 1;
+        if event.kind == Kind::Purchase {
+            self.tally.revenue += i128::from(event.revenue());
+        }
+        if let Some(timeline) = &mut self.tally.timeline {
+            timeline.at(event.arrival.0).events += 1;
+        }
+        let visit = self.visits.get_mut(key);
+        let starts = visit.session.events == 0;
+        let phase_before = visit.phase();
+        let followed = self.followed == Some(event.visitor);
+        let (scores_before, layout_before) = (visit.scores, *visit.layout());
+        if followed && !starts {
+            super::feature::fill(&visit.session, visit.session.last, &mut self.before);
+        }
+        let (decision, overflow) = visit.observe(event, &self.rules, &mut self.features);
+        self.tally.limits.items_per_session += u64::from(overflow.item);
+        self.tally.limits.categories_per_session += u64::from(overflow.category);
+        record(decision, &mut self.tally, out);
+        let phase = visit.phase();
+        self.tally.move_phase(
+            event.arrival.0,
+            (!starts).then_some(phase_before),
+            Some(phase),
+        );
+        if followed {
+            out.step(&Step {
+                at: event.arrival,
+                cause: Cause::Event(event, texts),
+                before: (!starts).then_some(&*self.before),
+                after: &self.features,
+                visit,
+                scores_before,
+                phase_before,
+                layout_before,
+            });
+        }
+        self.set_timer(key);
+    }
+
+    /// Makes sure that the wheel calls at the visit's next deadline or earlier.
+    fn set_timer(&mut self, key: u32) {
+        let idle_ms = self.rules.policy.session.idle_ms;
+        let visit = self.visits.get_mut(key);
+        let idle_at = ArrivalMs(visit.last_arrival.0 + idle_ms);
+        let deadline = visit
+            .stalls_at
+            .map_or(idle_at, |stalls_at| stalls_at.min(idle_at));
+        if visit.timer.is_none_or(|set| deadline < set) {
+            visit.timer = Some(deadline);
+            self.wheel.set(Timer {
+                deadline: deadline.0,
+                key,
+            });
+        }
+    }
+
+    fn fire(&mut self, timer: Timer, out: &mut impl Output) {
+        let idle_ms = self.rules.policy.session.idle_ms;
+        let at = ArrivalMs(timer.deadline);
+        let visit = self.visits.get_mut(timer.key);
+        if visit.timer != Some(at) {
+            return;
+        }
+        visit.timer = None;
+        if visit.stalls_at == Some(at) {
+            self.stall(timer.key, at, out);
+        } else if visit.last_arrival.0 + idle_ms == at.0 {
+            self.leave(timer.key, at, Ending::Idle, out);
+            return;
+        }
+        self.set_timer(timer.key);
+    }
+
+    fn stall(&mut self, key: u32, at: ArrivalMs, out: &mut impl Output) {
+        let visit = self.visits.get_mut(key);
+        let followed = self.followed == Some(visit.visitor);
+        let (phase_before, scores_before, layout_before) =
+            (visit.phase(), visit.scores, *visit.layout());
+        if followed {
+            super::feature::fill(&visit.session, visit.session.last, &mut self.before);
+        }
+        let decision = visit.stall(at, &self.rules, &mut self.features);
+        record(decision, &mut self.tally, out);
+        let phase = visit.phase();
+        self.tally.move_phase(at.0, Some(phase_before), Some(phase));
+        if followed {
+            out.step(&Step {
+                at,
+                cause: Cause::Hesitation,
+                before: Some(&self.before),
+                after: &self.features,
+                visit,
+                scores_before,
+                phase_before,
+                layout_before,
+            });
+        }
+    }
+
+    /// Ends a live session whose visitor has no other, and remembers the visitor.
+    fn leave(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) {
+        let history = self.end(key, at, ending, out);
+        let limits = &self.rules.policy.limits;
+        let visitor = self.visits.get(key).visitor;
+        let bin = &mut self.bins[bin_of(visitor)];
+        bin.live.remove(&visitor.0);
+        self.tally.limits.histories += bin.memory.keep(
+            visitor,
+            at,
+            history,
+            limits.history_keep_ms,
+            limits.histories_per_bin,
+        );
+        self.visits.get_mut(key).timer = None;
+        self.visits.give_back(key);
+        self.live -= 1;
+    }
+
+    /// Counts what a session came to.
+    fn end(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) -> History {
+        let visit = self.visits.get(key);
+        if self.followed == Some(visit.visitor) {
+            super::feature::fill(&visit.session, visit.session.last, &mut self.features);
+            out.step(&Step {
+                at,
+                cause: Cause::End(ending),
+                before: None,
+                after: &self.features,
+                visit,
+                scores_before: visit.scores,
+                phase_before: visit.phase(),
+                layout_before: *visit.layout(),
+            });
+        }
+        let tally = &mut self.tally;
+        tally.move_phase(at.0, Some(visit.phase()), None);
+        for (phase, count) in tally.phases.iter_mut().enumerate() {
+            *count += u64::from(visit.reached >> phase & 1);
+        }
+        let bought = visit.session.count(Kind::Purchase) > 0;
+        tally.carts_abandoned += u64::from(visit.session.abandons_cart());
+        tally.sessions_bought += u64::from(bought);
+        match (visit.peak, bought) {
+            (Some(peak), true) => tally.peak_bought.count(peak),
+            (Some(peak), false) => tally.peak_not_bought.count(peak),
+            (None, _) => tally.bought_at_once += 1,
+        }
+        visit.history()
+    }
+
+    /// Ends the sessions of a full bin that have been silent longest: a sixteenth of them, so that
+    /// the search pays for itself.
+    fn make_room(&mut self, bin: usize, at: ArrivalMs, out: &mut impl Output) {
+        let mut sessions: Vec<(ArrivalMs, VisitorId, u32)> = self.bins[bin]
+            .live
+            .values()
+            .map(|&key| {
+                let visit = self.visits.get(key);
+                (visit.last_arrival, visit.visitor, key)
+            })
+            .collect();
+        sessions.sort_unstable();
+        let many = (sessions.len() / 16).max(1);
+        for &(_, _, key) in &sessions[..many] {
+            self.leave(key, at, Ending::Crowded, out);
+            self.tally.limits.live_sessions += 1;
+        }
+    }
+
+    /// Bytes of state held now.
+    fn bytes(&self) -> u64 {
+        let map_entry = size_of::<(u64, u32)>() + 1;
+        let live: usize = self
+            .bins
+            .iter()
+            .map(|bin| bin.live.capacity() * map_entry)
+            .sum();
+        let heap: usize = self
+            .bins
+            .iter()
+            .flat_map(|bin| bin.live.values())
+            .map(|&key| self.visits.get(key).bytes())
+            .sum();
+        (live + heap + self.visits.bytes() + self.wheel.len() * size_of::<Timer>()) as u64
+    }
+}
+
+/// Counts a decision and hands it on.
+fn record(decision: Option<Decision<'_>>, tally: &mut Tally, out: &mut impl Output) {
+    let Some(decision) = decision else { return };
+    tally.decisions += 1;
+    tally.changes += u64::from(decision.trigger != super::decision::Trigger::Start);
+    if let Some(timeline) = &mut tally.timeline {
+        timeline.at(decision.at.0).decisions += 1;
+    }
+    out.decision(&decision);
+}
