@@ -182,20 +182,18 @@ impl Recorder {
     /// Why the slots show what they show, one sentence for each that does not show its default
     /// for want of a rule.
     pub fn reasons(&self, decision: &Decision<'_>) -> impl Iterator<Item = &str> {
-        let holdout = decision
-            .holdout
-            .then_some("holdout keeps the default layout");
-        let why = decision.why;
-        holdout.into_iter().chain(
-            self.slots
-                .iter()
-                .zip(why)
-                .filter_map(|(slot, why)| match why {
-                    Why::Rule(rule) => Some(slot.reasons[usize::from(rule)].as_str()),
-                    Why::NotEligible => Some(slot.gone.as_str()),
-                    Why::Default => None,
-                }),
-        )
+        let holdout = decision.holdout.then_some("holdout keeps the default layout");
+        let slots = self.slot_reasons(&decision.why);
+        holdout.into_iter().chain(slots.filter(|reason| !reason.is_empty()))
+    }
+
+    /// Why each slot shows what it shows; empty where it shows its default for want of a rule.
+    pub fn slot_reasons(&self, why: &PerSlot<Why>) -> impl Iterator<Item = &str> {
+        self.slots.iter().zip(*why).map(|(slot, why)| match why {
+            Why::Rule(rule) => slot.reasons[usize::from(rule)].as_str(),
+            Why::NotEligible => slot.gone.as_str(),
+            Why::Default => "",
+        })
     }
 
     /// The header of the CSV form.

@@ -13,7 +13,7 @@ pub struct History {
     pub abandoned_carts: u32,
     /// Latest event time of the last session.
     pub last: EventMs,
-    /// Number of the last session ([`super::visit::Visit::session_number`]).
+    /// Number of the last session ([`super::live::Visit::session_number`]).
     pub last_session: u64,
     /// Decisions numbered so far, where numbering goes on over sessions.
     pub next_seq: u32,

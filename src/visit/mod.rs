@@ -1,7 +1,7 @@
 //! The pure core: what one visit is, and what it should be shown. No engine, no I/O, no clock, no
 //! randomness but a pinned hash of its inputs.
 //!
-//! [`visitors::Visitors`] holds all visitors of a worker; [`visit::Visit`] is one of them with its
+//! [`visitors::Visitors`] holds all visitors of a worker; [`live::Visit`] is one of them with its
 //! live session; [`session::Session`] folds events, [`feature`] reads features off it, [`model`]
 //! scores them, [`phase`] sums them up, [`policy`] says what may be shown, [`choose`] is the seam
 //! at which it is chosen, [`decision`] the record that comes out.
@@ -13,6 +13,7 @@ pub mod feature;
 pub mod history;
 pub mod items;
 pub mod keys;
+pub mod live;
 pub mod memory;
 pub mod model;
 pub mod phase;
@@ -21,6 +22,5 @@ pub mod recent;
 pub mod session;
 pub mod slab;
 pub mod tally;
-pub mod visit;
 pub mod visitors;
 pub mod wheel;

@@ -19,7 +19,7 @@ use super::phase::Phase;
 use super::recent::{RecentIds, Seen};
 use super::slab::Slab;
 use super::tally::{Tally, Timeline};
-use super::visit::{Rules, Visit};
+use super::live::{Rules, Visit};
 use super::wheel::{Timer, Wheel};
 use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
 use std::sync::Arc;

@@ -274,6 +274,11 @@ impl Visit {
         &self.layout
     }
 
+    /// Why each slot shows what it shows.
+    pub fn why(&self) -> &PerSlot<Why> {
+        &self.why
+    }
+
     /// Whether the visitor keeps the default layout.
     pub fn holdout(&self) -> bool {
         self.holdout

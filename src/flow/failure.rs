@@ -1,0 +1,117 @@
+//! Fail-stop: what is said and cleaned up when an invariant breaks, and what stops a run early.
+//!
+//! A panic in one of several worker threads would leave the others waiting for ever, so a hook
+//! prints worker, epoch and phase, removes unfinished output and ends the process with code 1.
+//! It also ends a process whose peer process went away, which the engine reports by a panic.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+thread_local! {
+    static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+    static PHASE: Cell<(&'static str, Option<u64>)> = const { Cell::new(("start", None)) };
+}
+
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Notes which worker this thread is.
+pub fn name_worker(index: usize) {
+    WORKER.set(Some(index));
+}
+
+/// Notes what this thread is doing, and up to which epoch.
+#[inline]
+pub fn enter(phase: &'static str, epoch_ms: Option<u64>) {
+    PHASE.set((phase, epoch_ms));
+}
+
+/// Installs the hook. Call it once, first thing.
+pub fn install_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let message = info
+            .payload()
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| info.payload().downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        if message.starts_with("timely communication error") {
+            eprintln!("restage: the connection to another process of the job was lost; the run has failed ({message})");
+        } else {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let (phase, epoch) = PHASE.get();
+            let worker = WORKER.get().map_or("no worker".into(), |index| format!("worker {index}"));
+            let epoch = epoch.map_or("no epoch".into(), |epoch| format!("epoch {epoch}"));
+            eprintln!("restage: a broken invariant ended the run: {message} ({worker}, {epoch}, {phase}, at {place})");
+        }
+        remove_unfinished();
+        std::process::exit(1);
+    }));
+}
+
+/// Notes a file that must not stay behind when the process fails.
+pub fn add_unfinished(path: PathBuf) {
+    if let Ok(mut paths) = UNFINISHED.lock() {
+        paths.push(path);
+    }
+}
+
+/// Forgets a file that is finished or removed.
+pub fn drop_unfinished(path: &std::path::Path) {
+    if let Ok(mut paths) = UNFINISHED.lock() {
+        paths.retain(|known| known != path);
+    }
+}
+
+/// Removes every file that was not finished.
+pub fn remove_unfinished() {
+    if let Ok(mut paths) = UNFINISHED.lock() {
+        for path in paths.drain(..) {
+            // Nothing more can be done about a file that cannot be removed.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Why a run is to stop before its logs end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// The reader of the output went away.
+    ReaderGone,
+    /// Output could not be written.
+    SinkFailed,
+    /// A log could not be read on.
+    LaneFailed,
+    /// A signal, by number.
+    Signal(i32),
+}
+
+/// A flag that every worker of the process looks at. The first reason stays.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicI32);
+
+impl Stop {
+    /// Asks the run to stop.
+    pub fn ask(&self, reason: StopReason) {
+        let code = match reason {
+            StopReason::ReaderGone => -1,
+            StopReason::SinkFailed => -2,
+            StopReason::LaneFailed => -3,
+            StopReason::Signal(signal) => signal,
+        };
+        // Losing the race means that there is a reason already.
+        let _ = self.0.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Why the run is to stop, if it is.
+    pub fn reason(&self) -> Option<StopReason> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            -1 => Some(StopReason::ReaderGone),
+            -2 => Some(StopReason::SinkFailed),
+            -3 => Some(StopReason::LaneFailed),
+            signal => Some(StopReason::Signal(signal)),
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The whole job, assembled: lanes → events → sessions → sink, on any number of workers.
+//!
+//! ```text
+//! lane 0 ─ thread ─┐                     exchange                         exchange
+//! lane 1 ─ thread ─┼─► input ─ events ─► by bin ─► Sessions ─ emissions ─► to worker 0 ─► Sink
+//! lane 2 ─ thread ─┘     └──── rejected rows, reports of lanes ─────────────┘
+//! ```
+//!
+//! Every worker builds the same graph. Worker 0 of process 0 holds the sink, so the result is
+//! whole there and nowhere else.
+
+use super::failure::{self, Stop, StopReason};
+use super::output::{LineWriter, OutputError};
+use super::sessions::{Lines, SessionsSpec, sessions};
+use super::sink::{Collected, sink};
+use super::source::{Inputs, LaneReport, OpenLane, Pace, Progress, feed};
+use crate::event::{Lane, Reason, VisitorId};
+use crate::format::{InputError, LaneOptions, LaneReader, Source};
+use crate::visit::decision::{Digest, Recorder};
+use crate::visit::live::Rules;
+use crate::visit::tally::Tally;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use timely::communication::Config as Communication;
+use timely::dataflow::operators::{Concat, Input, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle};
+
+/// How many workers, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Worker threads in this process.
+    pub workers: usize,
+    /// The number of this process.
+    pub process: usize,
+    /// Where each process listens, in the order of their numbers; empty for a single process.
+    pub addresses: Vec<String>,
+}
+
+impl Cluster {
+    /// Number of processes.
+    pub fn processes(&self) -> usize {
+        self.addresses.len().max(1)
+    }
+
+    fn communication(&self) -> Communication {
+        if self.processes() > 1 {
+            Communication::Cluster {
+                threads: self.workers,
+                process: self.process,
+                addresses: self.addresses.clone(),
+                report: false,
+                zerocopy: false,
+            }
+        } else if self.workers > 1 {
+            Communication::Process(self.workers)
+        } else {
+            Communication::Thread
+        }
+    }
+}
+
+/// What a run is to do.
+pub struct JobSpec {
+    /// Policy and model.
+    pub rules: Arc<Rules>,
+    /// The logs, each a lane.
+    pub logs: Vec<Source>,
+    /// How they are read.
+    pub lane_options: LaneOptions,
+    /// Workers and processes.
+    pub cluster: Cluster,
+    /// How the input is cut.
+    pub pace: Pace,
+    /// Where decision records go, and in which form.
+    pub decisions: Option<(LineWriter, Lines)>,
+    /// Where rejected rows go.
+    pub rejects: Option<LineWriter>,
+    /// Whether this run keeps rejected rows at all; the same in every process.
+    pub keep_rejects: bool,
+    /// In which form records are wanted; the same in every process.
+    pub lines: Lines,
+    /// The visitor whose story is told.
+    pub follow: Option<VisitorId>,
+    /// Whether counts over time are wanted.
+    pub timeline: bool,
+    /// Bytes read so far.
+    pub progress: Progress,
+    /// Called with the size of the logs in bytes, where it is known, once they are open.
+    pub opened: Box<dyn FnOnce(Option<u64>)>,
+    /// Asks the run to stop.
+    pub stop: Arc<Stop>,
+}
+
+/// What a run came to. Writers are still open: the caller keeps or discards what was written.
+pub struct JobResult {
+    /// The counters of all workers.
+    pub tally: Tally,
+    /// The digest of the decision records.
+    pub digest: Digest,
+    /// The lanes, in their order.
+    pub lanes: Vec<LaneReport>,
+    /// The followed visitor's story.
+    pub story: Vec<u8>,
+    /// Sum of the processes' peak resident memory, in bytes.
+    pub peak_rss_bytes: u64,
+    /// Time that the workers ran.
+    pub elapsed: Duration,
+    decisions: Option<LineWriter>,
+    rejects: Option<LineWriter>,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// A log could not be opened.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A log could not be read to its end.
+    #[error("{message}")]
+    Lane {
+        /// What went wrong.
+        message: String,
+        /// The exit code for it.
+        code: i32,
+    },
+    /// Output could not be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The workers could not be started.
+    #[error("the workers could not be started: {0}")]
+    Start(String),
+    /// A signal ended the run.
+    #[error("stopped by signal {0}; unfinished output was removed")]
+    Signal(i32),
+}
+
+impl JobError {
+    /// The exit code that INTERFACE fixes for this failure.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            JobError::Input(error) => error.exit_code(),
+            JobError::Lane { code, .. } => *code,
+            JobError::Output(_) => 5,
+            JobError::Start(_) => 5,
+            JobError::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// What a process's threads hand to its workers when they start.
+struct Handover {
+    lanes: Vec<Vec<OpenLane>>,
+    collected: Option<Collected>,
+}
+
+/// Runs the job to its end. `Ok(None)` in every process but the first.
+///
+/// # Errors
+/// [`JobError`]; unfinished output is removed.
+pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
+    let started = std::time::Instant::now();
+    let lanes = open_lanes(&spec)?;
+    let bytes: Option<u64> = lanes
+        .iter()
+        .flatten()
+        .map(|lane| lane.reader.bytes_total())
+        .sum();
+    (spec.opened)(bytes);
+    let collected = Collected {
+        decisions: spec.decisions.map(|(writer, _)| writer),
+        rejects: spec.rejects,
+        ..Collected::default()
+    };
+    let handover = Mutex::new(Handover {
+        lanes,
+        collected: Some(collected),
+    });
+    let sessions_spec = SessionsSpec {
+        recorder: Arc::new(Recorder::new(&spec.rules.policy, &spec.rules.model.label)),
+        rules: spec.rules,
+        lines: spec.lines,
+        rejects: spec.keep_rejects,
+        follow: spec.follow,
+        timeline: spec.timeline,
+        reports_memory: false,
+    };
+    let (cluster, pace, keep_rejects) = (spec.cluster, spec.pace, spec.keep_rejects);
+    let (progress, stop) = (spec.progress, Arc::clone(&spec.stop));
+    let config = timely::Config {
+        communication: cluster.communication(),
+        worker: timely::WorkerConfig::default(),
+    };
+    let (process, threads) = (cluster.process, cluster.workers);
+    let guards = timely::execute(config, move |worker| {
+        let index = worker.index();
+        failure::name_worker(index);
+        let local = index - process * threads;
+        let (lanes, mine) = {
+            let mut handover = handover.lock().expect("no worker panics while it holds this");
+            let mine = if index == 0 { handover.collected.take() } else { None };
+            (std::mem::take(&mut handover.lanes[local]), mine)
+        };
+        let collected = Rc::new(RefCell::new(mine.unwrap_or_default()));
+        let sessions_spec = SessionsSpec {
+            reports_memory: local == 0,
+            ..sessions_spec.clone()
+        };
+        let mut inputs = Inputs {
+            events: InputHandle::new(),
+            emissions: InputHandle::new(),
+        };
+        let probe = ProbeHandle::new();
+        worker.dataflow::<u64, _, _>(|scope| {
+            let events = scope.input_from(&mut inputs.events);
+            let edge = scope.input_from(&mut inputs.emissions);
+            let decided = sessions(events, &sessions_spec);
+            sink(decided.concat(edge), &collected).probe_with(&probe);
+        });
+        feed(worker, inputs, &probe, lanes, pace, keep_rejects, &progress, &stop);
+        while !probe.done() {
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
+        (index == 0).then(|| collected.take())
+    })
+    .map_err(JobError::Start)?;
+    let mut collected = None;
+    for result in guards.join() {
+        // A panic has ended the process in the hook already.
+        collected = collected.or(result.map_err(JobError::Start)?);
+    }
+    if let Some(StopReason::Signal(signal)) = spec.stop.reason() {
+        return Err(JobError::Signal(signal));
+    }
+    let Some(collected) = collected else {
+        return Ok(None);
+    };
+    result(collected, &spec.stop, started.elapsed()).map(Some)
+}
+
+/// Opens the lanes of this process's workers: lane `j` belongs to worker `j mod workers`.
+fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
+    let threads = spec.cluster.workers;
+    let peers = threads * spec.cluster.processes();
+    let mut lanes: Vec<Vec<OpenLane>> = (0..threads).map(|_| Vec::new()).collect();
+    for (index, source) in spec.logs.iter().enumerate() {
+        let owner = index % peers;
+        if owner / threads == spec.cluster.process {
+            lanes[owner % threads].push(OpenLane {
+                name: source.to_string(),
+                reader: LaneReader::open(source, Lane(index as u16), &spec.lane_options)?,
+            });
+        }
+    }
+    Ok(lanes)
+}
+
+fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<JobResult, JobError> {
+    if let Some((message, code)) = collected.lanes.iter().find_map(|lane| lane.error.clone()) {
+        return Err(JobError::Lane { message, code });
+    }
+    if stop.reason() == Some(StopReason::SinkFailed) {
+        for writer in [collected.decisions.take(), collected.rejects.take()] {
+            writer.map_or(Ok(()), |writer| writer.finish(false))?;
+        }
+    }
+    let mut tally = Tally::default();
+    let mut digest = Digest::default();
+    let mut peak_rss_bytes = 0;
+    for worker in &collected.workers {
+        tally.merge(&worker.tally);
+        peak_rss_bytes += worker.peak_rss_bytes;
+        let part = u128::from_str_radix(&worker.digest, 16).expect("a digest is hexadecimal");
+        digest.merge(Digest(part));
+    }
+    Ok(JobResult {
+        tally,
+        digest,
+        lanes: collected.lanes,
+        story: collected.story,
+        peak_rss_bytes,
+        elapsed,
+        decisions: collected.decisions,
+        rejects: collected.rejects,
+    })
+}
+
+impl JobResult {
+    /// Rows seen: taken, rejected at the edge, or dropped as duplicates.
+    pub fn rows(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.tally.rows).sum()
+    }
+
+    /// Rejected rows by reason, duplicates included.
+    pub fn rejected(&self) -> [u64; Reason::ALL.len()] {
+        let mut sum = [0; Reason::ALL.len()];
+        for lane in &self.lanes {
+            for (sum, count) in sum.iter_mut().zip(lane.tally.rejected) {
+                *sum += count;
+            }
+        }
+        sum[Reason::Duplicate as usize] += self.tally.duplicates;
+        sum
+    }
+
+    /// Finishes the output files: with `keep` the decisions take their final name. Rejected rows
+    /// are kept in any case; they say what was wrong.
+    ///
+    /// # Errors
+    /// [`OutputError`] when something could not be written.
+    pub fn finish(&mut self, keep: bool) -> Result<(), OutputError> {
+        let rejects = self.rejects.take().map_or(Ok(()), |writer| writer.finish(true));
+        let decisions = self.decisions.take().map_or(Ok(()), |writer| writer.finish(keep));
+        rejects.and(decisions)
+    }
+}
+
+/// Peak resident memory of this process in bytes; 0 where the system does not say.
+pub fn peak_rss_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

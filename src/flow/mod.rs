@@ -1,0 +1,13 @@
+//! Everything that touches timely dataflow: containers, operators, feeding, assembly.
+//!
+//! [`job::run`] is the whole job. This folder only moves data: what an event means is decided in
+//! [`crate::visit`].
+
+pub mod container;
+pub mod failure;
+pub mod job;
+pub mod output;
+pub mod sessions;
+pub mod sink;
+pub mod source;
+pub mod story;

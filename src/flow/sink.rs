@@ -1,0 +1,119 @@
+//! The sink: everything that leaves the job comes here, to worker 0, and is put in order.
+//!
+//! A record is let go once the frontier has passed its time, sorted by (time, tag, key); so the
+//! output is in canonical order although no worker waits for another. Writing happens on threads
+//! of its own behind a short queue.
+
+use super::container::{Emission, Emissions, Tag};
+use super::failure;
+use super::output::LineWriter;
+use super::sessions::WorkerTally;
+use super::source::LaneReport;
+use std::cell::RefCell;
+use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::ExchangeCore;
+use timely::dataflow::operators::generic::Operator;
+
+/// What has come to the sink.
+#[derive(Default)]
+pub struct Collected {
+    /// Where decision lines go, if anywhere.
+    pub decisions: Option<LineWriter>,
+    /// Where lines about rejected rows go, if anywhere.
+    pub rejects: Option<LineWriter>,
+    /// The followed visitor's story.
+    pub story: Vec<u8>,
+    /// What each worker counted.
+    pub workers: Vec<WorkerTally>,
+    /// What each lane came to.
+    pub lanes: Vec<LaneReport>,
+}
+
+/// Attaches the sink. Only worker 0 receives anything; `collected` is filled there.
+pub fn sink<'scope>(
+    emissions: Stream<'scope, u64, Emissions>,
+    collected: &Rc<RefCell<Collected>>,
+) -> Stream<'scope, u64, Emissions> {
+    let pact =
+        ExchangeCore::<CapacityContainerBuilder<Emissions>, _>::new_core(|_: &Emission<'_>| 0);
+    let collected = Rc::clone(collected);
+    emissions.unary_frontier::<CapacityContainerBuilder<Emissions>, _, _, _>(
+        pact,
+        "Sink",
+        move |_capability, _info| {
+            let mut pending = Pending::default();
+            move |(input, frontier), _output| {
+                input.for_each_stamp(|_capability, batches| {
+                    for batch in batches {
+                        pending.add(std::mem::take(batch));
+                    }
+                });
+                let closed_ms = frontier.frontier().first().copied();
+                failure::enter("sink", closed_ms);
+                let mut collected = collected.borrow_mut();
+                pending.drain_before(closed_ms, |emission| collected.take(emission));
+            }
+        },
+    )
+}
+
+#[derive(Default)]
+struct Pending {
+    batches: Vec<(Emissions, u64)>,
+}
+
+impl Pending {
+    fn add(&mut self, batch: Emissions) {
+        if !batch.is_empty() {
+            self.batches.push((batch, 0));
+        }
+    }
+
+    /// Hands out what lies before `end_ms`, or everything when there is no end, in order.
+    fn drain_before(&mut self, end_ms: Option<u64>, mut take: impl FnMut(Emission<'_>)) {
+        let before_end = |at_ms: u64| end_ms.is_none_or(|end| at_ms < end);
+        let mut due: Vec<Emission<'_>> = Vec::new();
+        for (batch, taken_before) in &self.batches {
+            due.extend(
+                (0..batch.len())
+                    .map(|index| batch.get(index))
+                    .filter(|emission| emission.at_ms >= *taken_before && before_end(emission.at_ms)),
+            );
+        }
+        due.sort_unstable();
+        for emission in due {
+            take(emission);
+        }
+        self.batches.retain_mut(|(batch, taken_before)| {
+            *taken_before = end_ms.unwrap_or(u64::MAX);
+            !before_end(batch.last_ms())
+        });
+    }
+}
+
+impl Collected {
+    fn take(&mut self, emission: Emission<'_>) {
+        let body = emission.body;
+        match emission.tag {
+            Tag::Decision => {
+                if let Some(writer) = &mut self.decisions {
+                    writer.write(body);
+                }
+            }
+            Tag::Reject => {
+                if let Some(writer) = &mut self.rejects {
+                    writer.write(body);
+                }
+            }
+            Tag::Story => self.story.extend_from_slice(body),
+            Tag::Tally => self
+                .workers
+                .push(serde_json::from_slice(body).expect("a worker's counters are well-formed")),
+            Tag::Lane => self
+                .lanes
+                .push(serde_json::from_slice(body).expect("a lane's report is well-formed")),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The story of one visitor, told paragraph by paragraph: event, features that moved, scores,
+//! phase, decision, and the rule that made it.
+
+use crate::event::{Event, Texts};
+use crate::visit::decision::Recorder;
+use crate::visit::feature::{FEATURES, Vector};
+use crate::visit::model::Model;
+use crate::visit::visitors::{Cause, Step};
+use jiff::Timestamp;
+use std::io::Write;
+
+/// Features whose contribution to a score is shown.
+const CONTRIBUTIONS_MAX: usize = 3;
+
+/// Writes one step of the story.
+pub fn write(step: &Step<'_>, recorder: &Recorder, model: &Model, out: &mut Vec<u8>) {
+    // Writing to memory cannot fail.
+    let _ = paragraph(step, recorder, model, out);
+}
+
+fn paragraph(
+    step: &Step<'_>,
+    recorder: &Recorder,
+    model: &Model,
+    out: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    let visit = step.visit;
+    let session = String::from_utf8_lossy(&visit.session_text);
+    match step.cause {
+        Cause::End(ending) => {
+            let left = if visit.session.abandons_cart() { ", leaving a cart behind" } else { "" };
+            writeln!(
+                out,
+                "{}  session {session} ended after {} events{left}: {}\n",
+                time(step.at.0),
+                visit.session.events,
+                ending.words()
+            )?;
+            return Ok(());
+        }
+        Cause::Hesitation => writeln!(
+            out,
+            "{}  silence with something in the cart: the hesitation timer fired",
+            time(step.at.0)
+        )?,
+        Cause::Event(event, texts) => {
+            if step.before.is_none() {
+                let known = if visit.session.history.returning() { "returning" } else { "first" };
+                let holdout = if visit.holdout() { ", in the holdout" } else { "" };
+                writeln!(out, "session {session} begins: {known} visit{holdout}")?;
+            }
+            writeln!(out, "{}  {}", time(step.at.0), describe(event, texts))?;
+        }
+    }
+    let moved = moved(step.before, step.after);
+    if !moved.is_empty() {
+        writeln!(out, "    features  {moved}")?;
+    }
+    let scores = visit.scores;
+    writeln!(
+        out,
+        "    scores    p_purchase {} ({})",
+        change(step.scores_before.purchase, scores.purchase, step.before.is_some()),
+        contributions(model, step.after, |(_, purchase, _)| purchase)
+    )?;
+    writeln!(
+        out,
+        "              p_abandon  {} ({})",
+        change(step.scores_before.abandon, scores.abandon, step.before.is_some()),
+        contributions(model, step.after, |(_, _, abandon)| abandon)
+    )?;
+    let phase = visit.phase();
+    if step.before.is_some() && phase != step.phase_before {
+        writeln!(out, "    phase     {} → {}", step.phase_before.name(), phase.name())?;
+    } else {
+        writeln!(out, "    phase     {}", phase.name())?;
+    }
+    decided(step, recorder, out)?;
+    writeln!(out)
+}
+
+/// What was decided at this step, if anything.
+fn decided(step: &Step<'_>, recorder: &Recorder, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let visit = step.visit;
+    let starts = step.before.is_none();
+    let before = if starts { recorder.default_layout() } else { step.layout_before };
+    let seq = visit.next_seq.wrapping_sub(1);
+    let mut first = true;
+    let shown = recorder.layout(&before).zip(recorder.layout(visit.layout()));
+    for (reason, ((slot, old), (_, new))) in recorder.slot_reasons(visit.why()).zip(shown) {
+        if old == new {
+            continue;
+        }
+        let label = if first { format!("decision {seq}") } else { String::new() };
+        writeln!(out, "    {label:<10}  {slot}: {old} → {new} ({reason})")?;
+        first = false;
+    }
+    if first && starts {
+        let why = if visit.holdout() { " (holdout)" } else { "" };
+        writeln!(out, "    decision {seq}  the default layout{why}")?;
+    }
+    Ok(())
+}
+
+fn describe(event: &Event, texts: Texts<'_>) -> String {
+    let mut words = event.kind.name().to_string();
+    let mut add = |name: &str, text: &[u8]| {
+        if !text.is_empty() {
+            words.push_str(&format!("  {name} {}", String::from_utf8_lossy(text)));
+        }
+    };
+    add("item", texts.item);
+    add("category", texts.category);
+    add("page", texts.page);
+    for (name, amount) in [("price", event.price), ("value", event.value)] {
+        if amount.get().is_some() {
+            words.push_str(&format!("  {name} {amount}"));
+        }
+    }
+    if event.quantity > 0 {
+        words.push_str(&format!("  quantity {}", event.quantity));
+    }
+    if event.time.0 < event.arrival.0 {
+        let late = (event.arrival.0 - event.time.0) as f64 / 1e3;
+        words.push_str(&format!("  (happened {late} s before it arrived)"));
+    }
+    words
+}
+
+/// The features that moved, with their values before and after.
+fn moved(before: Option<&Vector>, after: &Vector) -> String {
+    let mut parts = Vec::new();
+    for (index, feature) in FEATURES.iter().enumerate() {
+        let new = after[index];
+        let old = before.map(|before| before[index]);
+        match old {
+            None if new != 0.0 && !new.is_nan() => parts.push(format!("{} {}", feature.name, short(new))),
+            Some(old) if old.to_bits() != new.to_bits() && !(old.is_nan() && new.is_nan()) => {
+                parts.push(format!("{} {} → {}", feature.name, short(old), short(new)));
+            }
+            _ => {}
+        }
+    }
+    parts.join(", ")
+}
+
+fn change(before: f64, after: f64, show_before: bool) -> String {
+    if show_before {
+        format!("{before:.4} → {after:.4}")
+    } else {
+        format!("{after:.4}")
+    }
+}
+
+/// The features that move a score's log-odds most, in either direction.
+fn contributions(model: &Model, features: &Vector, pick: impl Fn((usize, f64, f64)) -> f64) -> String {
+    let mut parts: Vec<(usize, f64)> = model
+        .contributions(features)
+        .into_iter()
+        .map(|part| (part.0, pick(part)))
+        .collect();
+    parts.sort_by(|left, right| right.1.abs().total_cmp(&left.1.abs()));
+    let named = parts
+        .iter()
+        .take(CONTRIBUTIONS_MAX)
+        .map(|(index, share)| format!("{} {share:+.2}", FEATURES[*index].name));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+fn short(value: f64) -> String {
+    if value.is_nan() {
+        return "–".into();
+    }
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+fn time(at_ms: u64) -> String {
+    i64::try_from(at_ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| at_ms.to_string(), |time| format!("{time:.3}"))
+}
