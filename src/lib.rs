@@ -1,10 +1,11 @@
 //! Restage re-arranges a shop's page while the visit is still going on.
 //!
 //! `cli → flow → visit → event`: arrows point one way. [`event`] is the record, [`format`] reads
-//! logs, [`visit`] is the pure core (sessions, features, intent, layout), [`flow`] moves data
-//! through timely dataflow, [`cli`] is the outside.
+//! logs, [`visit`] is the pure core (sessions, features, intent, layout), [`simulate`] is the
+//! simulated shop.
 
 pub mod event;
 pub mod format;
+pub mod simulate;
 pub mod suggest;
 pub mod visit;
