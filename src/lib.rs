@@ -8,4 +8,5 @@ pub mod event;
 pub mod format;
 pub mod simulate;
 pub mod suggest;
+pub mod train;
 pub mod visit;

@@ -182,9 +182,13 @@ impl Recorder {
     /// Why the slots show what they show, one sentence for each that does not show its default
     /// for want of a rule.
     pub fn reasons(&self, decision: &Decision<'_>) -> impl Iterator<Item = &str> {
-        let holdout = decision.holdout.then_some("holdout keeps the default layout");
+        let holdout = decision
+            .holdout
+            .then_some("holdout keeps the default layout");
         let slots = self.slot_reasons(&decision.why);
-        holdout.into_iter().chain(slots.filter(|reason| !reason.is_empty()))
+        holdout
+            .into_iter()
+            .chain(slots.filter(|reason| !reason.is_empty()))
     }
 
     /// Why each slot shows what it shows; empty where it shows its default for want of a rule.

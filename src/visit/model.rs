@@ -73,7 +73,7 @@ pub struct ModelFile {
 }
 
 /// On what a model was fitted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FittedOn {
     /// What the data are, in words.
@@ -89,7 +89,7 @@ pub struct FittedOn {
 }
 
 /// Quality on held-out sessions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quality {
     /// Sessions held out.
@@ -191,6 +191,25 @@ impl Model {
     /// The model that is used when none is named.
     pub fn shipped() -> Model {
         Model::read(include_bytes!("../../data/model.json")).expect("the shipped model is valid")
+    }
+
+    /// A model that knows nothing: every score is one half. For those who only want features.
+    pub fn blank() -> Model {
+        Model {
+            label: "blank".into(),
+            file: ModelFile {
+                format: MODEL_FORMAT.into(),
+                version: MODEL_VERSION,
+                name: "blank".into(),
+                kind: "logistic".into(),
+                fitted_on: FittedOn::default(),
+                quality: Quality::default(),
+                purchase_bias: 0.0,
+                abandon_bias: 0.0,
+                features: Vec::new(),
+            },
+            terms: Vec::new(),
+        }
     }
 
     /// Reads a model file.

@@ -13,13 +13,13 @@ use super::decision::{Decision, PerSlot};
 use super::feature::{FEATURE_COUNT, Vector};
 use super::history::History;
 use super::keys::KeyMap;
+use super::live::{Rules, Visit};
 use super::memory::Memory;
 use super::model::Scores;
 use super::phase::Phase;
 use super::recent::{RecentIds, Seen};
 use super::slab::Slab;
 use super::tally::{Tally, Timeline};
-use super::live::{Rules, Visit};
 use super::wheel::{Timer, Wheel};
 use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
 use std::sync::Arc;
@@ -32,6 +32,12 @@ pub trait Output {
     fn duplicate(&mut self, event: &Event);
     /// Takes a step in the story of the visitor that is followed.
     fn step(&mut self, step: &Step<'_>);
+    /// Is shown every visit after every event, with its features; for those who learn from them.
+    #[inline]
+    fn observed(&mut self, _visit: &Visit, _features: &Vector) {}
+    /// Is shown every visit whose session has just ended.
+    #[inline]
+    fn ended(&mut self, _visit: &Visit) {}
 }
 
 /// What happened to the visitor that is followed.
@@ -203,7 +209,8 @@ impl Visitors {
             Some(Ending::Idle)
         } else if event.time.0.saturating_sub(session.start.0) > rules.max_ms {
             Some(Ending::TooLong)
-        } else if rules.from_log && event.session != visit.log_session {
+        } else if rules.from_log && event.session != visit.log_session && !event.session.is_none() {
+            // An event without a session, such as a refund, belongs to whatever is going on.
             Some(Ending::LogSession)
         } else {
             None
@@ -264,6 +271,7 @@ impl Visitors {
         self.tally.limits.items_per_session += u64::from(overflow.item);
         self.tally.limits.categories_per_session += u64::from(overflow.category);
         record(decision, &mut self.tally, out);
+        out.observed(visit, &self.features);
         let phase = visit.phase();
         self.tally.move_phase(
             event.arrival.0,
@@ -393,6 +401,7 @@ impl Visitors {
             (Some(peak), false) => tally.peak_not_bought.count(peak),
             (None, _) => tally.bought_at_once += 1,
         }
+        out.ended(visit);
         visit.history()
     }
 

@@ -1,0 +1,3 @@
+//! Fitting intent models. For now the logistic regression behind the shipped default model.
+
+pub mod logistic;
