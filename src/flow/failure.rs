@@ -6,8 +6,10 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, Ordering};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 thread_local! {
     static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
@@ -87,31 +89,51 @@ pub enum StopReason {
     Signal(i32),
 }
 
-/// A flag that every worker of the process looks at. The first reason stays.
-#[derive(Debug, Default)]
-pub struct Stop(AtomicI32);
+/// A flag that every worker of the process looks at.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicUsize>);
+
+// Signals have small numbers of their own.
+const READER_GONE: usize = 1001;
+const SINK_FAILED: usize = 1002;
+const LANE_FAILED: usize = 1003;
 
 impl Stop {
-    /// Asks the run to stop.
+    /// Asks the run to stop. The first reason stays.
     pub fn ask(&self, reason: StopReason) {
         let code = match reason {
-            StopReason::ReaderGone => -1,
-            StopReason::SinkFailed => -2,
-            StopReason::LaneFailed => -3,
-            StopReason::Signal(signal) => signal,
+            StopReason::ReaderGone => READER_GONE,
+            StopReason::SinkFailed => SINK_FAILED,
+            StopReason::LaneFailed => LANE_FAILED,
+            StopReason::Signal(signal) => signal as usize,
         };
         // Losing the race means that there is a reason already.
         let _ = self.0.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Why the run is to stop, if it is.
+    #[inline]
     pub fn reason(&self) -> Option<StopReason> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
-            -1 => Some(StopReason::ReaderGone),
-            -2 => Some(StopReason::SinkFailed),
-            -3 => Some(StopReason::LaneFailed),
-            signal => Some(StopReason::Signal(signal)),
+            READER_GONE => Some(StopReason::ReaderGone),
+            SINK_FAILED => Some(StopReason::SinkFailed),
+            LANE_FAILED => Some(StopReason::LaneFailed),
+            signal => Some(StopReason::Signal(signal as i32)),
         }
+    }
+
+    /// From now on SIGINT and SIGTERM ask the run to stop; a second one ends the process at once.
+    ///
+    /// # Errors
+    /// What the system says when a handler cannot be set.
+    pub fn watch_signals(&self) -> std::io::Result<()> {
+        for signal in [SIGINT, SIGTERM] {
+            let asked = Arc::new(AtomicBool::new(false));
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
+            flag::register(signal, asked)?;
+            flag::register_usize(signal, Arc::clone(&self.0), signal as usize)?;
+        }
+        Ok(())
     }
 }

@@ -90,7 +90,7 @@ pub struct JobSpec {
     /// Called with the size of the logs in bytes, where it is known, once they are open.
     pub opened: Box<dyn FnOnce(Option<u64>)>,
     /// Asks the run to stop.
-    pub stop: Arc<Stop>,
+    pub stop: Stop,
 }
 
 /// What a run came to. Writers are still open: the caller keeps or discards what was written.
@@ -187,7 +187,7 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         reports_memory: false,
     };
     let (cluster, pace, keep_rejects) = (spec.cluster, spec.pace, spec.keep_rejects);
-    let (progress, stop) = (spec.progress, Arc::clone(&spec.stop));
+    let (progress, stop) = (spec.progress, spec.stop.clone());
     let config = timely::Config {
         communication: cluster.communication(),
         worker: timely::WorkerConfig::default(),

@@ -8,7 +8,6 @@ use super::failure::{Stop, StopReason, add_unfinished, drop_unfinished};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -72,7 +71,7 @@ impl LineWriter {
     ///
     /// # Errors
     /// [`OutputError`] when the target cannot be created.
-    pub fn create(target: Target, stop: Arc<Stop>) -> Result<LineWriter, OutputError> {
+    pub fn create(target: Target, stop: Stop) -> Result<LineWriter, OutputError> {
         let fail = |action, source| OutputError {
             target: target.clone(),
             action,

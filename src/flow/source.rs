@@ -86,7 +86,7 @@ struct Lane {
     chunks: Receiver<Chunk>,
 }
 
-fn read(lane: OpenLane, batch_events_max: usize, progress: Progress, stop: Arc<Stop>) -> Lane {
+fn read(lane: OpenLane, batch_events_max: usize, progress: Progress, stop: Stop) -> Lane {
     let (queue, chunks) = sync_channel(QUEUE_MAX);
     let worker = std::thread::current();
     std::thread::spawn(move || {
@@ -151,9 +151,9 @@ pub fn feed(
     pace: Pace,
     keep_rejects: bool,
     progress: &Progress,
-    stop: &Arc<Stop>,
+    stop: &Stop,
 ) {
-    let start = |lane| read(lane, pace.batch_events_max, Arc::clone(progress), Arc::clone(stop));
+    let start = |lane| read(lane, pace.batch_events_max, Arc::clone(progress), stop.clone());
     let mut lanes: Vec<Lane> = lanes.into_iter().map(start).collect();
     // Times at which the inputs stood after the latest sends, oldest first.
     let mut open: VecDeque<u64> = VecDeque::new();

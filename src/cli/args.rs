@@ -1,0 +1,207 @@
+//! Arguments that several subcommands share, and how they become real objects.
+
+use super::Failure;
+use crate::event::{Carry, LANES_MAX};
+use crate::flow::job::Cluster;
+use crate::flow::source::Pace;
+use crate::format::{FormatName, LaneOptions, Mapping, Source};
+use crate::visit::duration::parse_duration_ms;
+use crate::visit::live::Rules;
+use crate::visit::model::Model;
+use crate::visit::policy::Policy;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which logs, and how to read them.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// Logs to read, each a lane; `-` is stdin. `.gz` and `.zst` are read as they are
+    #[arg(required = true, value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+    /// The logs' format: auto, restage-csv, restage-jsonl, rees46, retailrocket, taobao,
+    /// yoochoose, otto or jd
+    #[arg(long, default_value = "auto", value_name = "NAME")]
+    pub format: String,
+    /// A TOML file that says how to read any other CSV or JSONL
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub mapping: Option<PathBuf>,
+    /// How far a log may run backwards, and how late an event may arrive
+    #[arg(long, default_value = "1h", value_name = "DURATION")]
+    pub lateness: String,
+    /// How far an event's clock may be ahead of its arrival
+    #[arg(long, default_value = "10m", value_name = "DURATION")]
+    pub future: String,
+}
+
+impl LogArgs {
+    /// The logs and how to read them.
+    pub fn resolve(&self, carry: Carry) -> Result<(Vec<Source>, LaneOptions), Failure> {
+        if self.logs.len() > LANES_MAX {
+            let message = format!("{} logs; at most {LANES_MAX} are possible", self.logs.len());
+            return Err(Failure::usage(message));
+        }
+        if self.logs.iter().filter(|log| log.as_os_str() == "-").count() > 1 {
+            return Err(Failure::usage("`-` stands more than once; stdin is one log"));
+        }
+        let input = |error: crate::format::InputError| Failure::new(error.exit_code(), error);
+        let format = match self.format.as_str() {
+            "auto" => None,
+            name => Some(name.parse::<FormatName>().map_err(input)?),
+        };
+        let mapping = match &self.mapping {
+            Some(path) => Some(Arc::new(Mapping::load(path).map_err(input)?)),
+            None => None,
+        };
+        let duration = |flag: &str, text: &str| {
+            parse_duration_ms(text).map_err(|what| Failure::usage(format!("{flag}: {what}")))
+        };
+        let options = LaneOptions {
+            format,
+            mapping,
+            lateness_ms: duration("--lateness", &self.lateness)?,
+            future_ms: duration("--future", &self.future)?,
+            carry,
+            tolerate_disorder: false,
+        };
+        Ok((self.logs.iter().map(Source::parse).collect(), options))
+    }
+}
+
+/// Policy and model.
+#[derive(Args, Debug)]
+pub struct RuleArgs {
+    /// The layout policy; `restage policy` prints the default
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// The intent model; a default one is built in
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+}
+
+impl RuleArgs {
+    /// Reads both files.
+    pub fn resolve(&self) -> Result<Arc<Rules>, Failure> {
+        let policy = match &self.policy {
+            None => Policy::shipped(),
+            Some(path) => read_policy(path)?,
+        };
+        let model = match &self.model {
+            None => Model::shipped(),
+            Some(path) => Model::read(&read_file(path)?).map_err(|error| {
+                let what = format!("model {} was refused", path.display());
+                Failure::new(2, anyhow::Error::new(error).context(what))
+            })?,
+        };
+        Ok(Arc::new(Rules { policy, model }))
+    }
+}
+
+/// Reads a policy file.
+pub fn read_policy(path: &Path) -> Result<Policy, Failure> {
+    let bytes = read_file(path)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::usage(format!("{}: it is not UTF-8 text", path.display())))?;
+    Policy::read(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        let what = format!("{} could not be read", path.display());
+        Failure::new(2, anyhow::Error::new(error).context(what))
+    })
+}
+
+/// Workers, processes and how the input is cut.
+#[derive(Args, Debug)]
+pub struct EngineArgs {
+    /// Worker threads in this process
+    #[arg(short, long, default_value_t = 1, value_name = "N")]
+    pub workers: usize,
+    /// Processes of the job
+    #[arg(short = 'n', long, default_value_t = 1, value_name = "N")]
+    pub processes: usize,
+    /// The number of this process, from 0
+    #[arg(short = 'p', long, default_value_t = 0, value_name = "I")]
+    pub process: usize,
+    /// Where the processes listen, one `host:port` a line; 127.0.0.1 from port 2101 up if absent
+    #[arg(long, value_name = "FILE")]
+    pub hostfile: Option<PathBuf>,
+    /// Epochs begin at multiples of this many milliseconds; it cannot change a result
+    #[arg(long, default_value_t = 1, value_name = "MS")]
+    pub grain: u64,
+    /// Most events in a batch; it cannot change a result
+    #[arg(long, default_value_t = 4096, value_name = "N")]
+    pub batch: usize,
+    /// Batches that a worker may be ahead of the slowest; it cannot change a result
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    pub read_ahead: usize,
+}
+
+/// Most workers in a process, and most processes.
+const WORKERS_MAX: usize = 256;
+
+impl EngineArgs {
+    /// Checks the numbers and reads the host file.
+    pub fn resolve(&self) -> Result<(Cluster, Pace), Failure> {
+        let within = |flag: &str, value: usize, most: usize| {
+            if (1..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(Failure::usage(format!("{flag} {value} does not lie between 1 and {most}")))
+        };
+        within("--workers", self.workers, WORKERS_MAX)?;
+        within("--processes", self.processes, WORKERS_MAX)?;
+        within("--batch", self.batch, 65_536)?;
+        within("--read-ahead", self.read_ahead, 1024)?;
+        within("--grain", usize::try_from(self.grain).unwrap_or(0), 86_400_000)?;
+        if self.process >= self.processes {
+            return Err(Failure::usage(format!(
+                "--process {} does not exist: the job has {} process(es), counted from 0",
+                self.process, self.processes
+            )));
+        }
+        let cluster = Cluster {
+            workers: self.workers,
+            process: self.process,
+            addresses: self.addresses()?,
+        };
+        let pace = Pace {
+            grain_ms: self.grain,
+            batch_events_max: self.batch,
+            read_ahead: self.read_ahead,
+        };
+        Ok((cluster, pace))
+    }
+
+    fn addresses(&self) -> Result<Vec<String>, Failure> {
+        let Some(path) = &self.hostfile else {
+            let local = |index| format!("127.0.0.1:{}", 2101 + index);
+            return Ok(match self.processes {
+                1 => Vec::new(),
+                many => (0..many).map(local).collect(),
+            });
+        };
+        let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
+        let hosts: Vec<String> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(String::from)
+            .collect();
+        if hosts.len() != self.processes {
+            return Err(Failure::usage(format!(
+                "{} names {} hosts, but the job has {} process(es)",
+                path.display(),
+                hosts.len(),
+                self.processes
+            )));
+        }
+        let port = |host: &String| host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        if let Some(wrong) = hosts.iter().find(|host| port(host).is_none()) {
+            let message = format!("{}: `{wrong}` is not host:port", path.display());
+            return Err(Failure::usage(message));
+        }
+        Ok(if self.processes > 1 { hosts } else { Vec::new() })
+    }
+}

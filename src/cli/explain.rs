@@ -1,0 +1,77 @@
+//! `restage explain`: the story of one visitor.
+
+use super::args::{EngineArgs, LogArgs, RuleArgs};
+use super::{Failure, print};
+use crate::event::{Carry, VisitorId};
+use crate::flow::failure::Stop;
+use crate::flow::job::{JobSpec, run};
+use crate::flow::sessions::Lines;
+use clap::Args;
+
+/// Tell the story of one visitor: events, features, scores, decisions and why
+///
+/// The whole job runs over the log, so what is told is what happened.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  restage explain data/demo.csv --visitor v0000000001
+  restage explain 2019-Oct.csv --visitor 541312140 --policy bold.toml | less")]
+pub struct Explain {
+    #[command(flatten)]
+    logs: LogArgs,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// The visitor's id, as the log has it
+    #[arg(long, value_name = "V")]
+    visitor: String,
+    /// Sort each log by time first, as `restage import` does
+    #[arg(long)]
+    sort: bool,
+}
+
+impl Explain {
+    /// Runs the subcommand.
+    pub fn run(self) -> Result<(), Failure> {
+        let rules = self.rules.resolve()?;
+        let (logs, lane_options) = self.logs.resolve(Carry::ALL)?;
+        let (cluster, pace) = self.engine.resolve()?;
+        let stop = Stop::default();
+        stop.watch_signals().map_err(|error| Failure::new(1, error))?;
+        let heading = format!(
+            "visitor {}  (policy {}, model {})\n\n",
+            self.visitor, rules.policy.label, rules.model.label
+        );
+        let result = run(JobSpec {
+            rules,
+            logs,
+            sort: self.sort,
+            lane_options,
+            cluster,
+            pace,
+            decisions: None,
+            rejects: None,
+            keep_rejects: false,
+            lines: Lines::None,
+            follow: Some(VisitorId::of(self.visitor.as_bytes())),
+            timeline: false,
+            progress: Default::default(),
+            opened: Box::new(|_| ()),
+            stop,
+        })
+        .map_err(|error| Failure::new(error.exit_code(), error))?;
+        let Some(result) = result else { return Ok(()) };
+        if result.story.is_empty() {
+            return Err(Failure::new(
+                1,
+                anyhow::anyhow!(
+                    "visitor `{}` did not occur among the {} events taken",
+                    self.visitor,
+                    result.tally.accepted()
+                ),
+            ));
+        }
+        print(&[heading.as_bytes(), &result.story].concat())
+    }
+}

@@ -1,0 +1,94 @@
+//! The command line: a table of contents of the subcommands, and what they share.
+//!
+//! Results go to stdout, progress and warnings to stderr. Every failure ends in one line on
+//! stderr and an exit code with a meaning: 0 success (also when the reader of stdout went away),
+//! 1 the run failed, 2 wrong usage or configuration, 3 too many bad rows, 4 state, 5 a source or
+//! sink cannot be reached, 130 and 143 ended by a signal.
+
+mod args;
+mod explain;
+mod policy;
+mod progress;
+mod replay;
+mod report;
+mod simulate;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+
+/// Re-arranges a shop's page while the visit is still going on.
+#[derive(Parser)]
+#[command(name = "restage", version, about, max_term_width = 100)]
+struct Restage {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Replay(replay::Replay),
+    Explain(explain::Explain),
+    Policy(policy::PolicyCommand),
+    Simulate(simulate::Simulate),
+}
+
+/// What a subcommand failed with.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: i32,
+    /// What went wrong, and why.
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// A failure with an exit code of its own.
+    pub fn new(code: i32, error: impl Into<anyhow::Error>) -> Failure {
+        Failure {
+            code,
+            error: error.into(),
+        }
+    }
+
+    /// Wrong usage or configuration.
+    pub fn usage(message: impl std::fmt::Display) -> Failure {
+        Failure::new(2, anyhow::anyhow!("{message}"))
+    }
+}
+
+/// Runs the program and returns its exit code.
+pub fn run() -> i32 {
+    crate::flow::failure::install_hook();
+    let result = match Restage::try_parse() {
+        Ok(restage) => match restage.command {
+            Command::Replay(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Policy(command) => command.run(),
+            Command::Simulate(command) => command.run(),
+        },
+        Err(error) => {
+            // Help and version come this way, too; a reader that went away is no error.
+            let _ = error.print();
+            return error.exit_code();
+        }
+    };
+    match result {
+        Ok(()) => 0,
+        Err(failure) => {
+            eprintln!("restage: error: {:#}", failure.error);
+            failure.code
+        }
+    }
+}
+
+/// Writes to stdout. A reader that went away is no error.
+fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            let error = anyhow::Error::new(error).context("stdout could not be written");
+            Err(Failure::new(5, error))
+        }
+        _ => Ok(()),
+    }
+}

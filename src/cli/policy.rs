@@ -1,0 +1,65 @@
+//! `restage policy`: print the default policy, check one, list what conditions may name.
+
+use super::args::read_policy;
+use super::{Failure, print};
+use crate::visit::feature::FEATURES;
+use crate::visit::policy::DEFAULT_POLICY;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Print the default layout policy, or check one
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, after_help = "\
+Examples:
+  restage policy > shop.toml
+  restage policy check shop.toml
+  restage policy --features")]
+pub struct PolicyCommand {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// List the features that conditions may name
+    #[arg(long)]
+    features: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Say whether a policy can be used, and what is wrong with it if not
+    Check {
+        /// The policy
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+impl PolicyCommand {
+    /// Runs the subcommand.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.action {
+            Some(Action::Check { file }) => {
+                let policy = read_policy(&file)?;
+                let rules: usize = policy.slots.iter().map(|slot| slot.rules.len()).sum();
+                let arms: usize = policy.slots.iter().map(|slot| slot.arms.len()).sum();
+                let verdict = format!(
+                    "{}: good; {} with {} slots, {arms} arms, {rules} rules\n",
+                    file.display(),
+                    policy.label,
+                    policy.slots.len(),
+                );
+                print(verdict.as_bytes())
+            }
+            None if self.features => print(feature_list().as_bytes()),
+            None => print(DEFAULT_POLICY.as_bytes()),
+        }
+    }
+}
+
+fn feature_list() -> String {
+    let lines = FEATURES.iter().map(|feature| {
+        format!(
+            "{:<24} {:<11} {}  [{}]\n",
+            feature.name, feature.unit, feature.definition, feature.source
+        )
+    });
+    lines.collect()
+}

@@ -1,0 +1,192 @@
+//! `restage replay`: run the job over recorded logs, write decisions, print a report.
+
+use super::args::{EngineArgs, LogArgs, RuleArgs};
+use super::progress::Bar;
+use super::report::Report;
+use super::{Failure, print};
+use crate::event::Carry;
+use crate::flow::failure::{Stop, StopReason};
+use crate::flow::job::{JobSpec, run};
+use crate::flow::output::{LineWriter, Target};
+use crate::flow::sessions::Lines;
+use crate::flow::source::Progress;
+use crate::plot::replay_plots;
+use crate::visit::decision::Recorder;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+/// Run the job over recorded logs, write decisions, print a report
+///
+/// Every log is a lane of its own. The decisions, their file and the digest in the report are the
+/// same for any number of workers and processes and any way of cutting the input.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  restage replay data/demo.csv
+  restage replay data/demo.csv --out decisions.jsonl -w 2
+  restage replay monday.csv.gz tuesday.csv.gz --policy bold.toml --json
+  restage replay UserBehavior.csv --sort --plot plots
+  zcat events.jsonl.gz | restage replay - --out - | head
+
+Two processes on this machine, one command in each of two terminals:
+  restage replay data/demo.csv -n 2 -p 0 --out decisions.jsonl
+  restage replay data/demo.csv -n 2 -p 1")]
+pub struct Replay {
+    #[command(flatten)]
+    logs: LogArgs,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Write the decision records here; `-` is stdout, and the report then goes to stderr
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The form of the decision records
+    #[arg(long, value_enum, default_value_t = OutFormat::Jsonl)]
+    out_format: OutFormat,
+    /// Write rejected rows here, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// End with code 3 when more than this share of the rows is rejected
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
+    max_reject_ratio: f64,
+    /// Sort each log by time first, as `restage import` does
+    #[arg(long)]
+    sort: bool,
+    /// Write plots (SVG) into this folder
+    #[arg(long, value_name = "DIR")]
+    plot: Option<PathBuf>,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutFormat {
+    Jsonl,
+    Csv,
+}
+
+impl Replay {
+    /// Runs the subcommand.
+    pub fn run(self) -> Result<(), Failure> {
+        if !(0.0..=1.0).contains(&self.max_reject_ratio) {
+            return Err(Failure::usage("--max-reject-ratio does not lie between 0 and 1"));
+        }
+        let to_stdout = self.out.as_deref().is_some_and(|out| out.as_os_str() == "-");
+        if to_stdout && self.json {
+            return Err(Failure::usage(
+                "--json prints the report to stdout; with it, --out needs a file",
+            ));
+        }
+        let rules = self.rules.resolve()?;
+        let carry = Carry {
+            session: rules.policy.session.from_log,
+            details: false,
+        };
+        let (logs, lane_options) = self.logs.resolve(carry)?;
+        let (cluster, pace) = self.engine.resolve()?;
+        let stop = Stop::default();
+        stop.watch_signals().map_err(|error| Failure::new(1, error))?;
+
+        let lines = match (&self.out, self.out_format) {
+            (None, _) => Lines::None,
+            (_, OutFormat::Jsonl) => Lines::Json,
+            (_, OutFormat::Csv) => Lines::Csv,
+        };
+        let first = cluster.process == 0;
+        let open = |path: &PathBuf| {
+            LineWriter::create(Target::parse(path), stop.clone())
+                .map_err(|error| Failure::new(5, error))
+        };
+        let mut decisions = self.out.as_ref().filter(|_| first).map(open).transpose()?;
+        let rejects = self.rejects.as_ref().filter(|_| first).map(open).transpose()?;
+        if let (Some(writer), Lines::Csv) = (&mut decisions, lines) {
+            let mut header = Vec::new();
+            Recorder::new(&rules.policy, &rules.model.label).csv_header(&mut header);
+            writer.write(&header);
+        }
+        let (policy_label, model_label) = (rules.policy.label.clone(), rules.model.label.clone());
+        let progress = Progress::default();
+        let bar = Arc::new(Mutex::new(None));
+        let (show, shown) = (Arc::clone(&bar), Arc::clone(&progress));
+        let spec = JobSpec {
+            rules,
+            logs,
+            sort: self.sort,
+            lane_options,
+            cluster: cluster.clone(),
+            pace,
+            decisions,
+            rejects,
+            keep_rejects: self.rejects.is_some(),
+            lines,
+            follow: None,
+            timeline: self.plot.is_some(),
+            progress,
+            opened: Box::new(move |bytes| {
+                if let Ok(mut bar) = show.lock() {
+                    *bar = Some(Bar::start(&shown, bytes));
+                }
+            }),
+            stop: stop.clone(),
+        };
+        let result = run(spec);
+        if let Ok(mut bar) = bar.lock() {
+            *bar = None;
+        }
+        let result = result.map_err(|error| Failure::new(error.exit_code(), error))?;
+        // Only the first process has a result to report.
+        let Some(mut result) = result else { return Ok(()) };
+
+        let rejected: u64 = result.rejected().iter().sum();
+        let rows = result.rows();
+        let too_many = rejected as f64 > self.max_reject_ratio * rows as f64;
+        result
+            .finish(!too_many)
+            .map_err(|error| Failure::new(5, error))?;
+        if stop.reason() == Some(StopReason::ReaderGone) {
+            return Ok(());
+        }
+        let report = Report::new(&result, &cluster, &policy_label, &model_label);
+        let page = if self.json {
+            report.json()
+        } else {
+            report.text(&self.where_decisions_went())
+        };
+        if to_stdout {
+            eprint!("{page}");
+        } else {
+            print(page.as_bytes())?;
+        }
+        if too_many {
+            return Err(Failure::new(
+                3,
+                anyhow::anyhow!(
+                    "{rejected} of {rows} rows were rejected, more than --max-reject-ratio {} allows; \
+                     no decisions were kept; --rejects FILE shows the rows with their reasons",
+                    self.max_reject_ratio
+                ),
+            ));
+        }
+        if let Some(dir) = &self.plot {
+            let files = replay_plots(dir, &result.tally).map_err(|error| Failure::new(5, error))?;
+            for file in files {
+                eprintln!("wrote {}", file.display());
+            }
+        }
+        if rows == 0 {
+            eprintln!("restage: warning: the log held no events");
+        }
+        Ok(())
+    }
+
+    fn where_decisions_went(&self) -> String {
+        match &self.out {
+            None => "--out FILE writes them".into(),
+            Some(path) if path.as_os_str() == "-" => "written to stdout".into(),
+            Some(path) => format!("written to {}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The report of a run: one JSON object, or a page for people.
+
+use crate::event::{Kind, Reason};
+use crate::flow::job::{Cluster, JobResult};
+use crate::visit::phase::Phase;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use std::fmt::Write;
+
+/// The report, as INTERFACE fixes it, with what the run adds.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    events: u64,
+    accepted: u64,
+    rejected: Counts,
+    kinds: Counts,
+    visitors: u64,
+    sessions: u64,
+    carts_abandoned: u64,
+    purchases: u64,
+    revenue: f64,
+    decisions: u64,
+    changes_per_session: f64,
+    phases: Counts,
+    digest: String,
+    workers: usize,
+    processes: usize,
+    elapsed_s: f64,
+    events_per_s: f64,
+    peak_rss_mb: f64,
+    event_time_span_s: f64,
+    live_sessions_peak: u64,
+    bytes_per_session: u64,
+    limits: Counts,
+    policy: String,
+    model: String,
+    logs: Vec<Log>,
+}
+
+#[derive(Debug, Serialize)]
+struct Log {
+    log: String,
+    format: String,
+    events: u64,
+    accepted: u64,
+}
+
+/// Names with numbers, in a fixed order.
+#[derive(Debug)]
+struct Counts(Vec<(&'static str, u64)>);
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, count) in &self.0 {
+            map.serialize_entry(name, count)?;
+        }
+        map.end()
+    }
+}
+
+impl Counts {
+    fn above_zero(names: impl Iterator<Item = (&'static str, u64)>) -> Counts {
+        Counts(names.filter(|(_, count)| *count > 0).collect())
+    }
+
+    fn line(&self) -> String {
+        let parts = self.0.iter().map(|(name, count)| format!("{name} {}", grouped(*count)));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Report {
+    /// Sums up a result.
+    pub fn new(result: &JobResult, cluster: &Cluster, policy: &str, model: &str) -> Report {
+        let tally = &result.tally;
+        let elapsed_s = result.elapsed.as_secs_f64();
+        let per_session = |count: u64| count as f64 / tally.sessions.max(1) as f64;
+        let reasons = Reason::ALL.iter().map(|reason| reason.name());
+        let limits = &tally.limits;
+        Report {
+            events: result.rows(),
+            accepted: tally.accepted(),
+            rejected: Counts::above_zero(reasons.zip(result.rejected())),
+            kinds: Counts::above_zero(Kind::ALL.iter().map(|kind| (kind.name(), tally.kind(*kind)))),
+            visitors: tally.visitors,
+            sessions: tally.sessions,
+            carts_abandoned: tally.carts_abandoned,
+            purchases: tally.kind(Kind::Purchase),
+            revenue: tally.revenue as f64 / 1e6,
+            decisions: tally.decisions,
+            changes_per_session: per_session(tally.changes),
+            phases: Counts(Phase::ALL.iter().map(|phase| phase.name()).zip(tally.phases).collect()),
+            digest: result.digest.to_string(),
+            workers: cluster.workers,
+            processes: cluster.processes(),
+            elapsed_s,
+            events_per_s: result.rows() as f64 / elapsed_s.max(1e-9),
+            peak_rss_mb: result.peak_rss_bytes as f64 / 1e6,
+            event_time_span_s: result.event_time_span_ms() as f64 / 1e3,
+            live_sessions_peak: tally.live_sessions_peak,
+            bytes_per_session: tally.state_bytes / tally.state_sessions.max(1),
+            limits: Counts::above_zero(
+                [
+                    ("items_per_session", limits.items_per_session),
+                    ("categories_per_session", limits.categories_per_session),
+                    ("live_sessions", limits.live_sessions),
+                    ("histories", limits.histories),
+                    ("event_ids", limits.event_ids),
+                ]
+                .into_iter(),
+            ),
+            policy: policy.into(),
+            model: model.into(),
+            logs: result
+                .lanes
+                .iter()
+                .map(|lane| Log {
+                    log: lane.log.clone(),
+                    format: lane.format.clone(),
+                    events: lane.tally.rows,
+                    accepted: lane.tally.accepted,
+                })
+                .collect(),
+        }
+    }
+
+    /// One JSON object on one line.
+    pub fn json(&self) -> String {
+        let mut text = serde_json::to_string(self).expect("a report is plain data");
+        text.push('\n');
+        text
+    }
+
+    /// A page for people.
+    pub fn text(&self, decisions: &str) -> String {
+        let mut page = String::new();
+        let mut row = |name: &str, value: String| {
+            // Writing to memory cannot fail.
+            let _ = writeln!(page, "{name:<12} {value}");
+        };
+        for log in &self.logs {
+            row("log", format!("{} ({}, {} events)", log.log, log.format, grouped(log.events)));
+        }
+        row("events", format!("{} taken of {}", grouped(self.accepted), grouped(self.events)));
+        if !self.rejected.0.is_empty() {
+            row("rejected", self.rejected.line());
+        }
+        row("kinds", self.kinds.line());
+        row(
+            "visits",
+            format!("{} visitors, {} sessions", grouped(self.visitors), grouped(self.sessions)),
+        );
+        row("phases", format!("{} (sessions that reached each)", self.phases.line()));
+        row(
+            "outcome",
+            format!(
+                "{} purchases worth {:.2}, {} carts abandoned",
+                grouped(self.purchases),
+                self.revenue,
+                grouped(self.carts_abandoned)
+            ),
+        );
+        row(
+            "decisions",
+            format!(
+                "{}: one a session and {:.3} changes a session; {decisions}",
+                grouped(self.decisions),
+                self.changes_per_session
+            ),
+        );
+        row("digest", self.digest.clone());
+        row("rules", format!("policy {}, model {}", self.policy, self.model));
+        if !self.limits.0.is_empty() {
+            row("limits", format!("{} (times each was reached)", self.limits.line()));
+        }
+        row(
+            "memory",
+            format!(
+                "{:.1} MB at most; {} sessions live at most, {} bytes each",
+                self.peak_rss_mb,
+                grouped(self.live_sessions_peak),
+                grouped(self.bytes_per_session)
+            ),
+        );
+        row(
+            "speed",
+            format!(
+                "{} of the log in {:.3} s: {} events/s on {} worker(s) in {} process(es)",
+                span(self.event_time_span_s),
+                self.elapsed_s,
+                grouped(self.events_per_s as u64),
+                self.workers,
+                self.processes
+            ),
+        );
+        page
+    }
+}
+
+/// A number with its thousands set apart.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 7_200.0 => format!("{:.1} minutes", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} hours", s / 3_600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
