@@ -1,11 +1,47 @@
 //! Log formats: bytes of a recorded log → raw events, or a reject with its reason and place.
 //!
 //! One file a format. A [`Decoder`] sees one line at a time and knows nothing of lanes, clocks or
-//! files. Around it stand [`lines`] (bytes to lines, within limits), [`detect`] (which format is
-//! this) and [`lane`] (the rules of time, ids hashed, batches filled).
+//! files. Around it stand [`open`] (files, pipes, compression), [`lines`] (bytes to lines, within
+//! limits), [`detect`] (which format is this), [`rows`] (these put together: raw events) and
+//! [`lane`] (the rules of time, ids hashed, batches filled). [`write`] goes the other way.
 //!
 //! A row is one physical line in every format: a quoted field may not span lines, so that one
 //! stray quote can never swallow the rest of a log.
+
+mod csv_row;
+pub mod detect;
+pub mod error;
+pub mod fields;
+pub mod jd;
+mod json;
+pub mod lane;
+pub mod lines;
+pub mod mapped;
+pub mod mapping;
+pub mod nearest;
+pub mod open;
+pub mod otto;
+pub mod rees46;
+pub mod restage_csv;
+pub mod restage_jsonl;
+pub mod retailrocket;
+pub mod rows;
+mod table;
+pub mod taobao;
+#[cfg(test)]
+mod testing;
+mod time;
+pub mod write;
+pub mod yoochoose;
+
+pub use detect::FormatName;
+pub use error::{HeaderFault, InputError};
+pub use lane::{LaneOptions, LaneReader, LaneTally};
+pub use mapping::Mapping;
+pub use nearest::nearest;
+pub use open::Source;
+pub use rows::RowReader;
+pub use write::LogWriter;
 
 use crate::event::{Kind, Micros, Reason};
 
@@ -74,6 +110,10 @@ impl<'a> RawEvent<'a> {
 
 /// Where a decoder puts what it finds in a line.
 pub trait Rows {
+    /// A line begins: what follows was found in it. Not needed by everyone.
+    fn begin(&mut self, _line: Line<'_>) {}
+    /// The line is done: nothing more will come of it. Not needed by everyone.
+    fn end(&mut self, _line: Line<'_>) {}
     /// Takes an event.
     fn event(&mut self, event: RawEvent<'_>);
     /// Takes a row, or the event at byte `at` of a row, that could not be read.

@@ -1,0 +1,655 @@
+//! A lane: one log as the job sees it, with the rules of time applied, ids hashed, batches filled.
+//!
+//! The lane's clock is the arrival where the log gives one, else the event time, and its running
+//! maximum is the arrival of the next event at the earliest. A clock that falls back by no more
+//! than the lateness is lifted to the maximum; one that falls further means that the log is not in
+//! order, and ends the run. Where arrivals are given, the shopper's clock is judged against them:
+//! an event too old for its arrival is rejected as late, one too far ahead as from the future, and
+//! one a little ahead is set back to its arrival. A tolerant lane does none of this; it is for
+//! those who sort a log or report on it.
+//!
+//! Invariant, but for a tolerant lane: arrivals never fall, no event is later than its arrival,
+//! and offsets grow strictly.
+//!
+//! Cost: a few comparisons and up to five hashes an event; nothing is allocated once a batch has
+//! its room.
+
+use std::sync::Arc;
+
+use crate::event::{
+    ArrivalMs, Batch, Carry, Event, EventMs, Id, Lane, Offset, Reason, Reject, Texts, VisitorId,
+};
+
+use super::{FormatName, InputError, Line, Mapping, RawEvent, RowReader, Rows, Source};
+
+/// Rejects after which [`LaneReader::fill`] returns.
+pub const REJECTS_MAX: usize = 1024;
+
+/// How a lane is read.
+#[derive(Clone, Debug)]
+pub struct LaneOptions {
+    /// The log's format; detected when absent.
+    pub format: Option<FormatName>,
+    /// A foreign log's mapping; goes before the format.
+    pub mapping: Option<Arc<Mapping>>,
+    /// How far time may fall back, and how long after it happened an event may arrive.
+    pub lateness_ms: u64,
+    /// How far an event time may lie after its arrival.
+    pub future_ms: u64,
+    /// The texts that events carry besides the visitor's.
+    pub carry: Carry,
+    /// Takes events in any order and their times as they are.
+    pub tolerate_disorder: bool,
+}
+
+impl Default for LaneOptions {
+    fn default() -> Self {
+        LaneOptions {
+            format: None,
+            mapping: None,
+            lateness_ms: 3_600_000,
+            future_ms: 600_000,
+            carry: Carry::default(),
+            tolerate_disorder: false,
+        }
+    }
+}
+
+/// What has been read of a lane so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneTally {
+    /// Events and rejects.
+    pub rows: u64,
+    /// Events taken.
+    pub accepted: u64,
+    /// Rejects by the number of their [`Reason`].
+    pub rejected: [u64; Reason::ALL.len()],
+    /// Lines without text.
+    pub blank_lines: u64,
+    /// Physical lines, the header and blank ones included.
+    pub lines: u64,
+    /// Bytes of text, after decompression.
+    pub bytes: u64,
+    /// Whether the last line had no line ending.
+    pub unterminated: bool,
+    /// Whether any row gave an arrival.
+    pub has_arrivals: bool,
+}
+
+/// Reads one lane.
+pub struct LaneReader {
+    rows: RowReader,
+    lane: Lane,
+    clock: Clock,
+    carry: Carry,
+    tally: LaneTally,
+    ended: bool,
+}
+
+impl LaneReader {
+    /// Opens a log as a lane.
+    ///
+    /// # Errors
+    /// [`InputError`] when the log cannot be read or is not what it is said to be.
+    pub fn open(
+        source: &Source,
+        lane: Lane,
+        options: &LaneOptions,
+    ) -> Result<LaneReader, InputError> {
+        let rows = RowReader::open(source, options.format, options.mapping.as_ref())?;
+        let mut reader = LaneReader {
+            rows,
+            lane,
+            clock: Clock {
+                max_ms: 0,
+                line_of_max: 0,
+                lateness_ms: options.lateness_ms,
+                future_ms: options.future_ms,
+                tolerant: options.tolerate_disorder,
+            },
+            carry: options.carry,
+            tally: LaneTally::default(),
+            ended: false,
+        };
+        reader.count_lines();
+        Ok(reader)
+    }
+
+    /// Appends events to `batch` until it holds `events_max` events, `rejects` holds
+    /// [`REJECTS_MAX`], or the lane ends; a line of several events is always read whole, so both
+    /// may be passed. Returns false when the lane has ended.
+    ///
+    /// # Errors
+    /// [`InputError::Backwards`] or [`InputError::Read`]. What came before stays in `batch`; after
+    /// an error the lane has ended.
+    pub fn fill(
+        &mut self,
+        batch: &mut Batch,
+        rejects: &mut Vec<Reject>,
+        events_max: usize,
+    ) -> Result<bool, InputError> {
+        let result = self.fill_until(batch, rejects, events_max);
+        self.ended = !matches!(result, Ok(true));
+        self.count_lines();
+        result
+    }
+
+    fn fill_until(
+        &mut self,
+        batch: &mut Batch,
+        rejects: &mut Vec<Reject>,
+        events_max: usize,
+    ) -> Result<bool, InputError> {
+        if self.ended {
+            return Ok(false);
+        }
+        let mut intake = Intake {
+            lane: self.lane,
+            carry: self.carry,
+            clock: &mut self.clock,
+            tally: &mut self.tally,
+            batch,
+            rejects,
+            line: 0,
+            offset: 0,
+            rejects_before: 0,
+            fallen: None,
+        };
+        while intake.batch.len() < events_max && intake.rejects.len() < REJECTS_MAX {
+            if !self.rows.next_line(&mut intake)? {
+                return Ok(false);
+            }
+            if let Some(fallen) = intake.fallen {
+                return Err(InputError::Backwards {
+                    path: self.rows.path().to_owned(),
+                    line: intake.line,
+                    line_of_max: fallen.line_of_max,
+                    jump_ms: fallen.jump_ms,
+                    lateness_ms: self.clock.lateness_ms,
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    /// No later event of this lane has an arrival below this. Always 0 for a tolerant lane.
+    pub fn clock(&self) -> ArrivalMs {
+        if self.clock.tolerant {
+            ArrivalMs(0)
+        } else {
+            ArrivalMs(self.clock.max_ms)
+        }
+    }
+
+    /// The log's format.
+    pub fn format(&self) -> FormatName {
+        self.rows.format()
+    }
+
+    /// What has been read so far.
+    pub fn tally(&self) -> &LaneTally {
+        &self.tally
+    }
+
+    /// The log's size on disk; nothing for a pipe.
+    pub fn bytes_total(&self) -> Option<u64> {
+        self.rows.bytes_total()
+    }
+
+    /// Bytes read from the disk so far, for showing progress against the size.
+    pub fn bytes_read(&self) -> u64 {
+        self.rows.bytes_read()
+    }
+
+    fn count_lines(&mut self) {
+        self.tally.lines = self.rows.lines();
+        self.tally.blank_lines = self.rows.blank_lines();
+        self.tally.bytes = self.rows.bytes();
+        self.tally.unterminated = self.rows.unterminated();
+    }
+}
+
+/// The rules of time.
+struct Clock {
+    max_ms: u64,
+    line_of_max: u64,
+    lateness_ms: u64,
+    future_ms: u64,
+    tolerant: bool,
+}
+
+/// When an event arrives and when it happened, by the rules.
+type Times = (ArrivalMs, EventMs);
+
+/// The clock fell too far.
+#[derive(Clone, Copy)]
+struct Fallen {
+    jump_ms: u64,
+    line_of_max: u64,
+}
+
+/// Why an event is not taken.
+enum Refusal {
+    Fallen(Fallen),
+    Row(Reason),
+}
+
+impl Clock {
+    /// Applies the rules to one event's times and moves the clock on.
+    #[inline]
+    fn admit(&mut self, line: u64, event: &RawEvent<'_>) -> Result<Times, Refusal> {
+        let now_ms = event.arrival_ms.unwrap_or(event.event_ms);
+        let jump_ms = self.max_ms.saturating_sub(now_ms);
+        if jump_ms > self.lateness_ms && !self.tolerant {
+            return Err(Refusal::Fallen(Fallen {
+                jump_ms,
+                line_of_max: self.line_of_max,
+            }));
+        }
+        if now_ms > self.max_ms {
+            self.max_ms = now_ms;
+            self.line_of_max = line;
+        }
+        if self.tolerant {
+            return Ok((ArrivalMs(now_ms), EventMs(event.event_ms)));
+        }
+        let arrival_ms = self.max_ms;
+        if event.arrival_ms.is_some() {
+            if event.event_ms < arrival_ms.saturating_sub(self.lateness_ms) {
+                return Err(Refusal::Row(Reason::Late));
+            }
+            if event.event_ms > arrival_ms.saturating_add(self.future_ms) {
+                return Err(Refusal::Row(Reason::Future));
+            }
+        }
+        Ok((
+            ArrivalMs(arrival_ms),
+            EventMs(event.event_ms.min(arrival_ms)),
+        ))
+    }
+}
+
+/// Takes what a line holds into a batch.
+struct Intake<'a> {
+    lane: Lane,
+    carry: Carry,
+    clock: &'a mut Clock,
+    tally: &'a mut LaneTally,
+    batch: &'a mut Batch,
+    rejects: &'a mut Vec<Reject>,
+    /// The line that is being read, and how many rejects there were before it.
+    line: u64,
+    offset: u64,
+    rejects_before: usize,
+    fallen: Option<Fallen>,
+}
+
+impl Rows for Intake<'_> {
+    fn begin(&mut self, line: Line<'_>) {
+        self.line = line.number;
+        self.offset = line.offset;
+        self.rejects_before = self.rejects.len();
+    }
+
+    fn event(&mut self, event: RawEvent<'_>) {
+        if self.fallen.is_some() {
+            return;
+        }
+        match self.clock.admit(self.line, &event) {
+            Ok(times) => self.accept(times, &event),
+            Err(Refusal::Row(reason)) => self.reject(event.at, reason),
+            Err(Refusal::Fallen(fallen)) => self.fallen = Some(fallen),
+        }
+        self.tally.has_arrivals |= event.arrival_ms.is_some();
+    }
+
+    fn reject(&mut self, at: u32, reason: Reason) {
+        if self.fallen.is_some() {
+            return;
+        }
+        self.tally.rows += 1;
+        self.tally.rejected[reason as usize] += 1;
+        self.rejects.push(Reject {
+            arrival: ArrivalMs(self.clock.max_ms),
+            lane: self.lane,
+            line: self.line,
+            offset: Offset(self.offset + u64::from(at)),
+            reason,
+            text: Vec::new(),
+        });
+    }
+
+    /// Gives the line's rejects their text.
+    fn end(&mut self, line: Line<'_>) {
+        for reject in &mut self.rejects[self.rejects_before..] {
+            let at = (reject.offset.0 - line.offset) as usize;
+            let text = line.bytes.get(at..).unwrap_or_default();
+            reject.text = text[..text.len().min(Reject::TEXT_BYTES_MAX)].to_vec();
+        }
+    }
+}
+
+impl Intake<'_> {
+    #[inline]
+    fn accept(&mut self, (arrival, time): Times, event: &RawEvent<'_>) {
+        self.tally.rows += 1;
+        self.tally.accepted += 1;
+        let record = Event {
+            arrival,
+            time,
+            offset: Offset(self.offset + u64::from(event.at)),
+            line: self.line,
+            visitor: VisitorId::of(event.visitor),
+            session: Id::of(event.session),
+            item: Id::of(event.item),
+            category: Id::of(event.category),
+            event_id: Id::of(event.event_id),
+            price: event.price,
+            value: event.value,
+            quantity: event.quantity,
+            lane: self.lane,
+            kind: event.kind,
+        };
+        let mut texts = Texts {
+            visitor: event.visitor,
+            ..Texts::default()
+        };
+        if self.carry.session {
+            texts.session = event.session;
+        }
+        if self.carry.details {
+            texts.item = event.item;
+            texts.category = event.category;
+            texts.page = event.page;
+            texts.event_id = event.event_id;
+        }
+        self.batch.push(record, texts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::shared;
+    use super::*;
+    use crate::event::Kind;
+    use std::path::{Path, PathBuf};
+
+    const T: u64 = 1_600_000_000_000;
+
+    struct Log {
+        _dir: tempfile::TempDir,
+        path: PathBuf,
+    }
+
+    fn log(text: &str) -> Log {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, text).unwrap();
+        Log { _dir: dir, path }
+    }
+
+    /// A log of rows given as (arrival, event time), in ms after a base time.
+    fn timed(rows: &[(Option<u64>, u64)]) -> Log {
+        let mut text = "arrival_ms,event_ms,visitor,kind\n".to_owned();
+        for (arrival, time) in rows {
+            let arrival = arrival.map_or(String::new(), |ms| (T + ms).to_string());
+            text += &format!("{arrival},{},v,search\n", T + time);
+        }
+        log(&text)
+    }
+
+    fn open(path: &Path, options: &LaneOptions) -> LaneReader {
+        LaneReader::open(&Source::parse(path), Lane(3), options).unwrap()
+    }
+
+    fn read(
+        path: &Path,
+        options: &LaneOptions,
+    ) -> Result<(Batch, Vec<Reject>, LaneReader), InputError> {
+        let mut reader = open(path, options);
+        let (mut batch, mut rejects) = (Batch::default(), Vec::new());
+        while reader.fill(&mut batch, &mut rejects, usize::MAX)? {}
+        Ok((batch, rejects, reader))
+    }
+
+    fn small() -> LaneOptions {
+        LaneOptions {
+            lateness_ms: 100,
+            future_ms: 50,
+            ..LaneOptions::default()
+        }
+    }
+
+    /// (arrival, event time) of all events, in ms after the base time.
+    fn times(batch: &Batch) -> Vec<(u64, u64)> {
+        let times = |event: &Event| (event.arrival.0 - T, event.time.0 - T);
+        batch.events().iter().map(times).collect()
+    }
+
+    #[test]
+    fn without_arrivals_the_latest_time_is_the_arrival() {
+        let log = timed(&[
+            (None, 0),
+            (None, 200),
+            (None, 100),
+            (None, 150),
+            (None, 300),
+        ]);
+        let (batch, rejects, reader) = read(&log.path, &small()).unwrap();
+        assert_eq!(
+            times(&batch),
+            [(0, 0), (200, 200), (200, 100), (200, 150), (300, 300)]
+        );
+        assert_eq!((rejects.len(), reader.clock()), (0, ArrivalMs(T + 300)));
+        assert!(!reader.tally().has_arrivals);
+    }
+
+    #[test]
+    fn given_arrivals_judge_the_shoppers_clock() {
+        let log = timed(&[
+            (Some(1000), 900),
+            (Some(1000), 899),
+            (Some(1000), 1050),
+            (Some(1000), 1051),
+            (Some(900), 950),
+            (Some(1100), 1100),
+        ]);
+        let (batch, rejects, reader) = read(&log.path, &small()).unwrap();
+        assert_eq!(
+            times(&batch),
+            [(1000, 900), (1000, 1000), (1000, 950), (1100, 1100)]
+        );
+        let reasons: Vec<Reason> = rejects.iter().map(|reject| reject.reason).collect();
+        assert_eq!(reasons, [Reason::Late, Reason::Future]);
+        assert_eq!(rejects[0].arrival, ArrivalMs(T + 1000));
+        assert!(reader.tally().has_arrivals);
+    }
+
+    #[test]
+    fn a_log_that_runs_backwards_is_refused_where_it_does() {
+        for given in [false, true] {
+            let row = |ms| (given.then_some(ms), ms);
+            let log = timed(&[row(0), row(500), row(400), row(399), row(600)]);
+            let mut reader = open(&log.path, &small());
+            let (mut batch, mut rejects) = (Batch::default(), Vec::new());
+            let error = reader.fill(&mut batch, &mut rejects, 100).unwrap_err();
+            let InputError::Backwards {
+                line,
+                line_of_max,
+                jump_ms,
+                lateness_ms,
+                ..
+            } = error
+            else {
+                panic!("{error}");
+            };
+            assert_eq!((line, line_of_max, jump_ms, lateness_ms), (5, 3, 101, 100));
+            assert_eq!(batch.len(), 3);
+            assert!(matches!(
+                reader.fill(&mut batch, &mut rejects, 100),
+                Ok(false)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_tolerant_lane_takes_times_as_they_are() {
+        let log = timed(&[(Some(9000), 5000), (None, 10), (Some(20), 4000)]);
+        let options = LaneOptions {
+            tolerate_disorder: true,
+            ..small()
+        };
+        let (batch, rejects, reader) = read(&log.path, &options).unwrap();
+        assert_eq!(times(&batch), [(9000, 5000), (10, 10), (20, 4000)]);
+        assert_eq!((rejects.len(), reader.clock()), (0, ArrivalMs(0)));
+    }
+
+    #[test]
+    fn events_carry_their_place_their_ids_and_the_texts_asked_for() {
+        let text = format!("event_ms,visitor,kind,item,session\r\n{T},ann,item_view,shoe,s\r\n");
+        let log = log(&text);
+        let (batch, _, _) = read(&log.path, &LaneOptions::default()).unwrap();
+        let event = batch.events()[0];
+        assert_eq!(
+            (event.offset, event.line, event.lane),
+            (Offset(36), 2, Lane(3))
+        );
+        assert_eq!(
+            (event.kind, event.visitor),
+            (Kind::ItemView, VisitorId::of(b"ann"))
+        );
+        assert_eq!((event.item, event.session), (Id::of(b"shoe"), Id::of(b"s")));
+        let texts = batch.texts(0);
+        assert_eq!(
+            (texts.visitor, texts.item, texts.session),
+            (&b"ann"[..], &b""[..], &b""[..])
+        );
+        let all = LaneOptions {
+            carry: Carry::ALL,
+            ..LaneOptions::default()
+        };
+        let (batch, _, _) = read(&log.path, &all).unwrap();
+        assert_eq!(
+            (batch.texts(0).item, batch.texts(0).session),
+            (&b"shoe"[..], &b"s"[..])
+        );
+    }
+
+    #[test]
+    fn rejects_say_where_and_show_the_row() {
+        let long = "x".repeat(70_000);
+        let log = log(&format!(
+            "event_ms,visitor,kind\n{T},v,hop\n\n{long}\n{T},v,search"
+        ));
+        let (batch, rejects, reader) = read(&log.path, &LaneOptions::default()).unwrap();
+        assert_eq!(batch.len(), 1);
+        let places: Vec<_> = rejects
+            .iter()
+            .map(|r| (r.line, r.offset.0, r.reason))
+            .collect();
+        assert_eq!(places, [(2, 22, Reason::Kind), (4, 43, Reason::TooLong)]);
+        assert_eq!(rejects[0].text, format!("{T},v,hop").as_bytes());
+        assert_eq!(rejects[1].text, vec![b'x'; Reject::TEXT_BYTES_MAX]);
+        let tally = reader.tally();
+        assert_eq!(
+            (tally.rows, tally.accepted, tally.lines, tally.blank_lines),
+            (3, 1, 5, 1)
+        );
+        assert_eq!(tally.rejected[Reason::Kind as usize], 1);
+        assert_eq!(tally.rejected.iter().sum::<u64>(), 2);
+        assert!(tally.unterminated);
+        assert_eq!(
+            (Some(tally.bytes), tally.bytes),
+            (reader.bytes_total(), reader.bytes_read())
+        );
+    }
+
+    #[test]
+    fn a_reject_within_a_session_shows_its_own_text() {
+        let log = log(
+            r#"{"session":7,"events":[{"aid":1,"ts":1659304800025,"type":"clicks"},{"aid":2}]}"#,
+        );
+        let (batch, rejects, _) = read(&log.path, &LaneOptions::default()).unwrap();
+        assert_eq!(batch.len(), 1);
+        assert_eq!(rejects[0].text, b"{\"aid\":2}]}");
+    }
+
+    #[test]
+    fn filling_stops_at_its_limits_and_goes_on() {
+        let rows: Vec<_> = (0..10).map(|ms| (None, ms)).collect();
+        let log = timed(&rows);
+        let mut reader = open(&log.path, &small());
+        let (mut batch, mut rejects) = (Batch::default(), Vec::new());
+        assert!(reader.fill(&mut batch, &mut rejects, 4).unwrap());
+        assert_eq!((batch.len(), reader.clock()), (4, ArrivalMs(T + 3)));
+        assert!(reader.fill(&mut batch, &mut rejects, 4).unwrap());
+        assert_eq!(batch.len(), 4);
+        batch.clear();
+        assert!(!reader.fill(&mut batch, &mut rejects, 100).unwrap());
+        assert_eq!(batch.len(), 6);
+        assert!(!reader.fill(&mut batch, &mut rejects, 100).unwrap());
+    }
+
+    #[test]
+    fn a_log_of_nothing_but_rejects_is_handed_over_in_pieces() {
+        let log = log(&("event_ms,visitor,kind\n".to_owned() + &"x\n".repeat(3000)));
+        let mut reader = open(&log.path, &small());
+        let (mut batch, mut rejects) = (Batch::default(), Vec::new());
+        assert!(reader.fill(&mut batch, &mut rejects, 10).unwrap());
+        assert_eq!(rejects.len(), REJECTS_MAX);
+        rejects.clear();
+        assert!(reader.fill(&mut batch, &mut rejects, 10).unwrap());
+        rejects.clear();
+        assert!(!reader.fill(&mut batch, &mut rejects, 10).unwrap());
+        assert_eq!(reader.tally().rejected[Reason::FieldCount as usize], 3000);
+    }
+
+    /// The invariant of a lane, on every real log: strictly growing offsets, and where the log is
+    /// in order, arrivals that never fall.
+    #[test]
+    fn real_logs_keep_the_lanes_invariant() {
+        for (name, in_order) in [
+            ("rees46/2019-oct-first-hours.csv", true),
+            ("jd/appliances.txt", true),
+            ("taobao/users.csv", false),
+            ("otto/sessions.jsonl", false),
+            ("yoochoose/train.tsv", false),
+            ("serenade/train.tsv", false),
+        ] {
+            let Some(path) = shared(name) else { return };
+            let strict = read(&path, &LaneOptions::default());
+            assert_eq!(strict.is_ok(), in_order, "{name}");
+            let options = LaneOptions {
+                tolerate_disorder: !in_order,
+                ..LaneOptions::default()
+            };
+            let (batch, rejects, reader) = read(&path, &options).unwrap();
+            assert_eq!(
+                (rejects.len(), reader.tally().accepted),
+                (0, batch.len() as u64),
+                "{name}"
+            );
+            let events = batch.events();
+            assert!(
+                events.windows(2).all(|two| two[0].offset < two[1].offset),
+                "{name}"
+            );
+            if in_order {
+                assert!(
+                    events.windows(2).all(|two| two[0].order() < two[1].order()),
+                    "{name}"
+                );
+                assert!(
+                    events.iter().all(|event| event.time.0 <= event.arrival.0),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_lane_can_move_to_another_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<LaneReader>();
+    }
+}
