@@ -2,10 +2,11 @@
 //!
 //! `cli → flow → visit → event`: arrows point one way. [`event`] is the record, [`format`] reads
 //! logs, [`visit`] is the pure core (sessions, features, intent, layout), [`simulate`] is the
-//! simulated shop.
+//! simulated shop, [`plot`] draws what a run counted.
 
 pub mod event;
 pub mod format;
+pub mod plot;
 pub mod simulate;
 pub mod suggest;
 pub mod train;
