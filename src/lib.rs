@@ -1,10 +1,13 @@
 //! Restage re-arranges a shop's page while the visit is still going on.
 //!
 //! `cli → flow → visit → event`: arrows point one way. [`event`] is the record, [`format`] reads
-//! logs, [`visit`] is the pure core (sessions, features, intent, layout), [`simulate`] is the
-//! simulated shop, [`plot`] draws what a run counted.
+//! and writes logs, [`visit`] is the pure core (sessions, features, intent, layout), [`flow`] moves
+//! data through timely dataflow, [`train`] fits intent models, [`simulate`] is the simulated shop,
+//! [`plot`] draws what a run counted, [`cli`] is the outside.
 
+pub mod cli;
 pub mod event;
+pub mod flow;
 pub mod format;
 pub mod plot;
 pub mod simulate;

@@ -41,8 +41,16 @@ impl LogArgs {
             let message = format!("{} logs; at most {LANES_MAX} are possible", self.logs.len());
             return Err(Failure::usage(message));
         }
-        if self.logs.iter().filter(|log| log.as_os_str() == "-").count() > 1 {
-            return Err(Failure::usage("`-` stands more than once; stdin is one log"));
+        if self
+            .logs
+            .iter()
+            .filter(|log| log.as_os_str() == "-")
+            .count()
+            > 1
+        {
+            return Err(Failure::usage(
+                "`-` stands more than once; stdin is one log",
+            ));
         }
         let input = |error: crate::format::InputError| Failure::new(error.exit_code(), error);
         let format = match self.format.as_str() {
@@ -148,13 +156,19 @@ impl EngineArgs {
             if (1..=most).contains(&value) {
                 return Ok(());
             }
-            Err(Failure::usage(format!("{flag} {value} does not lie between 1 and {most}")))
+            Err(Failure::usage(format!(
+                "{flag} {value} does not lie between 1 and {most}"
+            )))
         };
         within("--workers", self.workers, WORKERS_MAX)?;
         within("--processes", self.processes, WORKERS_MAX)?;
         within("--batch", self.batch, 65_536)?;
         within("--read-ahead", self.read_ahead, 1024)?;
-        within("--grain", usize::try_from(self.grain).unwrap_or(0), 86_400_000)?;
+        within(
+            "--grain",
+            usize::try_from(self.grain).unwrap_or(0),
+            86_400_000,
+        )?;
         if self.process >= self.processes {
             return Err(Failure::usage(format!(
                 "--process {} does not exist: the job has {} process(es), counted from 0",
@@ -197,11 +211,18 @@ impl EngineArgs {
                 self.processes
             )));
         }
-        let port = |host: &String| host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let port = |host: &String| {
+            host.rsplit_once(':')
+                .and_then(|(_, port)| port.parse::<u16>().ok())
+        };
         if let Some(wrong) = hosts.iter().find(|host| port(host).is_none()) {
             let message = format!("{}: `{wrong}` is not host:port", path.display());
             return Err(Failure::usage(message));
         }
-        Ok(if self.processes > 1 { hosts } else { Vec::new() })
+        Ok(if self.processes > 1 {
+            hosts
+        } else {
+            Vec::new()
+        })
     }
 }

@@ -38,7 +38,8 @@ impl Explain {
         let (logs, lane_options) = self.logs.resolve(Carry::ALL)?;
         let (cluster, pace) = self.engine.resolve()?;
         let stop = Stop::default();
-        stop.watch_signals().map_err(|error| Failure::new(1, error))?;
+        stop.watch_signals()
+            .map_err(|error| Failure::new(1, error))?;
         let heading = format!(
             "visitor {}  (policy {}, model {})\n\n",
             self.visitor, rules.policy.label, rules.model.label

@@ -9,11 +9,14 @@ use std::path::PathBuf;
 
 /// Print the default layout policy, or check one
 #[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   restage policy > shop.toml
   restage policy check shop.toml
-  restage policy --features")]
+  restage policy --features"
+)]
 pub struct PolicyCommand {
     #[command(subcommand)]
     action: Option<Action>,

@@ -72,9 +72,14 @@ impl Replay {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         if !(0.0..=1.0).contains(&self.max_reject_ratio) {
-            return Err(Failure::usage("--max-reject-ratio does not lie between 0 and 1"));
+            return Err(Failure::usage(
+                "--max-reject-ratio does not lie between 0 and 1",
+            ));
         }
-        let to_stdout = self.out.as_deref().is_some_and(|out| out.as_os_str() == "-");
+        let to_stdout = self
+            .out
+            .as_deref()
+            .is_some_and(|out| out.as_os_str() == "-");
         if to_stdout && self.json {
             return Err(Failure::usage(
                 "--json prints the report to stdout; with it, --out needs a file",
@@ -88,7 +93,8 @@ impl Replay {
         let (logs, lane_options) = self.logs.resolve(carry)?;
         let (cluster, pace) = self.engine.resolve()?;
         let stop = Stop::default();
-        stop.watch_signals().map_err(|error| Failure::new(1, error))?;
+        stop.watch_signals()
+            .map_err(|error| Failure::new(1, error))?;
 
         let lines = match (&self.out, self.out_format) {
             (None, _) => Lines::None,
@@ -101,7 +107,12 @@ impl Replay {
                 .map_err(|error| Failure::new(5, error))
         };
         let mut decisions = self.out.as_ref().filter(|_| first).map(open).transpose()?;
-        let rejects = self.rejects.as_ref().filter(|_| first).map(open).transpose()?;
+        let rejects = self
+            .rejects
+            .as_ref()
+            .filter(|_| first)
+            .map(open)
+            .transpose()?;
         if let (Some(writer), Lines::Csv) = (&mut decisions, lines) {
             let mut header = Vec::new();
             Recorder::new(&rules.policy, &rules.model.label).csv_header(&mut header);
@@ -138,7 +149,9 @@ impl Replay {
         }
         let result = result.map_err(|error| Failure::new(error.exit_code(), error))?;
         // Only the first process has a result to report.
-        let Some(mut result) = result else { return Ok(()) };
+        let Some(mut result) = result else {
+            return Ok(());
+        };
 
         let rejected: u64 = result.rejected().iter().sum();
         let rows = result.rows();

@@ -65,7 +65,10 @@ impl Counts {
     }
 
     fn line(&self) -> String {
-        let parts = self.0.iter().map(|(name, count)| format!("{name} {}", grouped(*count)));
+        let parts = self
+            .0
+            .iter()
+            .map(|(name, count)| format!("{name} {}", grouped(*count)));
         parts.collect::<Vec<_>>().join(", ")
     }
 }
@@ -82,7 +85,11 @@ impl Report {
             events: result.rows(),
             accepted: tally.accepted(),
             rejected: Counts::above_zero(reasons.zip(result.rejected())),
-            kinds: Counts::above_zero(Kind::ALL.iter().map(|kind| (kind.name(), tally.kind(*kind)))),
+            kinds: Counts::above_zero(
+                Kind::ALL
+                    .iter()
+                    .map(|kind| (kind.name(), tally.kind(*kind))),
+            ),
             visitors: tally.visitors,
             sessions: tally.sessions,
             carts_abandoned: tally.carts_abandoned,
@@ -90,7 +97,13 @@ impl Report {
             revenue: tally.revenue as f64 / 1e6,
             decisions: tally.decisions,
             changes_per_session: per_session(tally.changes),
-            phases: Counts(Phase::ALL.iter().map(|phase| phase.name()).zip(tally.phases).collect()),
+            phases: Counts(
+                Phase::ALL
+                    .iter()
+                    .map(|phase| phase.name())
+                    .zip(tally.phases)
+                    .collect(),
+            ),
             digest: result.digest.to_string(),
             workers: cluster.workers,
             processes: cluster.processes(),
@@ -140,18 +153,40 @@ impl Report {
             let _ = writeln!(page, "{name:<12} {value}");
         };
         for log in &self.logs {
-            row("log", format!("{} ({}, {} events)", log.log, log.format, grouped(log.events)));
+            row(
+                "log",
+                format!(
+                    "{} ({}, {} events)",
+                    log.log,
+                    log.format,
+                    grouped(log.events)
+                ),
+            );
         }
-        row("events", format!("{} taken of {}", grouped(self.accepted), grouped(self.events)));
+        row(
+            "events",
+            format!(
+                "{} taken of {}",
+                grouped(self.accepted),
+                grouped(self.events)
+            ),
+        );
         if !self.rejected.0.is_empty() {
             row("rejected", self.rejected.line());
         }
         row("kinds", self.kinds.line());
         row(
             "visits",
-            format!("{} visitors, {} sessions", grouped(self.visitors), grouped(self.sessions)),
+            format!(
+                "{} visitors, {} sessions",
+                grouped(self.visitors),
+                grouped(self.sessions)
+            ),
         );
-        row("phases", format!("{} (sessions that reached each)", self.phases.line()));
+        row(
+            "phases",
+            format!("{} (sessions that reached each)", self.phases.line()),
+        );
         row(
             "outcome",
             format!(
@@ -170,9 +205,15 @@ impl Report {
             ),
         );
         row("digest", self.digest.clone());
-        row("rules", format!("policy {}, model {}", self.policy, self.model));
+        row(
+            "rules",
+            format!("policy {}, model {}", self.policy, self.model),
+        );
         if !self.limits.0.is_empty() {
-            row("limits", format!("{} (times each was reached)", self.limits.line()));
+            row(
+                "limits",
+                format!("{} (times each was reached)", self.limits.line()),
+            );
         }
         row(
             "memory",
@@ -226,7 +267,12 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (12_345_678, "12,345,678"),
+        ] {
             assert_eq!(grouped(number), text);
         }
     }

@@ -24,7 +24,10 @@ impl DrainContainer for Batch {
     type DrainIter<'a> = BatchIter<'a>;
 
     fn drain(&mut self) -> BatchIter<'_> {
-        BatchIter { batch: self, next: 0 }
+        BatchIter {
+            batch: self,
+            next: 0,
+        }
     }
 }
 
@@ -95,7 +98,13 @@ pub enum Tag {
     Lane,
 }
 
-const TAGS: [Tag; 5] = [Tag::Decision, Tag::Reject, Tag::Story, Tag::Tally, Tag::Lane];
+const TAGS: [Tag; 5] = [
+    Tag::Decision,
+    Tag::Reject,
+    Tag::Story,
+    Tag::Tally,
+    Tag::Lane,
+];
 
 /// Everything that leaves the job, on its way to the sink: (time, tag, key, body).
 ///
@@ -178,7 +187,11 @@ impl Emissions {
 
     /// Latest time of any emission.
     pub fn last_ms(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.at_ms).max().unwrap_or(0)
+        self.entries
+            .iter()
+            .map(|entry| entry.at_ms)
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -263,7 +276,9 @@ impl ContainerBytes for Emissions {
         }
         bytes.extend_from_slice(&self.heap);
         bytes.resize(self.length_in_bytes(), 0);
-        writer.write_all(&bytes).expect("the peer's buffer takes the emissions");
+        writer
+            .write_all(&bytes)
+            .expect("the peer's buffer takes the emissions");
     }
 }
 

@@ -4,10 +4,10 @@
 //! prints worker, epoch and phase, removes unfinished output and ends the process with code 1.
 //! It also ends a process whose peer process went away, which the engine reports by a panic.
 
-use std::cell::Cell;
-use std::path::PathBuf;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use std::cell::Cell;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -39,13 +39,19 @@ pub fn install_hook() {
             .or_else(|| info.payload().downcast_ref::<&str>().copied())
             .unwrap_or("no message");
         if message.starts_with("timely communication error") {
-            eprintln!("restage: the connection to another process of the job was lost; the run has failed ({message})");
+            eprintln!(
+                "restage: the connection to another process of the job was lost; the run has failed ({message})"
+            );
         } else {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let (phase, epoch) = PHASE.get();
-            let worker = WORKER.get().map_or("no worker".into(), |index| format!("worker {index}"));
+            let worker = WORKER
+                .get()
+                .map_or("no worker".into(), |index| format!("worker {index}"));
             let epoch = epoch.map_or("no epoch".into(), |epoch| format!("epoch {epoch}"));
-            eprintln!("restage: a broken invariant ended the run: {message} ({worker}, {epoch}, {phase}, at {place})");
+            eprintln!(
+                "restage: a broken invariant ended the run: {message} ({worker}, {epoch}, {phase}, at {place})"
+            );
         }
         remove_unfinished();
         std::process::exit(1);
@@ -108,7 +114,9 @@ impl Stop {
             StopReason::Signal(signal) => signal as usize,
         };
         // Losing the race means that there is a reason already.
-        let _ = self.0.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self
+            .0
+            .compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
     }
 
     /// Why the run is to stop, if it is.

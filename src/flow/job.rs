@@ -67,14 +67,16 @@ pub struct JobSpec {
     pub rules: Arc<Rules>,
     /// The logs, each a lane.
     pub logs: Vec<Source>,
+    /// Whether each is sorted by time first.
+    pub sort: bool,
     /// How they are read.
     pub lane_options: LaneOptions,
     /// Workers and processes.
     pub cluster: Cluster,
     /// How the input is cut.
     pub pace: Pace,
-    /// Where decision records go, and in which form.
-    pub decisions: Option<(LineWriter, Lines)>,
+    /// Where decision records go.
+    pub decisions: Option<LineWriter>,
     /// Where rejected rows go.
     pub rejects: Option<LineWriter>,
     /// Whether this run keeps rejected rows at all; the same in every process.
@@ -169,7 +171,7 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         .sum();
     (spec.opened)(bytes);
     let collected = Collected {
-        decisions: spec.decisions.map(|(writer, _)| writer),
+        decisions: spec.decisions,
         rejects: spec.rejects,
         ..Collected::default()
     };
@@ -198,8 +200,14 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         failure::name_worker(index);
         let local = index - process * threads;
         let (lanes, mine) = {
-            let mut handover = handover.lock().expect("no worker panics while it holds this");
-            let mine = if index == 0 { handover.collected.take() } else { None };
+            let mut handover = handover
+                .lock()
+                .expect("no worker panics while it holds this");
+            let mine = if index == 0 {
+                handover.collected.take()
+            } else {
+                None
+            };
             (std::mem::take(&mut handover.lanes[local]), mine)
         };
         let collected = Rc::new(RefCell::new(mine.unwrap_or_default()));
@@ -218,7 +226,16 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             let decided = sessions(events, &sessions_spec);
             sink(decided.concat(edge), &collected).probe_with(&probe);
         });
-        feed(worker, inputs, &probe, lanes, pace, keep_rejects, &progress, &stop);
+        feed(
+            worker,
+            inputs,
+            &probe,
+            lanes,
+            pace,
+            keep_rejects,
+            &progress,
+            &stop,
+        );
         while !probe.done() {
             worker.step_or_park(Some(Duration::from_millis(10)));
         }
@@ -292,6 +309,11 @@ impl JobResult {
         self.lanes.iter().map(|lane| lane.tally.rows).sum()
     }
 
+    /// Time between the first and the last event taken, in ms of event time.
+    pub fn event_time_span_ms(&self) -> u64 {
+        self.tally.last_ms.saturating_sub(self.tally.first_ms)
+    }
+
     /// Rejected rows by reason, duplicates included.
     pub fn rejected(&self) -> [u64; Reason::ALL.len()] {
         let mut sum = [0; Reason::ALL.len()];
@@ -310,8 +332,14 @@ impl JobResult {
     /// # Errors
     /// [`OutputError`] when something could not be written.
     pub fn finish(&mut self, keep: bool) -> Result<(), OutputError> {
-        let rejects = self.rejects.take().map_or(Ok(()), |writer| writer.finish(true));
-        let decisions = self.decisions.take().map_or(Ok(()), |writer| writer.finish(keep));
+        let rejects = self
+            .rejects
+            .take()
+            .map_or(Ok(()), |writer| writer.finish(true));
+        let decisions = self
+            .decisions
+            .take()
+            .map_or(Ok(()), |writer| writer.finish(keep));
         rejects.and(decisions)
     }
 }

@@ -86,7 +86,11 @@ impl LineWriter {
                     let source = io::Error::from(io::ErrorKind::IsADirectory);
                     return Err(fail("could not be created", source));
                 }
-                let written = if special { path.clone() } else { partial_name(path) };
+                let written = if special {
+                    path.clone()
+                } else {
+                    partial_name(path)
+                };
                 let file = File::options()
                     .write(true)
                     .create(true)

@@ -154,7 +154,9 @@ impl Pending {
             return;
         }
         let events = batch.events();
-        let sorted = events.windows(2).all(|pair| pair[0].order() <= pair[1].order());
+        let sorted = events
+            .windows(2)
+            .all(|pair| pair[0].order() <= pair[1].order());
         self.batches.push(Waiting {
             batch,
             sorted,
@@ -165,7 +167,8 @@ impl Pending {
     /// Hands out every event that arrived before `end_ms`, in canonical order.
     fn drain_before(&mut self, end_ms: u64, mut take: impl FnMut(&Batch, usize)) {
         // Batches of one lane usually come one after the other: nothing to sort.
-        self.batches.sort_by_key(|waiting| waiting.batch.events()[0].order());
+        self.batches
+            .sort_by_key(|waiting| waiting.batch.events()[0].order());
         let last = |waiting: &Waiting| waiting.batch.events()[waiting.batch.len() - 1].order();
         let disjoint = self.batches.iter().all(|waiting| waiting.sorted)
             && self
@@ -189,7 +192,8 @@ impl Pending {
                 for (index, event) in waiting.batch.events().iter().enumerate() {
                     if due(event, waiting) {
                         let (arrival, lane, offset) = event.order();
-                        self.order.push((arrival, lane, offset, at as u32, index as u32));
+                        self.order
+                            .push((arrival, lane, offset, at as u32, index as u32));
                     }
                 }
             }
@@ -200,7 +204,11 @@ impl Pending {
         }
         self.batches.retain_mut(|waiting| {
             waiting.taken_before = end_ms;
-            waiting.batch.events().iter().any(|event| event.arrival.0 >= end_ms)
+            waiting
+                .batch
+                .events()
+                .iter()
+                .any(|event| event.arrival.0 >= end_ms)
         });
     }
 }
@@ -229,7 +237,11 @@ impl Emitter {
         let tally = WorkerTally {
             tally,
             digest: self.digest.to_string(),
-            peak_rss_bytes: if self.spec.reports_memory { super::job::peak_rss_bytes() } else { 0 },
+            peak_rss_bytes: if self.spec.reports_memory {
+                super::job::peak_rss_bytes()
+            } else {
+                0
+            },
         };
         self.emissions.write(u64::MAX, Tag::Tally, &[], |body| {
             serde_json::to_writer(body, &tally).expect("counters are plain data");
@@ -254,9 +266,10 @@ impl Output for Emitter {
         // No id holds a NUL, so the order of the key is that of (visitor, session, seq).
         let seq = decision.seq.to_be_bytes();
         let key: [&[u8]; 5] = [decision.visitor, b"\0", decision.session, b"\0", &seq];
-        self.emissions.write(decision.at.0, Tag::Decision, &key, |body| {
-            body.extend_from_slice(line);
-        });
+        self.emissions
+            .write(decision.at.0, Tag::Decision, &key, |body| {
+                body.extend_from_slice(line);
+            });
     }
 
     fn duplicate(&mut self, event: &Event) {
@@ -278,9 +291,10 @@ impl Output for Emitter {
         let number = self.steps.to_be_bytes();
         let recorder = &self.spec.recorder;
         let model = &self.spec.rules.model;
-        self.emissions.write(step.at.0, Tag::Story, &[&number], |body| {
-            super::story::write(step, recorder, model, body);
-        });
+        self.emissions
+            .write(step.at.0, Tag::Story, &[&number], |body| {
+                super::story::write(step, recorder, model, body);
+            });
     }
 }
 

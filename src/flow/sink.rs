@@ -79,7 +79,9 @@ impl Pending {
             due.extend(
                 (0..batch.len())
                     .map(|index| batch.get(index))
-                    .filter(|emission| emission.at_ms >= *taken_before && before_end(emission.at_ms)),
+                    .filter(|emission| {
+                        emission.at_ms >= *taken_before && before_end(emission.at_ms)
+                    }),
             );
         }
         due.sort_unstable();

@@ -99,7 +99,10 @@ fn read(lane: OpenLane, batch_events_max: usize, progress: Progress, stop: Stop)
             let read = reader.bytes_read();
             progress.fetch_add(read - before, Ordering::Relaxed);
             before = read;
-            let error = more.as_ref().err().map(|e: &InputError| (e.to_string(), e.exit_code()));
+            let error = more
+                .as_ref()
+                .err()
+                .map(|e: &InputError| (e.to_string(), e.exit_code()));
             let ended = !matches!(more, Ok(true));
             let chunk = Chunk {
                 batch,
@@ -153,7 +156,14 @@ pub fn feed(
     progress: &Progress,
     stop: &Stop,
 ) {
-    let start = |lane| read(lane, pace.batch_events_max, Arc::clone(progress), stop.clone());
+    let start = |lane| {
+        read(
+            lane,
+            pace.batch_events_max,
+            Arc::clone(progress),
+            stop.clone(),
+        )
+    };
     let mut lanes: Vec<Lane> = lanes.into_iter().map(start).collect();
     // Times at which the inputs stood after the latest sends, oldest first.
     let mut open: VecDeque<u64> = VecDeque::new();

@@ -28,7 +28,11 @@ fn paragraph(
     let session = String::from_utf8_lossy(&visit.session_text);
     match step.cause {
         Cause::End(ending) => {
-            let left = if visit.session.abandons_cart() { ", leaving a cart behind" } else { "" };
+            let left = if visit.session.abandons_cart() {
+                ", leaving a cart behind"
+            } else {
+                ""
+            };
             writeln!(
                 out,
                 "{}  session {session} ended after {} events{left}: {}\n",
@@ -45,8 +49,16 @@ fn paragraph(
         )?,
         Cause::Event(event, texts) => {
             if step.before.is_none() {
-                let known = if visit.session.history.returning() { "returning" } else { "first" };
-                let holdout = if visit.holdout() { ", in the holdout" } else { "" };
+                let known = if visit.session.history.returning() {
+                    "returning"
+                } else {
+                    "first"
+                };
+                let holdout = if visit.holdout() {
+                    ", in the holdout"
+                } else {
+                    ""
+                };
                 writeln!(out, "session {session} begins: {known} visit{holdout}")?;
             }
             writeln!(out, "{}  {}", time(step.at.0), describe(event, texts))?;
@@ -60,18 +72,31 @@ fn paragraph(
     writeln!(
         out,
         "    scores    p_purchase {} ({})",
-        change(step.scores_before.purchase, scores.purchase, step.before.is_some()),
+        change(
+            step.scores_before.purchase,
+            scores.purchase,
+            step.before.is_some()
+        ),
         contributions(model, step.after, |(_, purchase, _)| purchase)
     )?;
     writeln!(
         out,
         "              p_abandon  {} ({})",
-        change(step.scores_before.abandon, scores.abandon, step.before.is_some()),
+        change(
+            step.scores_before.abandon,
+            scores.abandon,
+            step.before.is_some()
+        ),
         contributions(model, step.after, |(_, _, abandon)| abandon)
     )?;
     let phase = visit.phase();
     if step.before.is_some() && phase != step.phase_before {
-        writeln!(out, "    phase     {} → {}", step.phase_before.name(), phase.name())?;
+        writeln!(
+            out,
+            "    phase     {} → {}",
+            step.phase_before.name(),
+            phase.name()
+        )?;
     } else {
         writeln!(out, "    phase     {}", phase.name())?;
     }
@@ -83,15 +108,25 @@ fn paragraph(
 fn decided(step: &Step<'_>, recorder: &Recorder, out: &mut Vec<u8>) -> std::io::Result<()> {
     let visit = step.visit;
     let starts = step.before.is_none();
-    let before = if starts { recorder.default_layout() } else { step.layout_before };
+    let before = if starts {
+        recorder.default_layout()
+    } else {
+        step.layout_before
+    };
     let seq = visit.next_seq.wrapping_sub(1);
     let mut first = true;
-    let shown = recorder.layout(&before).zip(recorder.layout(visit.layout()));
+    let shown = recorder
+        .layout(&before)
+        .zip(recorder.layout(visit.layout()));
     for (reason, ((slot, old), (_, new))) in recorder.slot_reasons(visit.why()).zip(shown) {
         if old == new {
             continue;
         }
-        let label = if first { format!("decision {seq}") } else { String::new() };
+        let label = if first {
+            format!("decision {seq}")
+        } else {
+            String::new()
+        };
         writeln!(out, "    {label:<10}  {slot}: {old} → {new} ({reason})")?;
         first = false;
     }
@@ -134,7 +169,9 @@ fn moved(before: Option<&Vector>, after: &Vector) -> String {
         let new = after[index];
         let old = before.map(|before| before[index]);
         match old {
-            None if new != 0.0 && !new.is_nan() => parts.push(format!("{} {}", feature.name, short(new))),
+            None if new != 0.0 && !new.is_nan() => {
+                parts.push(format!("{} {}", feature.name, short(new)))
+            }
             Some(old) if old.to_bits() != new.to_bits() && !(old.is_nan() && new.is_nan()) => {
                 parts.push(format!("{} {} → {}", feature.name, short(old), short(new)));
             }
@@ -153,7 +190,11 @@ fn change(before: f64, after: f64, show_before: bool) -> String {
 }
 
 /// The features that move a score's log-odds most, in either direction.
-fn contributions(model: &Model, features: &Vector, pick: impl Fn((usize, f64, f64)) -> f64) -> String {
+fn contributions(
+    model: &Model,
+    features: &Vector,
+    pick: impl Fn((usize, f64, f64)) -> f64,
+) -> String {
     let mut parts: Vec<(usize, f64)> = model
         .contributions(features)
         .into_iter()

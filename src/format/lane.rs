@@ -56,7 +56,7 @@ impl Default for LaneOptions {
 }
 
 /// What has been read of a lane so far.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LaneTally {
     /// Events and rejects.
     pub rows: u64,

@@ -1,7 +1,7 @@
 //! What a run counts. Everything is an integer and adds up over workers in any order.
 
 use super::phase::Phase;
-use crate::event::{KIND_COUNT, Kind};
+use crate::event::{Event, KIND_COUNT, Kind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,6 +13,10 @@ pub const SCORE_BARS: usize = 50;
 pub struct Tally {
     /// Events taken, by kind number; duplicates are not among them.
     pub kinds: [u64; KIND_COUNT],
+    /// Earliest event time, in ms; 0 before the first event.
+    pub first_ms: u64,
+    /// Latest event time, in ms.
+    pub last_ms: u64,
     /// Events dropped because their id had been seen.
     pub duplicates: u64,
     /// Visitors, each counted again if it returns after being forgotten.
@@ -182,6 +186,25 @@ impl Tally {
         self.kinds[kind as usize]
     }
 
+    /// Counts an event that was taken.
+    #[inline]
+    pub fn count(&mut self, event: &Event) {
+        self.kinds[event.kind as usize] += 1;
+        if event.kind == Kind::Purchase {
+            self.revenue += i128::from(event.revenue());
+        }
+        let at = event.time.0;
+        self.first_ms = if self.first_ms == 0 {
+            at
+        } else {
+            self.first_ms.min(at)
+        };
+        self.last_ms = self.last_ms.max(at);
+        if let Some(timeline) = &mut self.timeline {
+            timeline.at(event.arrival.0).events += 1;
+        }
+    }
+
     /// Notes that a session moved from one phase to another; `None` is "not live".
     pub fn move_phase(&mut self, at_ms: u64, from: Option<Phase>, to: Option<Phase>) {
         if from == to {
@@ -209,6 +232,11 @@ impl Tally {
         pairs(&mut self.phases, &other.phases);
         pairs(&mut self.peak_bought.0, &other.peak_bought.0);
         pairs(&mut self.peak_not_bought.0, &other.peak_not_bought.0);
+        self.first_ms = match (self.first_ms, other.first_ms) {
+            (0, first) | (first, 0) => first,
+            (one, two) => one.min(two),
+        };
+        self.last_ms = self.last_ms.max(other.last_ms);
         self.duplicates += other.duplicates;
         self.visitors += other.visitors;
         self.sessions += other.sessions;

@@ -252,13 +252,7 @@ impl Visitors {
 
     /// Folds the event, counts, records, and sets the timer.
     fn step(&mut self, key: u32, event: &Event, texts: Texts<'_>, out: &mut impl Output) {
-        self.tally.kinds[event.kind as usize] += 1;
-        if event.kind == Kind::Purchase {
-            self.tally.revenue += i128::from(event.revenue());
-        }
-        if let Some(timeline) = &mut self.tally.timeline {
-            timeline.at(event.arrival.0).events += 1;
-        }
+        self.tally.count(event);
         let visit = self.visits.get_mut(key);
         let starts = visit.session.events == 0;
         let phase_before = visit.phase();
