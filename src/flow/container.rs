@@ -5,6 +5,8 @@
 //! record count whatever happens to it: the engine's progress tracking rests on that.
 
 use crate::event::{Batch, EventRef, decode_batch, encode_batch, encoded_len};
+use std::cell::RefCell;
+use std::rc::Rc;
 use timely::Accountable;
 use timely::bytes::arc::Bytes;
 use timely::container::{DrainContainer, PushInto, SizableContainer};
@@ -82,6 +84,43 @@ impl ContainerBytes for Batch {
     }
 }
 
+/// Containers that have done their work and keep their room, for those who need one next.
+///
+/// One per worker: a fresh container of this size comes from the system as untouched pages, and
+/// touching them costs more than filling them.
+#[derive(Debug)]
+pub struct Spares<C>(Rc<RefCell<Vec<C>>>);
+
+/// Most spares kept; a worker needs about as many as it may read ahead.
+const SPARES_MAX: usize = 16;
+
+impl<C> Default for Spares<C> {
+    fn default() -> Self {
+        Spares(Rc::default())
+    }
+}
+
+impl<C> Clone for Spares<C> {
+    fn clone(&self) -> Self {
+        Spares(Rc::clone(&self.0))
+    }
+}
+
+impl<C: Default> Spares<C> {
+    /// Keeps a container for its room. The caller has cleared it.
+    pub fn keep(&self, container: C) {
+        let mut spares = self.0.borrow_mut();
+        if spares.len() < SPARES_MAX {
+            spares.push(container);
+        }
+    }
+
+    /// A container with room, if there is one.
+    pub fn take(&self) -> Option<C> {
+        self.0.borrow_mut().pop()
+    }
+}
+
 /// What an emission is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -149,13 +188,18 @@ impl Emissions {
         self.entries.is_empty()
     }
 
+    /// Removes all emissions and keeps the room.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+        self.heap.clear();
+    }
+
     /// Bytes of keys and bodies.
     pub fn heap_bytes(&self) -> usize {
         self.heap.len()
     }
 
-    /// Adds an emission whose key and body are written by `write`: it appends the key, says where
-    /// the key ends by its result, and then appends the body.
+    /// Adds an emission. The key is put together from `key`, the body appended by `body`.
     pub fn write(&mut self, at_ms: u64, tag: Tag, key: &[&[u8]], body: impl FnOnce(&mut Vec<u8>)) {
         let start = self.heap.len();
         for part in key {
@@ -237,8 +281,7 @@ impl SizableContainer for Emissions {
     fn ensure_capacity(&mut self, stash: &mut Option<Self>) {
         if self.entries.capacity() == 0 {
             *self = stash.take().unwrap_or_default();
-            self.entries.clear();
-            self.heap.clear();
+            self.clear();
             self.entries.reserve(EXCHANGE_RECORDS_MAX);
         }
     }

@@ -9,6 +9,7 @@
 //! Every worker builds the same graph. Worker 0 of process 0 holds the sink, so the result is
 //! whole there and nowhere else.
 
+use super::container::Spares;
 use super::failure::{self, Stop, StopReason};
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, SessionsSpec, sessions};
@@ -220,11 +221,12 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             emissions: InputHandle::new(),
         };
         let probe = ProbeHandle::new();
+        let (spare_batches, spare_emissions) = (Spares::default(), Spares::default());
         worker.dataflow::<u64, _, _>(|scope| {
             let events = scope.input_from(&mut inputs.events);
             let edge = scope.input_from(&mut inputs.emissions);
-            let decided = sessions(events, &sessions_spec);
-            sink(decided.concat(edge), &collected).probe_with(&probe);
+            let decided = sessions(events, &sessions_spec, &spare_batches, &spare_emissions);
+            sink(decided.concat(edge), &collected, &spare_emissions).probe_with(&probe);
         });
         feed(
             worker,
@@ -233,6 +235,7 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             lanes,
             pace,
             keep_rejects,
+            &spare_batches,
             &progress,
             &stop,
         );

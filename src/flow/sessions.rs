@@ -7,7 +7,7 @@
 //!
 //! Cost: the core's step per event, and a sort only where batches overlap in time.
 
-use super::container::{Emissions, Tag};
+use super::container::{Emissions, Spares, Tag};
 use super::failure;
 use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of};
 use crate::visit::decision::{Decision, Digest, Recorder};
@@ -67,11 +67,14 @@ pub struct WorkerTally {
 pub fn sessions<'scope>(
     events: Stream<'scope, u64, Batch>,
     spec: &SessionsSpec,
+    spare_batches: &Spares<Batch>,
+    spare_emissions: &Spares<Emissions>,
 ) -> Stream<'scope, u64, Emissions> {
     let pact = ExchangeCore::<CapacityContainerBuilder<Batch>, _>::new_core(
         |item: &crate::event::EventRef<'_>| bin_of(item.event.visitor) as u64,
     );
     let spec = spec.clone();
+    let (spare_batches, spare_emissions) = (spare_batches.clone(), spare_emissions.clone());
     events.unary_frontier::<CapacityContainerBuilder<Emissions>, _, _, _>(
         pact,
         "Sessions",
@@ -103,9 +106,9 @@ pub fn sessions<'scope>(
                 // Everything emitted now carries a time at or after the capability's.
                 let mut flush = |out: &mut Emitter| {
                     if !out.emissions.is_empty() {
-                        output
-                            .session(&*held)
-                            .give_container(&mut std::mem::take(&mut out.emissions));
+                        let room = spare_emissions.take().unwrap_or_default();
+                        let mut full = std::mem::replace(&mut out.emissions, room);
+                        output.session(&*held).give_container(&mut full);
                     }
                 };
                 pending.drain_before(closed_ms.unwrap_or(u64::MAX), |batch, index| {
@@ -114,6 +117,7 @@ pub fn sessions<'scope>(
                         flush(&mut out);
                     }
                 });
+                pending.retire(closed_ms.unwrap_or(u64::MAX), &spare_batches);
                 if let Some(closed_ms) = closed_ms {
                     visits.advance(ArrivalMs(closed_ms), &mut out);
                     flush(&mut out);
@@ -202,14 +206,19 @@ impl Pending {
                 take(&self.batches[at as usize].batch, index as usize);
             }
         }
-        self.batches.retain_mut(|waiting| {
+    }
+
+    /// Lets go of the batches of which every event has been handed out.
+    fn retire(&mut self, end_ms: u64, spares: &Spares<Batch>) {
+        let waits = |waiting: &mut Waiting| {
             waiting.taken_before = end_ms;
-            waiting
-                .batch
-                .events()
-                .iter()
-                .any(|event| event.arrival.0 >= end_ms)
-        });
+            let mut events = waiting.batch.events().iter();
+            events.any(|event| event.arrival.0 >= end_ms)
+        };
+        for mut done in self.batches.extract_if(.., |waiting| !waits(waiting)) {
+            done.batch.clear();
+            spares.keep(done.batch);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! output is in canonical order although no worker waits for another. Writing happens on threads
 //! of its own behind a short queue.
 
-use super::container::{Emission, Emissions, Tag};
+use super::container::{Emission, Emissions, Spares, Tag};
 use super::failure;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
@@ -35,10 +35,12 @@ pub struct Collected {
 pub fn sink<'scope>(
     emissions: Stream<'scope, u64, Emissions>,
     collected: &Rc<RefCell<Collected>>,
+    spares: &Spares<Emissions>,
 ) -> Stream<'scope, u64, Emissions> {
     let pact =
         ExchangeCore::<CapacityContainerBuilder<Emissions>, _>::new_core(|_: &Emission<'_>| 0);
     let collected = Rc::clone(collected);
+    let spares = spares.clone();
     emissions.unary_frontier::<CapacityContainerBuilder<Emissions>, _, _, _>(
         pact,
         "Sink",
@@ -54,6 +56,7 @@ pub fn sink<'scope>(
                 failure::enter("sink", closed_ms);
                 let mut collected = collected.borrow_mut();
                 pending.drain_before(closed_ms, |emission| collected.take(emission));
+                pending.retire(closed_ms, &spares);
             }
         },
     )
@@ -88,10 +91,18 @@ impl Pending {
         for emission in due {
             take(emission);
         }
-        self.batches.retain_mut(|(batch, taken_before)| {
+    }
+
+    /// Lets go of the containers of which everything has been handed out.
+    fn retire(&mut self, end_ms: Option<u64>, spares: &Spares<Emissions>) {
+        let done = |(batch, taken_before): &mut (Emissions, u64)| {
             *taken_before = end_ms.unwrap_or(u64::MAX);
-            !before_end(batch.last_ms())
-        });
+            end_ms.is_none_or(|end| batch.last_ms() < end)
+        };
+        for (mut batch, _) in self.batches.extract_if(.., done) {
+            batch.clear();
+            spares.keep(batch);
+        }
     }
 }
 

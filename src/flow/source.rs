@@ -6,7 +6,7 @@
 //! lanes, rounded down to the grain. How far a worker may run ahead of the whole job is bounded by
 //! the read-ahead: so many sends whose epoch is still open anywhere (timely itself has no limit).
 
-use super::container::{Emissions, Tag};
+use super::container::{Emissions, Spares, Tag};
 use super::failure::{Stop, StopReason};
 use super::sessions::emit_reject;
 use crate::event::{ArrivalMs, Batch, Reject};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::{InputHandle, ProbeHandle};
@@ -84,16 +84,21 @@ struct Chunk {
 struct Lane {
     clock: ArrivalMs,
     chunks: Receiver<Chunk>,
+    /// Emptied batches, on their way back to the reading thread.
+    empties: SyncSender<Batch>,
 }
 
 fn read(lane: OpenLane, batch_events_max: usize, progress: Progress, stop: Stop) -> Lane {
     let (queue, chunks) = sync_channel(QUEUE_MAX);
+    let (empties, returned) = sync_channel(QUEUE_MAX);
     let worker = std::thread::current();
     std::thread::spawn(move || {
         let OpenLane { name, mut reader } = lane;
         let mut before = 0;
         loop {
-            let mut batch = Batch::with_capacity(batch_events_max);
+            let mut batch = returned
+                .try_recv()
+                .unwrap_or_else(|_| Batch::with_capacity(batch_events_max));
             let mut rejects = Vec::new();
             let more = reader.fill(&mut batch, &mut rejects, batch_events_max);
             let read = reader.bytes_read();
@@ -127,6 +132,7 @@ fn read(lane: OpenLane, batch_events_max: usize, progress: Progress, stop: Stop)
     Lane {
         clock: ArrivalMs(0),
         chunks,
+        empties,
     }
 }
 
@@ -153,6 +159,7 @@ pub fn feed(
     lanes: Vec<OpenLane>,
     pace: Pace,
     keep_rejects: bool,
+    spares: &Spares<Batch>,
     progress: &Progress,
     stop: &Stop,
 ) {
@@ -190,6 +197,10 @@ pub fn feed(
             }
         };
         inputs.events.send_batch(&mut chunk.batch);
+        if let Some(empty) = spares.take() {
+            // A full queue means that the reading thread has enough of them.
+            let _ = lanes[behind].empties.try_send(empty);
+        }
         let mut emissions = Emissions::default();
         if keep_rejects {
             for reject in &chunk.rejects {
