@@ -5,7 +5,7 @@
 //! a stretch that holds nothing is at 0. Cost: two points a stretch.
 
 use super::scale::{Scale, count, rate};
-use super::sheet::{AXIS, BLUE, Face, Frame, Hold, Sheet, VERMILION, extend};
+use super::sheet::{BLUE, Face, Frame, Hold, Sheet, VERMILION, extend};
 use super::time_axis::{Span, length};
 use crate::visit::tally::{Bucket, Tally, Timeline};
 use plotters::style::RGBColor;
@@ -45,7 +45,7 @@ pub fn draw(tally: &Tally, svg: &mut String) -> io::Result<()> {
     let timeline = tally.timeline.clone().unwrap_or_default();
     let Some(span) = Span::of(&timeline) else {
         let mut sheet = Sheet::new(svg, TITLE, "")?;
-        sheet.say("no events", Frame::between(UPPER.top, LOWER.bottom))?;
+        sheet.say(nothing(tally), Frame::between(UPPER.top, LOWER.bottom))?;
         return sheet.finish();
     };
     let (unit, unit_ms) = unit(&timeline);
@@ -59,6 +59,15 @@ pub fn draw(tally: &Tally, svg: &mut String) -> io::Result<()> {
         panel.draw(&mut sheet, &timeline, span, (unit, unit_ms))?;
     }
     sheet.finish()
+}
+
+/// Why there is nothing over time.
+pub(super) fn nothing(tally: &Tally) -> &'static str {
+    if tally.accepted() == 0 {
+        "no events"
+    } else {
+        "nothing was counted over time"
+    }
 }
 
 /// The shortest unit of time in which the busiest stretch has a whole event.
@@ -89,7 +98,7 @@ impl Panel {
             sum.saturating_add((self.of)(bucket))
         });
         let most = rates().map(|(_, rate)| rate).fold(0.0, f64::max);
-        let scale = Scale::linear(most, 3, 0.0);
+        let scale = Scale::linear(most, 4, 0.0);
         scale.draw(sheet, self.frame)?;
 
         let line = steps(rates(), timeline.bucket_ms(), |at_ms, rate| {
@@ -99,14 +108,13 @@ impl Panel {
             )
         });
         sheet.area(&line, self.colour, 0.25)?;
-        sheet.path(&line, self.colour, 1)?;
+        // Few steps may be far apart and thinner than a unit; many would run together.
+        let width = if line.len() < 400 { 2 } else { 1 };
+        sheet.path(&line, self.colour, width)?;
         let Frame {
-            left,
-            right,
-            top,
-            bottom,
+            left, right, top, ..
         } = self.frame;
-        sheet.line((left, bottom), (right, bottom), AXIS)?;
+        sheet.ground(self.frame)?;
 
         let name = format!("{} per {unit}", self.name);
         let face = Face::NAME.strong(self.colour);

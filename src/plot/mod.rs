@@ -6,7 +6,7 @@
 //! give the same bytes, for any number of workers. Counts of nothing give a plot that says so.
 //!
 //! [`sheet`] is what all are drawn on, [`scale`] and [`time_axis`] are the axes. A file is written
-//! only when its picture is complete. Cost: a few milliseconds, and 100 kB a file at most.
+//! only when its picture is complete. Cost: a few milliseconds, and 150 kB a file at most.
 
 pub mod events;
 pub mod phases;

@@ -6,8 +6,9 @@
 //! Areas are painted from the whole stack down to its lowest layer, each over the last, so that no
 //! seam shows between them. Cost: ten points a stretch at most.
 
-use super::scale::{Scale, count};
-use super::sheet::{AXIS, BLUE, Face, Frame, GREEN, Hold, ORANGE, PURPLE, SKY, Sheet, extend};
+use super::events::nothing;
+use super::scale::{Scale, count, short};
+use super::sheet::{BLUE, Face, Frame, GREEN, Hold, ORANGE, PURPLE, SKY, Sheet, extend};
 use super::time_axis::{Span, length};
 use crate::visit::phase::Phase;
 use crate::visit::tally::{Tally, Timeline};
@@ -67,7 +68,7 @@ pub fn draw(tally: &Tally, svg: &mut String) -> io::Result<()> {
     let timeline = tally.timeline.clone().unwrap_or_default();
     let Some(span) = Span::of(&timeline) else {
         let mut sheet = Sheet::new(svg, TITLE, "")?;
-        sheet.say("no events", FRAME)?;
+        sheet.say(nothing(tally), FRAME)?;
         return sheet.finish();
     };
     let levels = levels(&timeline);
@@ -103,11 +104,7 @@ pub fn draw(tally: &Tally, svg: &mut String) -> io::Result<()> {
         line.push((FRAME.right, FRAME.bottom));
         sheet.area(&line, COLOURS[phase], 1.0)?;
     }
-    sheet.line(
-        (FRAME.left, FRAME.bottom),
-        (FRAME.right, FRAME.bottom),
-        AXIS,
-    )?;
+    sheet.ground(FRAME)?;
     sheet.finish()
 }
 
@@ -120,7 +117,7 @@ fn legend(sheet: &mut Sheet<'_>, levels: &[Level]) -> io::Result<()> {
         .map(|(n, (phase, colour))| {
             let most = levels.iter().map(|level| level.phases[n]).max();
             let most = u64::try_from(most.unwrap_or(0)).unwrap_or(0);
-            (format!("{} (≤ {})", phase.name(), count(most)), colour)
+            (format!("{} (max {})", phase.name(), short(most)), colour)
         })
         .collect();
     sheet.legend(&entries, 80)

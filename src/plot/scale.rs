@@ -4,7 +4,7 @@
 //! logarithmic scale runs over whole decades up to 1. Any value has a height, none lies outside
 //! the frame. Cost: a handful of ticks.
 
-use super::sheet::{AXIS, Face, Frame, GRID, Hold, Sheet};
+use super::sheet::{Face, Frame, GRID, Hold, Sheet};
 use std::io;
 
 /// A scale from values to shares of a height.
@@ -45,9 +45,9 @@ impl Scale {
     /// A logarithmic scale on which the least share above 0 still stands off the lower edge.
     pub fn log(least: f64) -> Scale {
         let decades = if least > 0.0 && least < 1.0 {
-            ((-least.log10() + 0.1).floor() as i32 + 1).clamp(1, 18)
+            ((-least.log10() + 0.1).floor() as i32 + 1).clamp(2, 18)
         } else {
-            1
+            2
         };
         Scale::Log { decades }
     }
@@ -83,7 +83,7 @@ impl Scale {
         }
     }
 
-    /// Draws lines and labels at the ticks, and the line the data stands on.
+    /// Draws lines and labels at the ticks.
     pub fn draw(&self, sheet: &mut Sheet<'_>, frame: Frame) -> io::Result<()> {
         for (value, label) in self.ticks() {
             let y = frame.y(self.share(value));
@@ -92,8 +92,7 @@ impl Scale {
             }
             sheet.text(&label, (frame.left - 8, y), Hold::Right, Face::SMALL)?;
         }
-        let (left, right) = (frame.left, frame.right);
-        sheet.line((left, frame.bottom), (right, frame.bottom), AXIS)
+        Ok(())
     }
 }
 
@@ -138,12 +137,28 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
     }
     text
+}
+
+/// A number in five signs at most, to three digits from ten thousand on.
+pub fn short(number: u64) -> String {
+    if number < 10_000 {
+        return count(number);
+    }
+    let mut value = number as f64;
+    let mut units = ["", "k", "M", "G", "T", "P", "E"].into_iter();
+    let mut unit = units.next();
+    while value >= 999.5 {
+        value /= 1e3;
+        unit = units.next();
+    }
+    let places = if value >= 99.95 { 0 } else { 1 };
+    format!("{value:.places$}{}", unit.unwrap_or(""))
 }
 
 /// A number of things: `1 session`, `2,000 sessions`.
@@ -217,7 +232,7 @@ mod tests {
     fn a_log_scale_keeps_its_least_value_off_the_edge() {
         assert_eq!(labels(Scale::log(0.02)), ["1%", "10%", "100%"]);
         assert_eq!(labels(Scale::log(0.01)), ["0.1%", "1%", "10%", "100%"]);
-        assert_eq!(labels(Scale::log(1.0)), ["10%", "100%"]);
+        assert_eq!(labels(Scale::log(1.0)), ["1%", "10%", "100%"]);
         for least in [1e-12, 1e-4, 0.013, 0.5, 0.99] {
             let scale = Scale::log(least);
             assert!(scale.share(least) > 0.0, "{least}");
@@ -233,6 +248,12 @@ mod tests {
         assert_eq!(count(999), "999");
         assert_eq!(count(1_000), "1,000");
         assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
+        assert_eq!(short(9_999), "9,999");
+        assert_eq!(short(10_000), "10.0k");
+        assert_eq!(short(99_960), "100k");
+        assert_eq!(short(999_499), "999k");
+        assert_eq!(short(999_500), "1.0M");
+        assert_eq!(short(u64::MAX), "18.4E");
         assert_eq!(things(1, "session", "sessions"), "1 session");
         assert_eq!(rate(0.25), "0.25");
         assert_eq!(rate(7.0), "7");

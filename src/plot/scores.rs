@@ -7,13 +7,16 @@
 //! bar.
 
 use super::scale::{Scale, things};
-use super::sheet::{AXIS, BLUE, Face, Frame, GRID, Hold, Sheet, VERMILION, extend};
-use crate::visit::tally::{Histogram, Tally};
+use super::sheet::{AXIS, BLUE, Face, Frame, GRID, Hold, Point, Sheet, VERMILION, extend};
+use crate::visit::tally::{Histogram, SCORE_BARS, Tally};
 use plotters::style::RGBColor;
 use std::io;
 
 const FRAME: Frame = Frame::between(124, 470);
 const TITLE: &str = "Highest p_purchase of each session before a purchase";
+
+/// Width of a bar.
+const BAR: f64 = 1.0 / SCORE_BARS as f64;
 
 struct Class<'a> {
     histogram: &'a Histogram,
@@ -41,9 +44,10 @@ impl Class<'_> {
         }
     }
 
-    fn draw(&self, sheet: &mut Sheet<'_>, scale: Scale) -> io::Result<()> {
+    /// The upper edge of the bars, or nothing for an empty class.
+    fn line(&self, scale: Scale) -> Vec<Point> {
         if self.total() == 0 {
-            return Ok(());
+            return Vec::new();
         }
         let bars = self.histogram.0.len() as f64;
         let mut line = vec![(FRAME.left, FRAME.bottom)];
@@ -53,8 +57,7 @@ impl Class<'_> {
             extend(&mut line, (FRAME.x((n + 1) as f64 / bars), y));
         }
         extend(&mut line, (FRAME.right, FRAME.bottom));
-        sheet.area(&line, self.colour, 0.22)?;
-        sheet.path(&line, self.colour, 2)
+        line
     }
 }
 
@@ -74,10 +77,14 @@ pub fn draw(tally: &Tally, svg: &mut String) -> io::Result<()> {
             histogram: &tally.peak_bought,
             colour: VERMILION,
             did: "bought",
-            none: "no sessions bought",
+            none: if tally.bought_at_once == 0 {
+                "no sessions bought"
+            } else {
+                "no sessions bought after a score"
+            },
         },
     ];
-    let mut sheet = Sheet::new(svg, TITLE, &remark(tally.bought_at_once))?;
+    let mut sheet = Sheet::new(svg, TITLE, &remark(tally))?;
     if classes.iter().all(|class| class.total() == 0) {
         sheet.say(nothing(tally), FRAME)?;
         return sheet.finish();
@@ -87,8 +94,8 @@ pub fn draw(tally: &Tally, svg: &mut String) -> io::Result<()> {
         .map(|class| (class.label(), class.colour));
     sheet.legend(&legend, 80)?;
     let name = (FRAME.left, FRAME.top - 14);
-    let text = "share of the class (logarithmic)";
-    sheet.text(text, name, Hold::Left, Face::NAME)?;
+    let text = format!("share of the class per bar of {BAR}, logarithmic");
+    sheet.text(&text, name, Hold::Left, Face::NAME)?;
 
     let least = classes
         .iter()
@@ -98,19 +105,26 @@ pub fn draw(tally: &Tally, svg: &mut String) -> io::Result<()> {
     let scale = Scale::log(least);
     score_axis(&mut sheet)?;
     scale.draw(&mut sheet, FRAME)?;
-    for class in &classes {
-        class.draw(&mut sheet, scale)?;
+    let lines = classes.each_ref().map(|class| class.line(scale));
+    let drawn = || {
+        lines
+            .iter()
+            .zip(&classes)
+            .filter(|(line, _)| !line.is_empty())
+    };
+    for (line, class) in drawn() {
+        sheet.area(line, class.colour, 0.22)?;
     }
-    sheet.line(
-        (FRAME.left, FRAME.bottom),
-        (FRAME.right, FRAME.bottom),
-        AXIS,
-    )?;
+    for (line, class) in drawn() {
+        sheet.path(line, class.colour, 2)?;
+    }
+    sheet.ground(FRAME)?;
     sheet.finish()
 }
 
-fn remark(bought_at_once: u64) -> String {
-    match bought_at_once {
+fn remark(tally: &Tally) -> String {
+    match tally.bought_at_once {
+        0 if tally.peak_bought.0.iter().all(|bar| *bar == 0) => String::new(),
         0 => "every session that bought had a score before".to_owned(),
         some => format!(
             "not shown: {} that bought before any score was there",

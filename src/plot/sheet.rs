@@ -14,6 +14,8 @@ use std::io;
 pub const WIDTH: i32 = 960;
 /// Height of a sheet.
 pub const HEIGHT: i32 = 540;
+/// Where titles begin.
+const MARGIN: i32 = 24;
 
 /// Colour of titles and names.
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
@@ -131,13 +133,15 @@ impl Frame {
 pub struct Sheet<'a>(SVGBackend<'a>);
 
 impl<'a> Sheet<'a> {
-    /// A white sheet with a title and a remark under it.
+    /// A white sheet with a title and, unless it is empty, a remark under it.
     pub fn new(svg: &'a mut String, title: &str, remark: &str) -> io::Result<Sheet<'a>> {
         svg.clear();
         let mut sheet = Sheet(SVGBackend::with_string(svg, (WIDTH as u32, HEIGHT as u32)));
         sheet.rectangle((0, 0), (WIDTH, HEIGHT), RGBColor(255, 255, 255), 1.0)?;
-        sheet.text(title, (24, 28), Hold::Left, Face::TITLE)?;
-        sheet.text(remark, (24, 50), Hold::Left, Face::SMALL)?;
+        sheet.text(title, (MARGIN, 28), Hold::Left, Face::TITLE)?;
+        if !remark.is_empty() {
+            sheet.text(remark, (MARGIN, 50), Hold::Left, Face::SMALL)?;
+        }
         Ok(sheet)
     }
 
@@ -161,8 +165,17 @@ impl<'a> Sheet<'a> {
         self.0.draw_text(text, &style, at).map_err(io::Error::other)
     }
 
-    /// Says in the middle of a frame why there is nothing in it.
+    /// Outlines a frame and says in its middle why there is nothing in it.
     pub fn say(&mut self, text: &str, frame: Frame) -> io::Result<()> {
+        let style = ShapeStyle::from(GRID);
+        self.0
+            .draw_rect(
+                (frame.left, frame.top),
+                (frame.right, frame.bottom),
+                &style,
+                false,
+            )
+            .map_err(io::Error::other)?;
         let at = (
             (frame.left + frame.right) / 2,
             (frame.top + frame.bottom) / 2,
@@ -210,9 +223,15 @@ impl<'a> Sheet<'a> {
             .map_err(io::Error::other)
     }
 
-    /// Draws a legend in one row from the left edge of the frames.
+    /// Draws the line that the data in a frame stands on, over the data's own line at 0.
+    pub fn ground(&mut self, frame: Frame) -> io::Result<()> {
+        let ends = [(frame.left, frame.bottom), (frame.right, frame.bottom)];
+        self.path(&ends, AXIS, 2)
+    }
+
+    /// Draws a legend in one row, beginning below the title.
     pub fn legend(&mut self, entries: &[(String, RGBColor)], y: i32) -> io::Result<()> {
-        let mut x = Frame::LEFT;
+        let mut x = MARGIN;
         for (text, colour) in entries {
             self.rectangle((x, y - 6), (x + 12, y + 6), *colour, 1.0)?;
             self.text(text, (x + 18, y), Hold::Left, Face::SMALL)?;
