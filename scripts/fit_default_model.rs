@@ -72,7 +72,7 @@ fn main() {
         .map(|(index, feature)| (index, transform(feature.name)))
         .collect();
 
-    let held_out = |visitor: VisitorId| mix(visitor.0 ^ SEED) % 5 == 0;
+    let held_out = |visitor: VisitorId| mix(visitor.0 ^ SEED).is_multiple_of(5);
     let scales = scales(&collected, &used, held_out);
     let row = |features: &Vector| -> Vec<f64> {
         let pairs = used.iter().zip(&scales);

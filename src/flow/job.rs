@@ -14,7 +14,7 @@ use super::failure::{self, Stop, StopReason};
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, SessionsSpec, sessions};
 use super::sink::{Collected, sink};
-use super::source::{Inputs, LaneReport, OpenLane, Pace, Progress, feed};
+use super::source::{Feed, Inputs, LaneReport, OpenLane, Pace, Progress};
 use crate::event::{Lane, Reason, VisitorId};
 use crate::format::{InputError, LaneOptions, LaneReader, Source};
 use crate::visit::decision::{Digest, Recorder};
@@ -189,8 +189,13 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         timeline: spec.timeline,
         reports_memory: false,
     };
-    let (cluster, pace, keep_rejects) = (spec.cluster, spec.pace, spec.keep_rejects);
-    let (progress, stop) = (spec.progress, spec.stop.clone());
+    let feed = Feed {
+        pace: spec.pace,
+        keep_rejects: spec.keep_rejects,
+        progress: spec.progress,
+        stop: spec.stop.clone(),
+    };
+    let cluster = spec.cluster;
     let config = timely::Config {
         communication: cluster.communication(),
         worker: timely::WorkerConfig::default(),
@@ -228,17 +233,7 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             let decided = sessions(events, &sessions_spec, &spare_batches, &spare_emissions);
             sink(decided.concat(edge), &collected, &spare_emissions).probe_with(&probe);
         });
-        feed(
-            worker,
-            inputs,
-            &probe,
-            lanes,
-            pace,
-            keep_rejects,
-            &spare_batches,
-            &progress,
-            &stop,
-        );
+        feed.run(worker, inputs, &probe, lanes, &spare_batches);
         while !probe.done() {
             worker.step_or_park(Some(Duration::from_millis(10)));
         }
@@ -268,6 +263,7 @@ fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
         let owner = index % peers;
         if owner / threads == spec.cluster.process {
             lanes[owner % threads].push(OpenLane {
+                index: index as u16,
                 name: source.to_string(),
                 reader: LaneReader::open(source, Lane(index as u16), &spec.lane_options)?,
             });

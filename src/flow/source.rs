@@ -24,20 +24,22 @@ use timely::worker::Worker;
 /// What a lane came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LaneReport {
+    /// Its place among the logs of the run.
+    pub lane: u16,
     /// The log, as the command line names it.
     pub log: String,
     /// Its format.
     pub format: String,
     /// What was counted.
     pub tally: LaneTally,
-    /// The clock where the lane ended.
-    pub last_arrival_ms: u64,
     /// What ended it early: the error's text and exit code.
     pub error: Option<(String, i32)>,
 }
 
 /// A lane that has been opened, and the name it goes by.
 pub struct OpenLane {
+    /// Its place among the logs of the run.
+    pub index: u16,
     /// The log, as the command line names it.
     pub name: String,
     /// The reader.
@@ -88,54 +90,6 @@ struct Lane {
     empties: SyncSender<Batch>,
 }
 
-fn read(lane: OpenLane, batch_events_max: usize, progress: Progress, stop: Stop) -> Lane {
-    let (queue, chunks) = sync_channel(QUEUE_MAX);
-    let (empties, returned) = sync_channel(QUEUE_MAX);
-    let worker = std::thread::current();
-    std::thread::spawn(move || {
-        let OpenLane { name, mut reader } = lane;
-        let mut before = 0;
-        loop {
-            let mut batch = returned
-                .try_recv()
-                .unwrap_or_else(|_| Batch::with_capacity(batch_events_max));
-            let mut rejects = Vec::new();
-            let more = reader.fill(&mut batch, &mut rejects, batch_events_max);
-            let read = reader.bytes_read();
-            progress.fetch_add(read - before, Ordering::Relaxed);
-            before = read;
-            let error = more
-                .as_ref()
-                .err()
-                .map(|e: &InputError| (e.to_string(), e.exit_code()));
-            let ended = !matches!(more, Ok(true));
-            let chunk = Chunk {
-                batch,
-                rejects,
-                clock: reader.clock(),
-                ended: ended.then(|| LaneReport {
-                    log: name.clone(),
-                    format: reader.format().name().into(),
-                    tally: reader.tally().clone(),
-                    last_arrival_ms: reader.clock().0,
-                    error,
-                }),
-            };
-            // The worker is gone when the run was stopped.
-            let gone = queue.send(chunk).is_err();
-            worker.unpark();
-            if ended || gone || stop.reason().is_some() {
-                return;
-            }
-        }
-    });
-    Lane {
-        clock: ArrivalMs(0),
-        chunks,
-        empties,
-    }
-}
-
 /// The two inputs of a worker; they always stand at the same time.
 pub struct Inputs {
     /// Events.
@@ -151,81 +105,155 @@ impl Inputs {
     }
 }
 
-/// Sends a worker's lanes into the dataflow, to the end or until the run is stopped.
-pub fn feed(
-    worker: &mut Worker,
-    mut inputs: Inputs,
-    probe: &ProbeHandle<u64>,
-    lanes: Vec<OpenLane>,
-    pace: Pace,
-    keep_rejects: bool,
-    spares: &Spares<Batch>,
-    progress: &Progress,
-    stop: &Stop,
-) {
-    let start = |lane| {
-        read(
-            lane,
-            pace.batch_events_max,
-            Arc::clone(progress),
-            stop.clone(),
-        )
-    };
-    let mut lanes: Vec<Lane> = lanes.into_iter().map(start).collect();
-    // Times at which the inputs stood after the latest sends, oldest first.
-    let mut open: VecDeque<u64> = VecDeque::new();
-    while let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock) {
-        if stop.reason().is_some() {
-            break;
-        }
-        while open.front().is_some_and(|time| !probe.less_than(time)) {
-            open.pop_front();
-        }
-        if open.len() >= pace.read_ahead {
-            worker.step_or_park(Some(PARK));
-            continue;
-        }
-        let mut chunk = match lanes[behind].chunks.try_recv() {
-            Ok(chunk) => chunk,
-            Err(TryRecvError::Empty) => {
+/// How a worker's lanes are fed.
+#[derive(Clone)]
+pub struct Feed {
+    /// How the input is cut.
+    pub pace: Pace,
+    /// Whether rejected rows are sent on.
+    pub keep_rejects: bool,
+    /// Bytes read so far.
+    pub progress: Progress,
+    /// Asks the run to stop.
+    pub stop: Stop,
+}
+
+impl Feed {
+    /// Sends a worker's lanes into the dataflow, to the end or until the run is stopped.
+    pub fn run(
+        &self,
+        worker: &mut Worker,
+        mut inputs: Inputs,
+        probe: &ProbeHandle<u64>,
+        lanes: Vec<OpenLane>,
+        spares: &Spares<Batch>,
+    ) {
+        let mut lanes: Vec<Lane> = lanes.into_iter().map(|lane| self.read(lane)).collect();
+        // Times at which the inputs stood after the latest sends, oldest first.
+        let mut open: VecDeque<u64> = VecDeque::new();
+        while let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock) {
+            if self.stop.reason().is_some() {
+                break;
+            }
+            while open.front().is_some_and(|time| !probe.less_than(time)) {
+                open.pop_front();
+            }
+            if open.len() >= self.pace.read_ahead {
                 worker.step_or_park(Some(PARK));
                 continue;
             }
-            Err(TryRecvError::Disconnected) => {
-                lanes.swap_remove(behind);
-                continue;
+            let mut chunk = match lanes[behind].chunks.try_recv() {
+                Ok(chunk) => chunk,
+                Err(TryRecvError::Empty) => {
+                    worker.step_or_park(Some(PARK));
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => {
+                    lanes.swap_remove(behind);
+                    continue;
+                }
+            };
+            inputs.events.send_batch(&mut chunk.batch);
+            if let Some(empty) = spares.take() {
+                // A full queue means that the reading thread has enough of them.
+                let _ = lanes[behind].empties.try_send(empty);
             }
-        };
-        inputs.events.send_batch(&mut chunk.batch);
-        if let Some(empty) = spares.take() {
-            // A full queue means that the reading thread has enough of them.
-            let _ = lanes[behind].empties.try_send(empty);
+            inputs.emissions.send_batch(&mut self.emissions(&chunk));
+            lanes[behind].clock = chunk.clock;
+            if chunk.ended.is_some() {
+                lanes.swap_remove(behind);
+            }
+            if let Some(earliest) = lanes.iter().map(|lane| lane.clock.0).min() {
+                let time = earliest / self.pace.grain_ms * self.pace.grain_ms;
+                inputs.advance_to(time);
+                open.push_back(time);
+            }
+            worker.step();
         }
+    }
+
+    /// Rejected rows and the report of an ended lane.
+    fn emissions(&self, chunk: &Chunk) -> Emissions {
         let mut emissions = Emissions::default();
-        if keep_rejects {
+        if self.keep_rejects {
             for reject in &chunk.rejects {
                 emit_reject(reject, &mut emissions);
             }
         }
-        let ended = chunk.ended.is_some();
-        if let Some(report) = chunk.ended {
+        if let Some(report) = &chunk.ended {
             if report.error.is_some() {
-                stop.ask(StopReason::LaneFailed);
+                self.stop.ask(StopReason::LaneFailed);
             }
-            emissions.write(u64::MAX, Tag::Lane, &[report.log.as_bytes()], |body| {
-                serde_json::to_writer(body, &report).expect("a report is plain data");
+            let key = [&report.lane.to_be_bytes()[..]];
+            emissions.write(u64::MAX, Tag::Lane, &key, |body| {
+                serde_json::to_writer(body, report).expect("a report is plain data");
             });
         }
-        inputs.emissions.send_batch(&mut emissions);
-        lanes[behind].clock = chunk.clock;
-        if ended {
-            lanes.swap_remove(behind);
-        }
-        if let Some(earliest) = lanes.iter().map(|lane| lane.clock.0).min() {
-            let time = earliest / pace.grain_ms * pace.grain_ms;
-            inputs.advance_to(time);
-            open.push_back(time);
-        }
-        worker.step();
+        emissions
     }
+
+    /// Starts a lane's reading thread.
+    fn read(&self, lane: OpenLane) -> Lane {
+        let (queue, chunks) = sync_channel(QUEUE_MAX);
+        let (empties, returned) = sync_channel(QUEUE_MAX);
+        let worker = std::thread::current();
+        let feed = self.clone();
+        std::thread::spawn(move || {
+            let mut lane = lane;
+            let mut before = 0;
+            loop {
+                let room = returned.try_recv().ok();
+                let chunk = lane.next(room, feed.pace.batch_events_max);
+                let read = lane.reader.bytes_read();
+                feed.progress.fetch_add(read - before, Ordering::Relaxed);
+                before = read;
+                let ended = chunk.ended.is_some();
+                // The worker is gone when the run was stopped.
+                let gone = queue.send(chunk).is_err();
+                worker.unpark();
+                if ended || gone || feed.stop.reason().is_some() {
+                    return;
+                }
+            }
+        });
+        Lane {
+            clock: ArrivalMs(0),
+            chunks,
+            empties,
+        }
+    }
+}
+
+impl OpenLane {
+    /// Reads the next batch.
+    fn next(&mut self, room: Option<Batch>, events_max: usize) -> Chunk {
+        let mut batch = room.unwrap_or_else(|| Batch::with_capacity(events_max));
+        let mut rejects = Vec::new();
+        let more = self.reader.fill(&mut batch, &mut rejects, events_max);
+        let clock = self.reader.clock();
+        let ended = !matches!(more, Ok(true));
+        Chunk {
+            batch,
+            rejects,
+            clock,
+            ended: ended.then(|| LaneReport {
+                lane: self.index,
+                log: self.name.clone(),
+                format: self.reader.format().name().into(),
+                tally: self.reader.tally().clone(),
+                error: more.err().map(|error| (chain(&error), error.exit_code())),
+            }),
+        }
+    }
+}
+
+/// An error's text with its causes.
+fn chain(error: &InputError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
