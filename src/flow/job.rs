@@ -11,22 +11,27 @@
 
 use super::container::Spares;
 use super::failure::{self, Stop, StopReason};
+use super::mesh::{self, Greeting, MeshError};
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, SessionsSpec, sessions};
 use super::sink::{Collected, sink};
 use super::source::{Feed, Inputs, LaneReport, OpenLane, Pace, Progress};
-use crate::event::{Lane, Reason, VisitorId};
+use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneReader, Source};
 use crate::visit::decision::{Digest, Recorder};
 use crate::visit::live::Rules;
 use crate::visit::tally::Tally;
+use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use timely::communication::Config as Communication;
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
+use timely::communication::{Config as Communication, Hooks};
 use timely::dataflow::operators::{Concat, Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::execute::execute_from;
 
 /// How many workers, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,20 +50,36 @@ impl Cluster {
         self.addresses.len().max(1)
     }
 
-    fn communication(&self) -> Communication {
-        if self.processes() > 1 {
-            Communication::Cluster {
-                threads: self.workers,
-                process: self.process,
-                addresses: self.addresses.clone(),
-                report: false,
-                zerocopy: false,
-            }
-        } else if self.workers > 1 {
-            Communication::Process(self.workers)
-        } else {
-            Communication::Thread
+    /// Allocators for the workers of this process, connected with the other processes, if any.
+    fn allocators(
+        &self,
+        config: u64,
+    ) -> Result<(Vec<AllocatorBuilder>, Box<dyn Any + Send>), JobError> {
+        if self.processes() == 1 {
+            let config = match self.workers {
+                1 => Communication::Thread,
+                many => Communication::Process(many),
+            };
+            return config.try_build().map_err(JobError::Start);
         }
+        let greeting = Greeting {
+            config,
+            processes: self.processes() as u32,
+            workers: self.workers as u32,
+            process: self.process as u32,
+        };
+        let sockets = mesh::connect(&self.addresses, greeting)?;
+        let hooks = Hooks::default();
+        let local = ProcessBuilder::new_typed_vector(
+            self.workers,
+            hooks.refill.clone(),
+            hooks.spill.clone(),
+        );
+        let (builders, guard) =
+            initialize_networking_from_sockets(local, sockets, self.process, self.workers, hooks)
+                .map_err(|error| JobError::Start(error.to_string()))?;
+        let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
+        Ok((builders, Box::new(guard)))
     }
 }
 
@@ -96,6 +117,30 @@ pub struct JobSpec {
     pub stop: Stop,
 }
 
+impl JobSpec {
+    /// Digest of everything that must be the same in every process.
+    fn digest(&self) -> u64 {
+        let logs: Vec<String> = self.logs.iter().map(ToString::to_string).collect();
+        let options = &self.lane_options;
+        let parts = format!(
+            "{} {} {} {logs:?} {} {:?} {} {} {:?} {:?} {} {:?} {}",
+            env!("CARGO_PKG_VERSION"),
+            self.rules.policy.label,
+            self.rules.model.label,
+            self.sort,
+            options.format,
+            options.lateness_ms,
+            options.future_ms,
+            options.carry,
+            self.lines,
+            self.keep_rejects,
+            self.follow,
+            self.timeline,
+        );
+        hash_text(parts.as_bytes())
+    }
+}
+
 /// What a run came to. Writers are still open: the caller keeps or discards what was written.
 pub struct JobResult {
     /// The counters of all workers.
@@ -131,6 +176,9 @@ pub enum JobError {
     /// Output could not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The processes could not be connected.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
     /// The workers could not be started.
     #[error("the workers could not be started: {0}")]
     Start(String),
@@ -145,7 +193,8 @@ impl JobError {
         match self {
             JobError::Input(error) => error.exit_code(),
             JobError::Lane { code, .. } => *code,
-            JobError::Output(_) => 5,
+            JobError::Mesh(MeshError::Mismatch { .. }) => 2,
+            JobError::Output(_) | JobError::Mesh(_) => 5,
             JobError::Start(_) => 5,
             JobError::Signal(signal) => 128 + signal,
         }
@@ -164,6 +213,7 @@ struct Handover {
 /// [`JobError`]; unfinished output is removed.
 pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
+    let config = spec.digest();
     let lanes = open_lanes(&spec)?;
     let bytes: Option<u64> = lanes
         .iter()
@@ -196,12 +246,13 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         stop: spec.stop.clone(),
     };
     let cluster = spec.cluster;
-    let config = timely::Config {
-        communication: cluster.communication(),
-        worker: timely::WorkerConfig::default(),
-    };
+    let (builders, others) = cluster.allocators(config)?;
+    if cluster.processes() > 1 {
+        leave_on_signal(spec.stop.clone());
+    }
     let (process, threads) = (cluster.process, cluster.workers);
-    let guards = timely::execute(config, move |worker| {
+    let worker_config = timely::WorkerConfig::default();
+    let guards = execute_from(builders, others, worker_config, move |worker| {
         let index = worker.index();
         failure::name_worker(index);
         let local = index - process * threads;
@@ -252,6 +303,21 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         return Ok(None);
     };
     result(collected, &spec.stop, started.elapsed()).map(Some)
+}
+
+/// With several processes a signal cannot wait for the others: the process leaves at once, and
+/// they follow when they notice.
+fn leave_on_signal(stop: Stop) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(50));
+            if let Some(StopReason::Signal(signal)) = stop.reason() {
+                eprintln!("restage: stopped by signal {signal}; unfinished output was removed");
+                failure::remove_unfinished();
+                std::process::exit(128 + signal);
+            }
+        }
+    });
 }
 
 /// Opens the lanes of this process's workers: lane `j` belongs to worker `j mod workers`.

@@ -6,6 +6,7 @@
 pub mod container;
 pub mod failure;
 pub mod job;
+pub mod mesh;
 pub mod output;
 pub mod sessions;
 pub mod sink;

@@ -1,0 +1,248 @@
+//! Connecting the processes of a job, before the engine takes the sockets over.
+//!
+//! Every process listens at its own address and calls those with lower numbers, as timely's own
+//! mesh does; but within a time limit, quietly, and only after both sides have shown each other a
+//! greeting. The greeting prevents what a bare mesh cannot notice: two processes that run
+//! different policies, models, logs or worker counts, which would mix their results; a number
+//! given twice; and a stranger that happens to call the port.
+//!
+//! The connections carry no encryption and no authentication: use a private network.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+/// What the processes of a job must agree on, and who is who.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Greeting {
+    /// Digest of everything that must be the same in every process.
+    pub config: u64,
+    /// Number of processes.
+    pub processes: u32,
+    /// Worker threads in each.
+    pub workers: u32,
+    /// The number of the process that greets.
+    pub process: u32,
+}
+
+/// Why the processes could not be connected.
+#[derive(Debug, thiserror::Error)]
+pub enum MeshError {
+    /// The own address cannot be listened on.
+    #[error("process {process} could not listen at {address}")]
+    Listen {
+        /// This process.
+        process: usize,
+        /// Its address.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The others did not come in time.
+    #[error("process {process} waited {} s, but process(es) {missing:?} did not come", WAIT.as_secs())]
+    Missing {
+        /// This process.
+        process: usize,
+        /// The others.
+        missing: Vec<usize>,
+    },
+    /// Another process is not of this job.
+    #[error("process {other} at the other end does not fit: {what}")]
+    Mismatch {
+        /// The other process, as it calls itself.
+        other: u32,
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+/// How long a process waits for the others.
+pub const WAIT: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_millis(20);
+const GREETING_WAIT: Duration = Duration::from_secs(5);
+const MAGIC: [u8; 8] = *b"RESTAGE1";
+const GREETING_BYTES: usize = 28;
+
+impl Greeting {
+    fn bytes(&self) -> [u8; GREETING_BYTES] {
+        let mut bytes = [0; GREETING_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..16].copy_from_slice(&self.config.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.processes.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.workers.to_le_bytes());
+        bytes[24..].copy_from_slice(&self.process.to_le_bytes());
+        bytes
+    }
+
+    /// `None` when the bytes are no greeting.
+    fn read(bytes: &[u8; GREETING_BYTES]) -> Option<Greeting> {
+        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        (bytes[..8] == MAGIC).then(|| Greeting {
+            config: u64::from_le_bytes(bytes[8..16].try_into().expect("8 bytes")),
+            processes: word(16),
+            workers: word(20),
+            process: word(24),
+        })
+    }
+
+    /// Whether another process is of the same job.
+    fn check(&self, other: &Greeting) -> Result<(), MeshError> {
+        let refuse = |what| {
+            Err(MeshError::Mismatch {
+                other: other.process,
+                what,
+            })
+        };
+        if other.processes != self.processes {
+            refuse("it was told another number of processes (-n)")
+        } else if other.workers != self.workers {
+            refuse("it runs another number of workers (-w)")
+        } else if other.config != self.config {
+            refuse("it runs another version, policy, model, or other logs or flags")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Connects this process with all others. The result has a socket for each process, none for this.
+///
+/// # Errors
+/// [`MeshError`], in particular when not everybody comes within [`WAIT`].
+pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStream>>, MeshError> {
+    let me = own.process as usize;
+    let listen = |source| MeshError::Listen {
+        process: me,
+        address: addresses[me].clone(),
+        source,
+    };
+    let listener = TcpListener::bind(addresses[me].as_str()).map_err(listen)?;
+    listener.set_nonblocking(true).map_err(listen)?;
+    let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
+    let deadline = Instant::now() + WAIT;
+    loop {
+        for other in 0..me {
+            if sockets[other].is_none() {
+                if let Some((stream, greeting)) = call(&addresses[other], &own) {
+                    own.check(&greeting)?;
+                    sockets[other] = Some(stream);
+                }
+            }
+        }
+        while let Ok((stream, _)) = listener.accept() {
+            if let Some((stream, greeting)) = exchange(stream, &own) {
+                own.check(&greeting)?;
+                let other = greeting.process as usize;
+                let expected = other > me && other < sockets.len() && sockets[other].is_none();
+                if !expected {
+                    let what = "its number (-p) is taken or out of range";
+                    return Err(MeshError::Mismatch {
+                        other: greeting.process,
+                        what,
+                    });
+                }
+                sockets[other] = Some(stream);
+            }
+        }
+        let missing = |sockets: &[Option<TcpStream>]| -> Vec<usize> {
+            (0..sockets.len())
+                .filter(|&at| at != me && sockets[at].is_none())
+                .collect()
+        };
+        if missing(&sockets).is_empty() {
+            return Ok(sockets);
+        }
+        if Instant::now() >= deadline {
+            return Err(MeshError::Missing {
+                process: me,
+                missing: missing(&sockets),
+            });
+        }
+        std::thread::sleep(RETRY);
+    }
+}
+
+fn call(address: &str, own: &Greeting) -> Option<(TcpStream, Greeting)> {
+    let address = address.to_socket_addrs().ok()?.next()?;
+    exchange(
+        TcpStream::connect_timeout(&address, GREETING_WAIT).ok()?,
+        own,
+    )
+}
+
+/// Both sides say who they are. `None` for a stranger, who is left alone.
+fn exchange(mut stream: TcpStream, own: &Greeting) -> Option<(TcpStream, Greeting)> {
+    let greet = |stream: &mut TcpStream| -> io::Result<[u8; GREETING_BYTES]> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(GREETING_WAIT))?;
+        stream.write_all(&own.bytes())?;
+        let mut bytes = [0; GREETING_BYTES];
+        stream.read_exact(&mut bytes)?;
+        stream.set_read_timeout(None)?;
+        Ok(bytes)
+    };
+    let bytes = greet(&mut stream).ok()?;
+    Greeting::read(&bytes).map(|greeting| (stream, greeting))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting(process: u32, config: u64) -> Greeting {
+        Greeting {
+            config,
+            processes: 3,
+            workers: 1,
+            process,
+        }
+    }
+
+    fn addresses(count: usize) -> Vec<String> {
+        let held: Vec<_> = (0..count)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        held.iter()
+            .map(|listener| listener.local_addr().unwrap().to_string())
+            .collect()
+    }
+
+    fn meet(configs: [u64; 3]) -> Vec<Result<Vec<Option<TcpStream>>, MeshError>> {
+        let addresses = addresses(3);
+        let start = |process: u32| {
+            let addresses = addresses.clone();
+            let own = greeting(process, configs[process as usize]);
+            std::thread::spawn(move || connect(&addresses, own))
+        };
+        // The last comes first, and a stranger calls in between.
+        let threads: Vec<_> = [2, 1, 0].map(start).into_iter().collect();
+        if let Ok(mut stranger) = TcpStream::connect(addresses[0].as_str()) {
+            let _ = stranger.write_all(b"GET / HTTP/1.1\r\nhost: nobody\r\n\r\n");
+        }
+        threads
+            .into_iter()
+            .rev()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn three_processes_find_each_other() {
+        for (process, result) in meet([7, 7, 7]).into_iter().enumerate() {
+            let sockets = result.unwrap();
+            let present: Vec<bool> = sockets.iter().map(Option::is_some).collect();
+            let expected: Vec<bool> = (0..3).map(|other| other != process).collect();
+            assert_eq!(present, expected);
+        }
+    }
+
+    #[test]
+    fn a_process_with_another_configuration_is_refused() {
+        let own = greeting(0, 7);
+        let error = own.check(&greeting(1, 8)).unwrap_err();
+        assert!(error.to_string().contains("policy"), "{error}");
+        assert!(Greeting::read(&greeting(2, 9).bytes()).is_some());
+        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobod").is_none());
+    }
+}
