@@ -15,6 +15,7 @@ pub mod error;
 pub mod fields;
 #[cfg(test)]
 mod hostile;
+mod intake;
 pub mod jd;
 mod json;
 pub mod lane;
