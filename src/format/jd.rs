@@ -11,11 +11,12 @@
 //! time since the run of tokens on the product began, at most the recorded one.
 //!
 //! Each event stands at the byte of its token. A wrong token costs only itself, and the time to
-//! the next one where that cannot be read.
+//! the next one where that cannot be read; a line with too many of them is given up there.
 
 use crate::event::{ID_BYTES_MAX, Kind, Micros, Reason};
 
 use super::fields::{self, sensible};
+use super::lines::REJECTS_PER_LINE_MAX;
 use super::time::whole;
 use super::{Decoder, Line, RawEvent, Rows};
 
@@ -62,10 +63,16 @@ impl Decoder for Jd {
         let mut now_ms = self.next_line_ms;
         let mut last_ms = None;
         let mut run: Option<Run<'_>> = None;
+        let mut rejects = 0;
         for (at, text) in tokens(line.bytes) {
+            if rejects == REJECTS_PER_LINE_MAX {
+                rows.reject(at, Reason::TooLong);
+                break;
+            }
             let token = match Token::read(text) {
                 Ok(token) => token,
                 Err(reason) => {
+                    rejects += 1;
                     rows.reject(at, reason);
                     continue;
                 }
@@ -81,7 +88,10 @@ impl Decoder for Jd {
             last_ms = Some(now_ms);
             match token.event(visitor, now_ms, began_ms) {
                 Ok(event) => rows.event(RawEvent { at, ..event }),
-                Err(reason) => rows.reject(at, reason),
+                Err(reason) => {
+                    rejects += 1;
+                    rows.reject(at, reason);
+                }
             }
             now_ms = now_ms.saturating_add(token.interval_s * 1000);
         }
@@ -263,5 +273,12 @@ mod tests {
         let found = decode(&mut Jd::default(), &[line.clone(), line]);
         assert_eq!(found.len(), 400);
         assert!(found.contains(&reject(18 * 10, Reason::Timestamp)));
+    }
+
+    #[test]
+    fn a_line_of_rubbish_is_given_up() {
+        let found = decode(&mut Jd::default(), &["x ".repeat(5000)]);
+        assert_eq!(found.len(), 1025);
+        assert_eq!(found[1024], reject(2048, Reason::TooLong));
     }
 }

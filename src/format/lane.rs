@@ -1,12 +1,8 @@
 //! A lane: one log as the job sees it, with the rules of time applied, ids hashed, batches filled.
 //!
-//! The lane's clock is the arrival where the log gives one, else the event time, and its running
-//! maximum is the arrival of the next event at the earliest. A clock that falls back by no more
-//! than the lateness is lifted to the maximum; one that falls further means that the log is not in
-//! order, and ends the run. Where arrivals are given, the shopper's clock is judged against them:
-//! an event too old for its arrival is rejected as late, one too far ahead as from the future, and
-//! one a little ahead is set back to its arrival. A tolerant lane does none of this; it is for
-//! those who sort a log or report on it.
+//! A log that runs backwards further than the lateness ends the run where it does. A tolerant lane
+//! takes everything in any order and with its times as they are; it is for those who sort a log or
+//! report on it.
 //!
 //! Invariant, but for a tolerant lane: arrivals never fall, no event is later than its arrival,
 //! and offsets grow strictly.
@@ -16,11 +12,11 @@
 
 use std::sync::Arc;
 
-use crate::event::{
-    ArrivalMs, Batch, Carry, Event, EventMs, Id, Lane, Offset, Reason, Reject, Texts, VisitorId,
-};
+use crate::event::{ArrivalMs, Batch, Carry, Lane, Reason, Reject};
 
-use super::{FormatName, InputError, Line, Mapping, RawEvent, RowReader, Rows, Source};
+use super::clock::Clock;
+use super::intake::Intake;
+use super::{FormatName, InputError, Mapping, RowReader, Source};
 
 /// Rejects after which [`LaneReader::fill`] returns.
 pub const REJECTS_MAX: usize = 1024;
@@ -100,13 +96,11 @@ impl LaneReader {
         let mut reader = LaneReader {
             rows,
             lane,
-            clock: Clock {
-                max_ms: 0,
-                line_of_max: 0,
-                lateness_ms: options.lateness_ms,
-                future_ms: options.future_ms,
-                tolerant: options.tolerate_disorder,
-            },
+            clock: Clock::new(
+                options.lateness_ms,
+                options.future_ms,
+                options.tolerate_disorder,
+            ),
             carry: options.carry,
             tally: LaneTally::default(),
             ended: false,
@@ -143,18 +137,14 @@ impl LaneReader {
         if self.ended {
             return Ok(false);
         }
-        let mut intake = Intake {
-            lane: self.lane,
-            carry: self.carry,
-            clock: &mut self.clock,
-            tally: &mut self.tally,
+        let mut intake = Intake::new(
+            self.lane,
+            self.carry,
+            &mut self.clock,
+            &mut self.tally,
             batch,
             rejects,
-            line: 0,
-            offset: 0,
-            rejects_before: 0,
-            fallen: None,
-        };
+        );
         while intake.batch.len() < events_max && intake.rejects.len() < REJECTS_MAX {
             if !self.rows.next_line(&mut intake)? {
                 return Ok(false);
@@ -177,7 +167,7 @@ impl LaneReader {
         if self.clock.tolerant {
             ArrivalMs(0)
         } else {
-            ArrivalMs(self.clock.max_ms)
+            self.clock.latest()
         }
     }
 
@@ -209,169 +199,11 @@ impl LaneReader {
     }
 }
 
-/// The rules of time.
-struct Clock {
-    max_ms: u64,
-    line_of_max: u64,
-    lateness_ms: u64,
-    future_ms: u64,
-    tolerant: bool,
-}
-
-/// When an event arrives and when it happened, by the rules.
-type Times = (ArrivalMs, EventMs);
-
-/// The clock fell too far.
-#[derive(Clone, Copy)]
-struct Fallen {
-    jump_ms: u64,
-    line_of_max: u64,
-}
-
-/// Why an event is not taken.
-enum Refusal {
-    Fallen(Fallen),
-    Row(Reason),
-}
-
-impl Clock {
-    /// Applies the rules to one event's times and moves the clock on.
-    #[inline]
-    fn admit(&mut self, line: u64, event: &RawEvent<'_>) -> Result<Times, Refusal> {
-        let now_ms = event.arrival_ms.unwrap_or(event.event_ms);
-        let jump_ms = self.max_ms.saturating_sub(now_ms);
-        if jump_ms > self.lateness_ms && !self.tolerant {
-            return Err(Refusal::Fallen(Fallen {
-                jump_ms,
-                line_of_max: self.line_of_max,
-            }));
-        }
-        if now_ms > self.max_ms {
-            self.max_ms = now_ms;
-            self.line_of_max = line;
-        }
-        if self.tolerant {
-            return Ok((ArrivalMs(now_ms), EventMs(event.event_ms)));
-        }
-        let arrival_ms = self.max_ms;
-        if event.arrival_ms.is_some() {
-            if event.event_ms < arrival_ms.saturating_sub(self.lateness_ms) {
-                return Err(Refusal::Row(Reason::Late));
-            }
-            if event.event_ms > arrival_ms.saturating_add(self.future_ms) {
-                return Err(Refusal::Row(Reason::Future));
-            }
-        }
-        Ok((
-            ArrivalMs(arrival_ms),
-            EventMs(event.event_ms.min(arrival_ms)),
-        ))
-    }
-}
-
-/// Takes what a line holds into a batch.
-struct Intake<'a> {
-    lane: Lane,
-    carry: Carry,
-    clock: &'a mut Clock,
-    tally: &'a mut LaneTally,
-    batch: &'a mut Batch,
-    rejects: &'a mut Vec<Reject>,
-    /// The line that is being read, and how many rejects there were before it.
-    line: u64,
-    offset: u64,
-    rejects_before: usize,
-    fallen: Option<Fallen>,
-}
-
-impl Rows for Intake<'_> {
-    fn begin(&mut self, line: Line<'_>) {
-        self.line = line.number;
-        self.offset = line.offset;
-        self.rejects_before = self.rejects.len();
-    }
-
-    fn event(&mut self, event: RawEvent<'_>) {
-        if self.fallen.is_some() {
-            return;
-        }
-        match self.clock.admit(self.line, &event) {
-            Ok(times) => self.accept(times, &event),
-            Err(Refusal::Row(reason)) => self.reject(event.at, reason),
-            Err(Refusal::Fallen(fallen)) => self.fallen = Some(fallen),
-        }
-        self.tally.has_arrivals |= event.arrival_ms.is_some();
-    }
-
-    fn reject(&mut self, at: u32, reason: Reason) {
-        if self.fallen.is_some() {
-            return;
-        }
-        self.tally.rows += 1;
-        self.tally.rejected[reason as usize] += 1;
-        self.rejects.push(Reject {
-            arrival: ArrivalMs(self.clock.max_ms),
-            lane: self.lane,
-            line: self.line,
-            offset: Offset(self.offset + u64::from(at)),
-            reason,
-            text: Vec::new(),
-        });
-    }
-
-    /// Gives the line's rejects their text.
-    fn end(&mut self, line: Line<'_>) {
-        for reject in &mut self.rejects[self.rejects_before..] {
-            let at = (reject.offset.0 - line.offset) as usize;
-            let text = line.bytes.get(at..).unwrap_or_default();
-            reject.text = text[..text.len().min(Reject::TEXT_BYTES_MAX)].to_vec();
-        }
-    }
-}
-
-impl Intake<'_> {
-    #[inline]
-    fn accept(&mut self, (arrival, time): Times, event: &RawEvent<'_>) {
-        self.tally.rows += 1;
-        self.tally.accepted += 1;
-        let record = Event {
-            arrival,
-            time,
-            offset: Offset(self.offset + u64::from(event.at)),
-            line: self.line,
-            visitor: VisitorId::of(event.visitor),
-            session: Id::of(event.session),
-            item: Id::of(event.item),
-            category: Id::of(event.category),
-            event_id: Id::of(event.event_id),
-            price: event.price,
-            value: event.value,
-            quantity: event.quantity,
-            lane: self.lane,
-            kind: event.kind,
-        };
-        let mut texts = Texts {
-            visitor: event.visitor,
-            ..Texts::default()
-        };
-        if self.carry.session {
-            texts.session = event.session;
-        }
-        if self.carry.details {
-            texts.item = event.item;
-            texts.category = event.category;
-            texts.page = event.page;
-            texts.event_id = event.event_id;
-        }
-        self.batch.push(record, texts);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::testing::shared;
     use super::*;
     use crate::event::Kind;
+    use crate::event::{Event, Id, Offset, VisitorId};
     use std::path::{Path, PathBuf};
 
     const T: u64 = 1_600_000_000_000;
@@ -424,45 +256,6 @@ mod tests {
     fn times(batch: &Batch) -> Vec<(u64, u64)> {
         let times = |event: &Event| (event.arrival.0 - T, event.time.0 - T);
         batch.events().iter().map(times).collect()
-    }
-
-    #[test]
-    fn without_arrivals_the_latest_time_is_the_arrival() {
-        let log = timed(&[
-            (None, 0),
-            (None, 200),
-            (None, 100),
-            (None, 150),
-            (None, 300),
-        ]);
-        let (batch, rejects, reader) = read(&log.path, &small()).unwrap();
-        assert_eq!(
-            times(&batch),
-            [(0, 0), (200, 200), (200, 100), (200, 150), (300, 300)]
-        );
-        assert_eq!((rejects.len(), reader.clock()), (0, ArrivalMs(T + 300)));
-        assert!(!reader.tally().has_arrivals);
-    }
-
-    #[test]
-    fn given_arrivals_judge_the_shoppers_clock() {
-        let log = timed(&[
-            (Some(1000), 900),
-            (Some(1000), 899),
-            (Some(1000), 1050),
-            (Some(1000), 1051),
-            (Some(900), 950),
-            (Some(1100), 1100),
-        ]);
-        let (batch, rejects, reader) = read(&log.path, &small()).unwrap();
-        assert_eq!(
-            times(&batch),
-            [(1000, 900), (1000, 1000), (1000, 950), (1100, 1100)]
-        );
-        let reasons: Vec<Reason> = rejects.iter().map(|reject| reject.reason).collect();
-        assert_eq!(reasons, [Reason::Late, Reason::Future]);
-        assert_eq!(rejects[0].arrival, ArrivalMs(T + 1000));
-        assert!(reader.tally().has_arrivals);
     }
 
     #[test]
@@ -602,49 +395,6 @@ mod tests {
         rejects.clear();
         assert!(!reader.fill(&mut batch, &mut rejects, 10).unwrap());
         assert_eq!(reader.tally().rejected[Reason::FieldCount as usize], 3000);
-    }
-
-    /// The invariant of a lane, on every real log: strictly growing offsets, and where the log is
-    /// in order, arrivals that never fall.
-    #[test]
-    fn real_logs_keep_the_lanes_invariant() {
-        for (name, in_order) in [
-            ("rees46/2019-oct-first-hours.csv", true),
-            ("jd/appliances.txt", true),
-            ("taobao/users.csv", false),
-            ("otto/sessions.jsonl", false),
-            ("yoochoose/train.tsv", false),
-            ("serenade/train.tsv", false),
-        ] {
-            let Some(path) = shared(name) else { return };
-            let strict = read(&path, &LaneOptions::default());
-            assert_eq!(strict.is_ok(), in_order, "{name}");
-            let options = LaneOptions {
-                tolerate_disorder: !in_order,
-                ..LaneOptions::default()
-            };
-            let (batch, rejects, reader) = read(&path, &options).unwrap();
-            assert_eq!(
-                (rejects.len(), reader.tally().accepted),
-                (0, batch.len() as u64),
-                "{name}"
-            );
-            let events = batch.events();
-            assert!(
-                events.windows(2).all(|two| two[0].offset < two[1].offset),
-                "{name}"
-            );
-            if in_order {
-                assert!(
-                    events.windows(2).all(|two| two[0].order() < two[1].order()),
-                    "{name}"
-                );
-                assert!(
-                    events.iter().all(|event| event.time.0 <= event.arrival.0),
-                    "{name}"
-                );
-            }
-        }
     }
 
     #[test]

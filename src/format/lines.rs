@@ -18,6 +18,9 @@ use super::Line;
 pub const LINE_BYTES_MAX: usize = 65_536;
 /// Longest line of a format in which a line is a whole session.
 pub const SESSION_LINE_BYTES_MAX: usize = 16 << 20;
+/// Wrong events of one line after which its rest is given up as one reject, so that a line of
+/// rubbish costs bounded memory.
+pub const REJECTS_PER_LINE_MAX: u32 = 1024;
 /// Bytes that are kept of a line that is too long.
 pub const HEAD_BYTES_MAX: usize = 256;
 /// Most bytes that [`LineReader::peek`] looks at.

@@ -3,29 +3,37 @@
 //! One file a format. A [`Decoder`] sees one line at a time and knows nothing of lanes, clocks or
 //! files. Around it stand [`open`] (files, pipes, compression), [`lines`] (bytes to lines, within
 //! limits), [`detect`] (which format is this), [`rows`] (these put together: raw events) and
-//! [`lane`] (the rules of time, ids hashed, batches filled). [`write`] goes the other way.
+//! [`lane`] (the rules of time, ids hashed, batches filled). [`mod@write`] goes the other way.
 //!
 //! A row is one physical line in every format: a quoted field may not span lines, so that one
 //! stray quote can never swallow the rest of a log.
 
+mod clock;
 mod csv_row;
 pub mod detect;
 pub mod error;
 pub mod fields;
+#[cfg(test)]
+mod hostile;
+mod intake;
 pub mod jd;
 mod json;
 pub mod lane;
 pub mod lines;
 pub mod mapped;
 pub mod mapping;
+pub mod name;
 pub mod nearest;
 pub mod open;
 pub mod otto;
+#[cfg(test)]
+mod real_logs;
 pub mod rees46;
 pub mod restage_csv;
 pub mod restage_jsonl;
 pub mod retailrocket;
 pub mod rows;
+pub mod sink;
 mod table;
 pub mod taobao;
 #[cfg(test)]
@@ -34,10 +42,10 @@ mod time;
 pub mod write;
 pub mod yoochoose;
 
-pub use detect::FormatName;
 pub use error::{HeaderFault, InputError};
 pub use lane::{LaneOptions, LaneReader, LaneTally};
 pub use mapping::Mapping;
+pub use name::FormatName;
 pub use nearest::nearest;
 pub use open::Source;
 pub use rows::RowReader;

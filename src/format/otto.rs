@@ -2,7 +2,7 @@
 //!
 //! A session is its own visitor. Each event stands at the byte of its own object within the line,
 //! so the events of a line keep their order. A line that is not JSON is one reject; an event that
-//! is wrong costs only itself. Sessions overlap in time, so a log is sorted before it is replayed.
+//! is wrong costs only itself; a line with too many of them is given up there. Sessions overlap in time, so a log is sorted before it is replayed.
 //!
 //! Cost: each line is checked once as a whole and its events are then read from slices of it; no
 //! allocation an event, except for strings with escapes.
@@ -16,6 +16,7 @@ use crate::event::Reason;
 
 use super::fields::Fields;
 use super::json;
+use super::lines::REJECTS_PER_LINE_MAX;
 use super::{Decoder, Line, Rows, time};
 
 /// Reads OTTO's JSON lines.
@@ -62,6 +63,7 @@ fn read(line: &[u8], rows: &mut dyn Rows) -> Result<(), Reason> {
     let events = Events {
         line_start: text.as_ptr() as usize,
         visitor: visitor.as_bytes(),
+        rejects: 0,
         rows,
     };
     let mut parser = serde_json::Deserializer::from_str(session.events.get());
@@ -73,6 +75,7 @@ fn read(line: &[u8], rows: &mut dyn Rows) -> Result<(), Reason> {
 struct Events<'r> {
     line_start: usize,
     visitor: &'r [u8],
+    rejects: u32,
     rows: &'r mut dyn Rows,
 }
 
@@ -96,7 +99,14 @@ impl<'de> Visitor<'de> for Events<'_> {
             let text = event.get();
             // Both are parts of the same line: their distance is the event's place in it.
             let at = (text.as_ptr() as usize - self.line_start) as u32;
-            if let Err(reason) = self.one(at, text) {
+            if self.rejects > REJECTS_PER_LINE_MAX {
+                continue;
+            }
+            if self.rejects == REJECTS_PER_LINE_MAX {
+                self.rejects += 1;
+                self.rows.reject(at, Reason::TooLong);
+            } else if let Err(reason) = self.one(at, text) {
+                self.rejects += 1;
                 self.rows.reject(at, reason);
             }
         }
@@ -179,6 +189,14 @@ mod tests {
                 reject(at("{\"aid\":[]"), Reason::Syntax),
             ]
         );
+    }
+
+    #[test]
+    fn a_line_of_rubbish_is_given_up() {
+        let line = format!("{{\"session\":1,\"events\":[{}0]}}", "0,".repeat(5000));
+        let found = decode(&mut Otto, &[line]);
+        assert_eq!(found.len(), 1025);
+        assert_eq!(found[1024], reject(23 + 2048, Reason::TooLong));
     }
 
     #[test]

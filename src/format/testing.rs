@@ -13,6 +13,15 @@ pub(super) enum Found {
     Reject(u32, Reason),
 }
 
+impl Found {
+    pub(super) fn event(&self) -> Option<&OwnedEvent> {
+        match self {
+            Found::Event(event) => Some(event),
+            Found::Reject(..) => None,
+        }
+    }
+}
+
 /// A [`RawEvent`] with its own texts: visitor, session, item, category, page, event id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OwnedEvent {

@@ -6,31 +6,23 @@
 //! same event.
 //!
 //! A row is one line, so an id that holds a line break cannot be written as CSV: that is an error,
-//! and JSON lines are the way out. A file appears under its name only once it is whole: until
-//! [`LogWriter::finish`] it is `NAME.partial`, and a writer dropped before that leaves nothing.
-//! Pipes and devices are written to directly.
+//! and JSON lines are the way out. A log appears under its name only when it is finished; see
+//! [`super::sink`].
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
 
 use csv::{QuoteStyle, Terminator, WriterBuilder};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use crate::event::Micros;
 
 use super::RawEvent;
-use super::fields::FIELD_NAMES;
-
-const BUFFER_BYTES: usize = 256 << 10;
-const ZSTD_LEVEL: i32 = 3;
+use super::fields::{self, FIELD_NAMES};
+use super::sink::Sink;
 
 /// Writes one log.
 pub struct LogWriter {
     rows: Rows,
-    partial: Option<Partial>,
 }
 
 enum Rows {
@@ -44,27 +36,21 @@ impl LogWriter {
     /// # Errors
     /// When the file cannot be made.
     pub fn create(path: &Path) -> io::Result<LogWriter> {
-        let (raw, partial): (Box<dyn Write + Send>, _) = if path.as_os_str() == "-" {
-            (Box::new(io::stdout()), None)
-        } else {
-            let partial = Partial::of(path)?;
-            let file = File::create(partial.as_ref().map_or(path, |partial| &partial.path))?;
-            (Box::new(file), partial)
-        };
-        let (stem, packing) = Packing::of(path);
-        let sink = Sink::new(BufWriter::with_capacity(BUFFER_BYTES, raw), packing)?;
-        let rows = if stem.ends_with(".jsonl") {
-            Rows::Jsonl(Box::new(sink))
-        } else {
-            let mut writer = WriterBuilder::new()
-                .quote_style(QuoteStyle::Necessary)
-                .terminator(Terminator::Any(b'\n'))
-                .buffer_capacity(1 << 16)
-                .from_writer(sink);
-            writer.write_record(FIELD_NAMES)?;
-            Rows::Csv(Box::new(writer))
-        };
-        Ok(LogWriter { rows, partial })
+        let sink = Sink::create(path)?;
+        let name = path.to_string_lossy();
+        let endings = [".jsonl", ".jsonl.gz", ".jsonl.zst"];
+        if endings.iter().any(|ending| name.ends_with(ending)) {
+            let rows = Rows::Jsonl(Box::new(sink));
+            return Ok(LogWriter { rows });
+        }
+        let mut writer = WriterBuilder::new()
+            .quote_style(QuoteStyle::Necessary)
+            .terminator(Terminator::Any(b'\n'))
+            .buffer_capacity(1 << 16)
+            .from_writer(sink);
+        writer.write_record(FIELD_NAMES)?;
+        let rows = Rows::Csv(Box::new(writer));
+        Ok(LogWriter { rows })
     }
 
     /// Writes an event.
@@ -87,16 +73,12 @@ impl LogWriter {
     /// # Errors
     /// When what is left cannot be written, or the file cannot be renamed.
     pub fn finish(self) -> io::Result<()> {
-        let sink = match self.rows {
-            Rows::Csv(writer) => writer.into_inner().map_err(|error| error.into_error())?,
-            Rows::Jsonl(sink) => *sink,
-        };
-        let mut raw = sink.finish()?;
-        raw.flush()?;
-        drop(raw);
-        match self.partial {
-            Some(partial) => partial.keep(),
-            None => Ok(()),
+        match self.rows {
+            Rows::Csv(writer) => {
+                let sink = writer.into_inner().map_err(|error| error.into_error())?;
+                sink.finish()
+            }
+            Rows::Jsonl(sink) => sink.finish(),
         }
     }
 }
@@ -118,7 +100,7 @@ fn check(text: &[u8], is_csv: bool) -> io::Result<()> {
         let message = format!("could not write the text `{text}`: {why}");
         Err(io::Error::new(io::ErrorKind::InvalidData, message))
     };
-    if super::fields::text(text).is_err() {
+    if fields::text(text).is_err() {
         return refused("it was not UTF-8, or held a NUL");
     }
     if is_csv && memchr::memchr2(b'\n', b'\r', text).is_some() {
@@ -196,109 +178,6 @@ fn write_json_text(sink: &mut Sink, name: &str, text: &[u8]) -> io::Result<()> {
     serde_json::to_writer(sink, text).map_err(io::Error::from)
 }
 
-/// How a log is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-impl Packing {
-    /// The name without the ending that says how it is compressed, and what that says.
-    fn of(path: &Path) -> (String, Packing) {
-        let name = path.to_string_lossy().into_owned();
-        for (ending, packing) in [(".gz", Packing::Gzip), (".zst", Packing::Zstd)] {
-            if let Some(stem) = name.strip_suffix(ending) {
-                return (stem.to_owned(), packing);
-            }
-        }
-        (name, Packing::Plain)
-    }
-}
-
-type Raw = BufWriter<Box<dyn Write + Send>>;
-
-/// Bytes on their way to the file.
-enum Sink {
-    Plain(Raw),
-    Gzip(GzEncoder<Raw>),
-    Zstd(zstd::Encoder<'static, Raw>),
-}
-
-impl Sink {
-    fn new(raw: Raw, packing: Packing) -> io::Result<Sink> {
-        Ok(match packing {
-            Packing::Plain => Sink::Plain(raw),
-            Packing::Gzip => Sink::Gzip(GzEncoder::new(raw, Compression::default())),
-            Packing::Zstd => Sink::Zstd(zstd::Encoder::new(raw, ZSTD_LEVEL)?),
-        })
-    }
-
-    fn finish(self) -> io::Result<Raw> {
-        match self {
-            Sink::Plain(raw) => Ok(raw),
-            Sink::Gzip(encoder) => encoder.finish(),
-            Sink::Zstd(encoder) => encoder.finish(),
-        }
-    }
-}
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Sink::Plain(raw) => raw.write(bytes),
-            Sink::Gzip(encoder) => encoder.write(bytes),
-            Sink::Zstd(encoder) => encoder.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Sink::Plain(raw) => raw.flush(),
-            Sink::Gzip(encoder) => encoder.flush(),
-            Sink::Zstd(encoder) => encoder.flush(),
-        }
-    }
-}
-
-/// A file that is not whole yet. Removed when dropped.
-struct Partial {
-    path: PathBuf,
-    target: PathBuf,
-}
-
-impl Partial {
-    /// The partial file for a target that is new or a regular file; none for a pipe or device.
-    fn of(target: &Path) -> io::Result<Option<Partial>> {
-        // A link's target is what is replaced, not the link.
-        let target = match fs::metadata(target) {
-            Ok(about) if about.is_file() => fs::canonicalize(target)?,
-            Ok(_) => return Ok(None),
-            Err(_) => target.to_owned(),
-        };
-        let mut path = OsString::from(&target);
-        path.push(".partial");
-        Ok(Some(Partial {
-            path: path.into(),
-            target,
-        }))
-    }
-
-    /// Gives the file its name, once its bytes are on the disk.
-    fn keep(self) -> io::Result<()> {
-        File::open(&self.path)?.sync_all()?;
-        fs::rename(&self.path, &self.target)
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // After `keep` there is nothing left to remove.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Found, Keep, OwnedEvent};
@@ -306,6 +185,7 @@ mod tests {
     use super::*;
     use crate::event::Kind;
     use proptest::prelude::*;
+    use std::fs;
 
     fn sample() -> RawEvent<'static> {
         RawEvent {
@@ -366,29 +246,6 @@ mod tests {
             let (found, events) = read_all(&path);
             assert_eq!((found, events.len()), (format, 100), "{name}");
         }
-    }
-
-    #[test]
-    fn a_file_appears_only_when_it_is_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.csv");
-        fs::write(&path, "before").unwrap();
-        let mut writer = LogWriter::create(&path).unwrap();
-        writer.write(&sample()).unwrap();
-        assert!(dir.path().join("a.csv.partial").exists());
-        drop(writer);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "before");
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        write_all(&path, &[]).unwrap();
-        assert!(fs::read_to_string(&path).unwrap().starts_with("arrival_ms"));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert!(LogWriter::create(&dir.path().join("none/a.csv")).is_err());
-    }
-
-    #[test]
-    fn a_device_is_written_directly() {
-        assert!(write_all(Path::new("/dev/null"), &[sample()]).is_ok());
-        assert!(!Path::new("/dev/null.partial").exists());
     }
 
     #[test]
