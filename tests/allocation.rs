@@ -40,7 +40,7 @@ fn event(at: u64) -> Event {
         Kind::Click,
     ];
     let round = at / 50;
-    let now = 1_767_571_200_000 + at * 40;
+    let now = 1_767_571_200_000 + at * 400;
     Event {
         arrival: ArrivalMs(now),
         time: EventMs(now),
