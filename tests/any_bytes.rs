@@ -67,7 +67,7 @@ fn every_way(bytes: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn noise_is_accounted_for(bytes in vec(any::<u8>(), 0..300)) {
