@@ -122,11 +122,11 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
     let deadline = Instant::now() + WAIT;
     loop {
         for other in 0..me {
-            if sockets[other].is_none() {
-                if let Some((stream, greeting)) = call(&addresses[other], &own) {
-                    own.check(&greeting)?;
-                    sockets[other] = Some(stream);
-                }
+            if sockets[other].is_none()
+                && let Some((stream, greeting)) = call(&addresses[other], &own)
+            {
+                own.check(&greeting)?;
+                sockets[other] = Some(stream);
             }
         }
         while let Ok((stream, _)) = listener.accept() {
@@ -243,6 +243,6 @@ mod tests {
         let error = own.check(&greeting(1, 8)).unwrap_err();
         assert!(error.to_string().contains("policy"), "{error}");
         assert!(Greeting::read(&greeting(2, 9).bytes()).is_some());
-        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobod").is_none());
+        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobody").is_none());
     }
 }
