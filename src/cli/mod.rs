@@ -13,6 +13,7 @@ mod replay;
 mod report;
 mod simulate;
 
+use crate::flow::failure::say;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 
@@ -75,7 +76,7 @@ pub fn run() -> i32 {
     match result {
         Ok(()) => 0,
         Err(failure) => {
-            eprintln!("restage: error: {:#}", failure.error);
+            say(&format!("restage: error: {:#}", failure.error));
             failure.code
         }
     }

@@ -122,11 +122,11 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
     let deadline = Instant::now() + WAIT;
     loop {
         for other in 0..me {
-            if sockets[other].is_none() {
-                if let Some((stream, greeting)) = call(&addresses[other], &own) {
-                    own.check(&greeting)?;
-                    sockets[other] = Some(stream);
-                }
+            if sockets[other].is_none()
+                && let Some((stream, greeting)) = call(&addresses[other], &own)
+            {
+                own.check(&greeting)?;
+                sockets[other] = Some(stream);
             }
         }
         while let Ok((stream, _)) = listener.accept() {

@@ -7,7 +7,7 @@ use super::super::phase::{Phase, PhaseRules, Threshold};
 use super::super::session::SessionLimits;
 use super::{
     ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Context, Holdout, Limits,
-    MEASURE_COUNT, Policy, Rule, SLOTS_MAX, Score, SessionRules, Slot, Stability, check,
+    MEASURE_COUNT, Policy, RULES_MAX, Rule, SLOTS_MAX, Score, SessionRules, Slot, Stability, check,
     measure_name,
 };
 use crate::event::{BINS, hash_text};
@@ -389,6 +389,14 @@ impl Reader<'_> {
                 table.arm.len()
             );
             return Err(self.error(table.name.span(), what));
+        }
+        if table.rule.len() > RULES_MAX {
+            let what = format!(
+                "slot `{}` has {} rules; at most {RULES_MAX} are possible",
+                table.name.get_ref(),
+                table.rule.len()
+            );
+            return Err(self.error(table.rule[RULES_MAX].span(), what));
         }
         let mut arms: Vec<Arm> = Vec::new();
         for arm in &table.arm {
