@@ -83,7 +83,7 @@ impl Replay {
             details: false,
         };
         let (logs, lane_options) = self.logs.resolve(carry)?;
-        let (cluster, pace) = self.engine.resolve()?;
+        let (cluster, pace) = self.engine.resolve(&logs)?;
         let stop = Stop::default();
         stop.watch_signals()
             .map_err(|error| Failure::new(1, error))?;

@@ -118,6 +118,7 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
     };
     let listener = TcpListener::bind(addresses[me].as_str()).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
+    tracing::info!(process = me, address = %addresses[me], "waiting for the other processes");
     let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
     let deadline = Instant::now() + WAIT;
     loop {
@@ -141,6 +142,7 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
                         what,
                     });
                 }
+                tracing::info!(process = me, other, "connected");
                 sockets[other] = Some(stream);
             }
         }
