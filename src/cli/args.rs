@@ -76,6 +76,16 @@ impl LogArgs {
     }
 }
 
+/// Checks `--max-reject-ratio`.
+pub fn check_reject_ratio(share: f64) -> Result<(), Failure> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--max-reject-ratio does not lie between 0 and 1",
+    ))
+}
+
 /// Policy and model.
 #[derive(Args, Debug)]
 pub struct RuleArgs {

@@ -7,11 +7,13 @@
 
 mod args;
 mod explain;
+mod import;
 mod policy;
 mod progress;
 mod replay;
 mod report;
 mod simulate;
+mod size;
 
 use crate::flow::failure::say;
 use clap::{Parser, Subcommand};
@@ -28,6 +30,7 @@ struct Restage {
 #[derive(Subcommand)]
 enum Command {
     Replay(replay::Replay),
+    Import(import::Import),
     Explain(explain::Explain),
     Policy(policy::PolicyCommand),
     Simulate(simulate::Simulate),
@@ -63,6 +66,7 @@ pub fn run() -> i32 {
     let result = match Restage::try_parse() {
         Ok(restage) => match restage.command {
             Command::Replay(command) => command.run(),
+            Command::Import(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Simulate(command) => command.run(),

@@ -1,6 +1,6 @@
 //! `restage replay`: run the job over recorded logs, write decisions, print a report.
 
-use super::args::{EngineArgs, LogArgs, RuleArgs};
+use super::args::{EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::progress::Bar;
 use super::report::Report;
 use super::{Failure, print};
@@ -51,7 +51,8 @@ pub struct Replay {
     /// End with code 3 when more than this share of the rows is rejected
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
     max_reject_ratio: f64,
-    /// Sort each log by time first, as `restage import` does
+    /// Sort each log by time first, as `restage import` does; takes up to 256 MiB of memory in all
+    /// (at least 16 MiB a log), and temporary files beyond that
     #[arg(long)]
     sort: bool,
     /// Write plots (SVG) into this folder
@@ -71,11 +72,7 @@ enum OutFormat {
 impl Replay {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        if !(0.0..=1.0).contains(&self.max_reject_ratio) {
-            return Err(Failure::usage(
-                "--max-reject-ratio does not lie between 0 and 1",
-            ));
-        }
+        check_reject_ratio(self.max_reject_ratio)?;
         let to_stdout = self.check_sinks()?;
         let rules = self.rules.resolve()?;
         let carry = Carry {
