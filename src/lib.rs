@@ -15,4 +15,5 @@ pub mod simulate;
 pub mod sort;
 pub mod suggest;
 pub mod train;
+pub mod validate;
 pub mod visit;

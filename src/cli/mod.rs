@@ -14,6 +14,7 @@ mod replay;
 mod report;
 mod simulate;
 mod size;
+mod validate;
 
 use crate::flow::failure::say;
 use clap::{Parser, Subcommand};
@@ -31,6 +32,7 @@ struct Restage {
 enum Command {
     Replay(replay::Replay),
     Import(import::Import),
+    Validate(validate::Validate),
     Explain(explain::Explain),
     Policy(policy::PolicyCommand),
     Simulate(simulate::Simulate),
@@ -67,6 +69,7 @@ pub fn run() -> i32 {
         Ok(restage) => match restage.command {
             Command::Replay(command) => command.run(),
             Command::Import(command) => command.run(),
+            Command::Validate(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Policy(command) => command.run(),
             Command::Simulate(command) => command.run(),
