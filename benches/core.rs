@@ -7,7 +7,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use restage::event::{ArrivalMs, Batch, Carry, Event, Lane};
-use restage::format::{LaneOptions, LaneReader, LogWriter, Source};
+use restage::format::{LaneOptions, LaneRead, LaneReader, LogWriter, Source};
 use restage::simulate::{Scratch, Shop, ShopParams};
 use restage::visit::decision::{Decision, Digest, Recorder};
 use restage::visit::feature::{FEATURE_COUNT, fill};

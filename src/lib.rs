@@ -3,6 +3,7 @@
 //! `cli → flow → visit → event`: arrows point one way. [`event`] is the record, [`format`] reads
 //! and writes logs, [`visit`] is the pure core (sessions, features, intent, layout), [`flow`] moves
 //! data through timely dataflow, [`train`] fits intent models, [`simulate`] is the simulated shop,
+//! [`sort`] puts logs in order of time, [`validate`] says what is wrong with them,
 //! [`plot`] draws what a run counted, [`cli`] is the outside.
 
 pub mod cli;
@@ -11,6 +12,8 @@ pub mod flow;
 pub mod format;
 pub mod plot;
 pub mod simulate;
+pub mod sort;
 pub mod suggest;
 pub mod train;
+pub mod validate;
 pub mod visit;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use restage::event::{Batch, Carry, Lane, Micros, Reject, decode_batch, encode_batch, encoded_len};
 use restage::format::detect::detect;
 use restage::format::lines::LineReader;
-use restage::format::{FormatName, InputError, LaneOptions, LaneReader, Mapping};
+use restage::format::{FormatName, InputError, LaneOptions, LaneRead, LaneReader, Mapping};
 use restage::visit::choose::choose;
 use restage::visit::duration::{DURATION_MS_MAX, parse_duration_ms};
 use restage::visit::feature::FEATURE_COUNT;

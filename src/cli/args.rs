@@ -74,6 +74,55 @@ impl LogArgs {
         };
         Ok((self.logs.iter().map(Source::parse).collect(), options))
     }
+
+    /// Refuses sinks that would spoil each other, the report or a log. Returns whether one of them
+    /// is stdout; the report then goes to stderr.
+    pub fn check_sinks(
+        &self,
+        given: [(&str, Option<&Path>); 2],
+        json: bool,
+    ) -> Result<bool, Failure> {
+        let is_stdout = |path: &Path| path.as_os_str() == "-";
+        if let [(first, Some(one)), (second, Some(other))] = given
+            && one == other
+            && one != Path::new("/dev/null")
+        {
+            return Err(Failure::usage(format!(
+                "{first} and {second} name one file; each needs its own"
+            )));
+        }
+        let given = given.map(|(flag, path)| path.map(|path| (flag, path)));
+        for (flag, path) in given.into_iter().flatten() {
+            if is_stdout(path) && json {
+                return Err(Failure::usage(format!(
+                    "--json prints the report to stdout; with it, {flag} needs a file"
+                )));
+            }
+            if let Some(log) = self.logs.iter().find(|log| same_file(log, path)) {
+                return Err(Failure::usage(format!(
+                    "{flag} {} is one of the logs: it would be overwritten",
+                    log.display()
+                )));
+            }
+        }
+        Ok(given.into_iter().flatten().any(|(_, path)| is_stdout(path)))
+    }
+}
+
+/// Whether both name one regular file that is there.
+fn same_file(left: &Path, right: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+    whole(left).is_some_and(|left| whole(right) == Some(left))
+}
+
+/// Checks `--max-reject-ratio`.
+pub fn check_reject_ratio(share: f64) -> Result<(), Failure> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--max-reject-ratio does not lie between 0 and 1",
+    ))
 }
 
 /// Policy and model.

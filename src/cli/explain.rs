@@ -26,7 +26,8 @@ pub struct Explain {
     /// The visitor's id, as the log has it
     #[arg(long, value_name = "V")]
     visitor: String,
-    /// Sort each log by time first, as `restage import` does
+    /// Sort each log by time first, as `restage import` does; takes up to 256 MiB of memory in all
+    /// (at least 16 MiB a log), and temporary files beyond that
     #[arg(long)]
     sort: bool,
 }

@@ -7,11 +7,14 @@
 
 mod args;
 mod explain;
+mod import;
 mod policy;
 mod progress;
 mod replay;
 mod report;
 mod simulate;
+mod size;
+mod validate;
 
 use crate::flow::failure::say;
 use clap::{Parser, Subcommand};
@@ -31,6 +34,8 @@ struct Restage {
 #[derive(Subcommand)]
 enum Command {
     Replay(replay::Replay),
+    Import(import::Import),
+    Validate(validate::Validate),
     Explain(explain::Explain),
     Policy(policy::PolicyCommand),
     Simulate(simulate::Simulate),
@@ -68,6 +73,8 @@ pub fn run() -> i32 {
             log_to_stderr(restage.verbose);
             match restage.command {
                 Command::Replay(command) => command.run(),
+                Command::Import(command) => command.run(),
+                Command::Validate(command) => command.run(),
                 Command::Explain(command) => command.run(),
                 Command::Policy(command) => command.run(),
                 Command::Simulate(command) => command.run(),

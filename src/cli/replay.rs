@@ -1,6 +1,6 @@
 //! `restage replay`: run the job over recorded logs, write decisions, print a report.
 
-use super::args::{EngineArgs, LogArgs, RuleArgs};
+use super::args::{EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::progress::Bar;
 use super::report::Report;
 use super::{Failure, print};
@@ -13,7 +13,7 @@ use crate::flow::source::Progress;
 use crate::plot::replay_plots;
 use crate::visit::decision::Recorder;
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// Run the job over recorded logs, write decisions, print a report
@@ -51,7 +51,8 @@ pub struct Replay {
     /// End with code 3 when more than this share of the rows is rejected
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
     max_reject_ratio: f64,
-    /// Sort each log by time first, as `restage import` does
+    /// Sort each log by time first, as `restage import` does; takes up to 256 MiB of memory in all
+    /// (at least 16 MiB a log), and temporary files beyond that
     #[arg(long)]
     sort: bool,
     /// Write plots (SVG) into this folder
@@ -71,12 +72,14 @@ enum OutFormat {
 impl Replay {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        if !(0.0..=1.0).contains(&self.max_reject_ratio) {
-            return Err(Failure::usage(
-                "--max-reject-ratio does not lie between 0 and 1",
-            ));
-        }
-        let to_stdout = self.check_sinks()?;
+        check_reject_ratio(self.max_reject_ratio)?;
+        let to_stdout = self.logs.check_sinks(
+            [
+                ("--out", self.out.as_deref()),
+                ("--rejects", self.rejects.as_deref()),
+            ],
+            self.json,
+        )?;
         let rules = self.rules.resolve()?;
         let carry = Carry {
             session: rules.policy.session.from_log,
@@ -189,37 +192,6 @@ impl Replay {
         Ok(())
     }
 
-    /// Refuses sinks that would spoil each other, the report or a log. Returns whether one of them
-    /// is stdout; the report then goes to stderr.
-    fn check_sinks(&self) -> Result<bool, Failure> {
-        let sinks = [("--out", &self.out), ("--rejects", &self.rejects)];
-        let given = sinks.map(|(flag, path)| path.as_deref().map(|path| (flag, path)));
-        let is_stdout = |path: &Path| path.as_os_str() == "-";
-        if let [Some((_, out)), Some((_, rejects))] = given
-            && out == rejects
-            && out != Path::new("/dev/null")
-        {
-            return Err(Failure::usage(
-                "--out and --rejects name one file; each needs its own",
-            ));
-        }
-        for (flag, path) in given.into_iter().flatten() {
-            if is_stdout(path) && self.json {
-                return Err(Failure::usage(format!(
-                    "--json prints the report to stdout; with it, {flag} needs a file"
-                )));
-            }
-            let is_path = |log: &&PathBuf| same_file(log, path);
-            if let Some(log) = self.logs.logs.iter().find(is_path) {
-                return Err(Failure::usage(format!(
-                    "{flag} {} is one of the logs: it would be overwritten",
-                    log.display()
-                )));
-            }
-        }
-        Ok(given.into_iter().flatten().any(|(_, path)| is_stdout(path)))
-    }
-
     fn where_decisions_went(&self) -> String {
         match &self.out {
             None => "--out FILE writes them".into(),
@@ -227,10 +199,4 @@ impl Replay {
             Some(path) => format!("written to {}", path.display()),
         }
     }
-}
-
-/// Whether both name one regular file that is there.
-fn same_file(left: &Path, right: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
-    whole(left).is_some_and(|left| whole(right) == Some(left))
 }

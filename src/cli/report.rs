@@ -37,17 +37,26 @@ pub struct Report {
     logs: Vec<Log>,
 }
 
+/// A log among those of a run.
 #[derive(Debug, Serialize)]
-struct Log {
-    log: String,
-    format: String,
-    events: u64,
-    accepted: u64,
+pub(super) struct Log {
+    pub(super) log: String,
+    pub(super) format: String,
+    pub(super) events: u64,
+    pub(super) accepted: u64,
+}
+
+impl Log {
+    /// The log for people, on one line.
+    pub(super) fn line(&self) -> String {
+        let events = grouped(self.events);
+        format!("{} ({}, {events} events)", self.log, self.format)
+    }
 }
 
 /// Names with numbers, in a fixed order.
 #[derive(Debug)]
-struct Counts(Vec<(&'static str, u64)>);
+pub(super) struct Counts(Vec<(&'static str, u64)>);
 
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -60,11 +69,20 @@ impl Serialize for Counts {
 }
 
 impl Counts {
-    fn above_zero(names: impl Iterator<Item = (&'static str, u64)>) -> Counts {
+    pub(super) fn above_zero(names: impl Iterator<Item = (&'static str, u64)>) -> Counts {
         Counts(names.filter(|(_, count)| *count > 0).collect())
     }
 
-    fn line(&self) -> String {
+    /// Rejected rows by reason.
+    pub(super) fn rejected(counts: [u64; Reason::ALL.len()]) -> Counts {
+        Counts::above_zero(Reason::ALL.iter().map(|reason| reason.name()).zip(counts))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn line(&self) -> String {
         let parts = self
             .0
             .iter()
@@ -79,12 +97,11 @@ impl Report {
         let tally = &result.tally;
         let elapsed_s = result.elapsed.as_secs_f64();
         let per_session = |count: u64| count as f64 / tally.sessions.max(1) as f64;
-        let reasons = Reason::ALL.iter().map(|reason| reason.name());
         let limits = &tally.limits;
         Report {
             events: result.rows(),
             accepted: tally.accepted(),
-            rejected: Counts::above_zero(reasons.zip(result.rejected())),
+            rejected: Counts::rejected(result.rejected()),
             kinds: Counts::above_zero(
                 Kind::ALL
                     .iter()
@@ -153,15 +170,7 @@ impl Report {
             let _ = writeln!(page, "{name:<12} {value}");
         };
         for log in &self.logs {
-            row(
-                "log",
-                format!(
-                    "{} ({}, {} events)",
-                    log.log,
-                    log.format,
-                    grouped(log.events)
-                ),
-            );
+            row("log", log.line());
         }
         row(
             "events",
@@ -171,7 +180,7 @@ impl Report {
                 grouped(self.events)
             ),
         );
-        if !self.rejected.0.is_empty() {
+        if !self.rejected.is_empty() {
             row("rejected", self.rejected.line());
         }
         row("kinds", self.kinds.line());
@@ -209,7 +218,7 @@ impl Report {
             "rules",
             format!("policy {}, model {}", self.policy, self.model),
         );
-        if !self.limits.0.is_empty() {
+        if !self.limits.is_empty() {
             row(
                 "limits",
                 format!("{} (times each was reached)", self.limits.line()),

@@ -77,11 +77,36 @@ pub struct Reject {
     pub offset: Offset,
     /// Why.
     pub reason: Reason,
-    /// The row's text, cut to [`Reject::TEXT_BYTES_MAX`] bytes; empty for a duplicate.
+    /// The row's text, cut to [`Reject::TEXT_BYTES_MAX`] bytes; empty for a duplicate,
+    /// and for a row of a sorted log that the rules of time refuse.
     pub text: Vec<u8>,
 }
 
 impl Reject {
     /// Most bytes of a row's text that are kept.
     pub const TEXT_BYTES_MAX: usize = 256;
+
+    /// Appends the line that the file of rejects holds for it: JSON, line ending included.
+    ///
+    /// # Panics
+    /// Never: writing to memory does not fail.
+    pub fn write_json(&self, into: &mut Vec<u8>) {
+        #[derive(serde::Serialize)]
+        struct Row<'a> {
+            lane: u16,
+            line: u64,
+            byte: u64,
+            reason: &'static str,
+            text: std::borrow::Cow<'a, str>,
+        }
+        let row = Row {
+            lane: self.lane.0,
+            line: self.line,
+            byte: self.offset.0,
+            reason: self.reason.name(),
+            text: String::from_utf8_lossy(&self.text),
+        };
+        serde_json::to_writer(&mut *into, &row).expect("writing to memory");
+        into.push(b'\n');
+    }
 }

@@ -17,7 +17,8 @@ use super::sessions::{Lines, SessionsSpec, sessions};
 use super::sink::{Collected, sink};
 use super::source::{Feed, Inputs, LaneReport, OpenLane, Pace, Progress};
 use crate::event::{Lane, Reason, VisitorId, hash_text};
-use crate::format::{InputError, LaneOptions, LaneReader, Source};
+use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
+use crate::sort::{SortOptions, SortedLane};
 use crate::visit::decision::{Digest, Recorder};
 use crate::visit::live::Rules;
 use crate::visit::tally::Tally;
@@ -325,18 +326,29 @@ fn leave_on_signal(stop: Stop) {
     });
 }
 
+/// Memory that sorting takes in each process, shared by all lanes of the run.
+const SORT_MEMORY_BYTES: usize = 256 << 20;
+
 /// Opens the lanes of this process's workers: lane `j` belongs to worker `j mod workers`.
 fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
     let threads = spec.cluster.workers;
     let peers = threads * spec.cluster.processes();
     let mut lanes: Vec<Vec<OpenLane>> = (0..threads).map(|_| Vec::new()).collect();
+    // Each lane sorts on its own reading thread, so all of them sort at once.
+    let sort = SortOptions::sharing(SORT_MEMORY_BYTES, spec.logs.len());
     for (index, source) in spec.logs.iter().enumerate() {
         let owner = index % peers;
         if owner / threads == spec.cluster.process {
+            let (lane, options) = (Lane(index as u16), &spec.lane_options);
+            let reader: Box<dyn LaneRead> = if spec.sort {
+                Box::new(SortedLane::open(source, lane, options, sort.clone())?)
+            } else {
+                Box::new(LaneReader::open(source, lane, options)?)
+            };
             lanes[owner % threads].push(OpenLane {
-                index: index as u16,
+                index: lane.0,
                 name: source.to_string(),
-                reader: LaneReader::open(source, Lane(index as u16), &spec.lane_options)?,
+                reader,
             });
         }
     }

@@ -308,24 +308,8 @@ impl Output for Emitter {
 
 /// Adds a rejected row as its line of JSON.
 pub fn emit_reject(reject: &Reject, emissions: &mut Emissions) {
-    #[derive(Serialize)]
-    struct Row<'a> {
-        lane: u16,
-        line: u64,
-        byte: u64,
-        reason: &'static str,
-        text: std::borrow::Cow<'a, str>,
-    }
-    let row = Row {
-        lane: reject.lane.0,
-        line: reject.line,
-        byte: reject.offset.0,
-        reason: reject.reason.name(),
-        text: String::from_utf8_lossy(&reject.text),
-    };
     let key: [&[u8]; 2] = [&reject.lane.0.to_be_bytes(), &reject.offset.0.to_be_bytes()];
     emissions.write(reject.arrival.0, Tag::Reject, &key, |body| {
-        serde_json::to_writer(&mut *body, &row).expect("writing to memory");
-        body.push(b'\n');
+        reject.write_json(body);
     });
 }

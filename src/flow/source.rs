@@ -10,7 +10,7 @@ use super::container::{Emissions, Spares, Tag};
 use super::failure::{Stop, StopReason};
 use super::sessions::emit_reject;
 use crate::event::{ArrivalMs, Batch, Reject};
-use crate::format::{InputError, LaneReader, LaneTally};
+use crate::format::{InputError, LaneRead, LaneTally};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ pub struct OpenLane {
     pub index: u16,
     /// The log, as the command line names it.
     pub name: String,
-    /// The reader.
-    pub reader: LaneReader,
+    /// The lane itself.
+    pub reader: Box<dyn LaneRead>,
 }
 
 /// Bytes read so far over all lanes of this process, for a progress bar.
@@ -201,14 +201,20 @@ impl Feed {
         tracing::info!(lane = lane.index, log = %lane.name, format = lane.reader.format().name(), "reading");
         std::thread::spawn(move || {
             let mut lane = lane;
-            let mut before = 0;
+            let (mut before, mut spare) = (0, None);
             loop {
-                let room = returned.try_recv().ok();
+                let room = spare.take().or_else(|| returned.try_recv().ok());
                 let chunk = lane.next(room, feed.pace.batch_events_max);
                 let read = lane.reader.bytes_read();
                 feed.progress.fetch_add(read - before, Ordering::Relaxed);
                 before = read;
                 let ended = chunk.ended.is_some();
+                let empty = chunk.batch.is_empty() && chunk.rejects.is_empty();
+                if empty && !ended && feed.stop.reason().is_none() {
+                    // A lane that is still being sorted has nothing to send yet.
+                    spare = Some(chunk.batch);
+                    continue;
+                }
                 let events = chunk.batch.len();
                 tracing::debug!(
                     lane = lane.index,

@@ -13,28 +13,28 @@ use crate::event::{ArrivalMs, EventMs, Reason};
 use super::RawEvent;
 
 /// A lane's clock.
-pub(super) struct Clock {
-    pub(super) lateness_ms: u64,
-    pub(super) future_ms: u64,
-    pub(super) tolerant: bool,
+pub(crate) struct Clock {
+    pub(crate) lateness_ms: u64,
+    pub(crate) future_ms: u64,
+    pub(crate) tolerant: bool,
     /// The latest time so far, and the line that set it.
     max_ms: u64,
     line_of_max: u64,
 }
 
 /// When an event arrives and when it happened, by the rules.
-pub(super) type Times = (ArrivalMs, EventMs);
+pub(crate) type Times = (ArrivalMs, EventMs);
 
 /// The clock fell too far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fallen {
-    pub(super) jump_ms: u64,
-    pub(super) line_of_max: u64,
+pub(crate) struct Fallen {
+    pub(crate) jump_ms: u64,
+    pub(crate) line_of_max: u64,
 }
 
 /// Why an event is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The log is not in order.
     Fallen(Fallen),
     /// The event's own time is wrong.
@@ -43,7 +43,7 @@ pub(super) enum Refusal {
 
 impl Clock {
     /// A clock that has seen nothing; a tolerant one checks nothing and changes no time.
-    pub(super) fn new(lateness_ms: u64, future_ms: u64, tolerant: bool) -> Clock {
+    pub(crate) fn new(lateness_ms: u64, future_ms: u64, tolerant: bool) -> Clock {
         Clock {
             lateness_ms,
             future_ms,
@@ -55,13 +55,13 @@ impl Clock {
 
     /// The latest time so far.
     #[inline]
-    pub(super) fn latest(&self) -> ArrivalMs {
+    pub(crate) fn latest(&self) -> ArrivalMs {
         ArrivalMs(self.max_ms)
     }
 
     /// Applies the rules to one event's times and moves the clock on.
     #[inline]
-    pub(super) fn admit(&mut self, line: u64, event: &RawEvent<'_>) -> Result<Times, Refusal> {
+    pub(crate) fn admit(&mut self, line: u64, event: &RawEvent<'_>) -> Result<Times, Refusal> {
         let now_ms = event.arrival_ms.unwrap_or(event.event_ms);
         let jump_ms = self.max_ms.saturating_sub(now_ms);
         if jump_ms > self.lateness_ms && !self.tolerant {

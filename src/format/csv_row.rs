@@ -12,10 +12,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use csv::{ByteRecord, Position, ReaderBuilder, Terminator};
 
 use crate::event::Reason;
+use crate::suggest::nearest;
 
 use super::HeaderFault;
 use super::fields;
-use super::nearest::nearest;
 
 /// Cuts lines into fields. Holds what it needs again for every line.
 pub(super) struct CsvRow {

@@ -7,7 +7,7 @@
 use std::io;
 
 use super::FormatName;
-use super::nearest::hint;
+use crate::suggest::did_you_mean;
 
 /// Why a log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,14 @@ pub enum InputError {
         /// Whether the log is compressed.
         compressed: bool,
         /// The reason.
+        source: io::Error,
+    },
+    /// Sorting it failed: its temporary files could not be used.
+    #[error("could not sort {path}")]
+    Sort {
+        /// The log.
+        path: String,
+        /// What went wrong with them.
         source: io::Error,
     },
     /// Nothing in it.
@@ -74,7 +82,7 @@ pub enum InputError {
     /// A format's name that does not exist.
     #[error(
         "`{name}` was no format{}; the formats are {}",
-        hint(nearest),
+        did_you_mean(nearest.as_deref()),
         FormatName::list()
     )]
     UnknownFormatName {
@@ -134,7 +142,7 @@ pub enum HeaderFault {
         nearest: Option<String>,
     },
     /// A column that the format does not know.
-    #[error("the header had an unknown column `{column}`{}", hint(nearest))]
+    #[error("the header had an unknown column `{column}`{}", did_you_mean(nearest.as_deref()))]
     Unknown {
         /// The column.
         column: String,
@@ -154,7 +162,10 @@ impl InputError {
     pub fn exit_code(&self) -> i32 {
         match self {
             InputError::Backwards { .. } => 1,
-            InputError::Open { .. } | InputError::Directory { .. } | InputError::Read { .. } => 5,
+            InputError::Open { .. }
+            | InputError::Directory { .. }
+            | InputError::Read { .. }
+            | InputError::Sort { .. } => 5,
             InputError::Empty { .. }
             | InputError::NotText { .. }
             | InputError::UnknownFormat { .. }
@@ -167,7 +178,7 @@ impl InputError {
 }
 
 /// A span of time in its two largest units, as people write it: `3 d 4 h`.
-pub(super) fn human(ms: u64) -> String {
+pub(crate) fn human(ms: u64) -> String {
     let units = [
         ("d", 86_400_000),
         ("h", 3_600_000),

@@ -19,7 +19,7 @@ use super::clock::Clock;
 use super::intake::Intake;
 use super::{FormatName, InputError, Mapping, RowReader, Source};
 
-/// Rejects after which [`LaneReader::fill`] returns.
+/// Rejects after which [`LaneRead::fill`] returns.
 pub const REJECTS_MAX: usize = 1024;
 
 /// How a lane is read.
@@ -73,7 +73,42 @@ pub struct LaneTally {
     pub has_arrivals: bool,
 }
 
-/// Reads one lane.
+/// A lane that can be read: as it stands, or sorted first.
+///
+/// # Contract
+/// No event comes below the clock as it last stood, and events come in the order of (arrival, lane,
+/// offset), but for a tolerant lane.
+pub trait LaneRead: Send {
+    /// Appends events to `batch` until it holds `events_max` events, `rejects` holds
+    /// [`REJECTS_MAX`], or the lane ends; a line of several events is always read whole, so both
+    /// may be passed. May also return early. Returns false when the lane has ended.
+    ///
+    /// # Errors
+    /// [`InputError`]. What came before stays in `batch`; after an error the lane has ended.
+    fn fill(
+        &mut self,
+        batch: &mut Batch,
+        rejects: &mut Vec<Reject>,
+        events_max: usize,
+    ) -> Result<bool, InputError>;
+
+    /// No later event of this lane has an arrival below this. Always 0 for a tolerant lane.
+    fn clock(&self) -> ArrivalMs;
+
+    /// The log's format.
+    fn format(&self) -> FormatName;
+
+    /// What has been read so far.
+    fn tally(&self) -> &LaneTally;
+
+    /// The log's size on disk; nothing for a pipe.
+    fn bytes_total(&self) -> Option<u64>;
+
+    /// Bytes read from the disk so far, for showing progress against the size.
+    fn bytes_read(&self) -> u64;
+}
+
+/// Reads one lane as it stands.
 pub struct LaneReader {
     rows: RowReader,
     lane: Lane,
@@ -128,25 +163,6 @@ impl LaneReader {
         reader
     }
 
-    /// Appends events to `batch` until it holds `events_max` events, `rejects` holds
-    /// [`REJECTS_MAX`], or the lane ends; a line of several events is always read whole, so both
-    /// may be passed. Returns false when the lane has ended.
-    ///
-    /// # Errors
-    /// [`InputError::Backwards`] or [`InputError::Read`]. What came before stays in `batch`; after
-    /// an error the lane has ended.
-    pub fn fill(
-        &mut self,
-        batch: &mut Batch,
-        rejects: &mut Vec<Reject>,
-        events_max: usize,
-    ) -> Result<bool, InputError> {
-        let result = self.fill_until(batch, rejects, events_max);
-        self.ended = !matches!(result, Ok(true));
-        self.count_lines();
-        result
-    }
-
     fn fill_until(
         &mut self,
         batch: &mut Batch,
@@ -181,8 +197,29 @@ impl LaneReader {
         Ok(true)
     }
 
-    /// No later event of this lane has an arrival below this. Always 0 for a tolerant lane.
-    pub fn clock(&self) -> ArrivalMs {
+    fn count_lines(&mut self) {
+        self.tally.lines = self.rows.lines();
+        self.tally.blank_lines = self.rows.blank_lines();
+        self.tally.bytes = self.rows.bytes();
+        self.tally.unterminated = self.rows.unterminated();
+    }
+}
+
+impl LaneRead for LaneReader {
+    /// Fails with [`InputError::Backwards`] or [`InputError::Read`].
+    fn fill(
+        &mut self,
+        batch: &mut Batch,
+        rejects: &mut Vec<Reject>,
+        events_max: usize,
+    ) -> Result<bool, InputError> {
+        let result = self.fill_until(batch, rejects, events_max);
+        self.ended = !matches!(result, Ok(true));
+        self.count_lines();
+        result
+    }
+
+    fn clock(&self) -> ArrivalMs {
         if self.clock.tolerant {
             ArrivalMs(0)
         } else {
@@ -190,31 +227,20 @@ impl LaneReader {
         }
     }
 
-    /// The log's format.
-    pub fn format(&self) -> FormatName {
+    fn format(&self) -> FormatName {
         self.rows.format()
     }
 
-    /// What has been read so far.
-    pub fn tally(&self) -> &LaneTally {
+    fn tally(&self) -> &LaneTally {
         &self.tally
     }
 
-    /// The log's size on disk; nothing for a pipe.
-    pub fn bytes_total(&self) -> Option<u64> {
+    fn bytes_total(&self) -> Option<u64> {
         self.rows.bytes_total()
     }
 
-    /// Bytes read from the disk so far, for showing progress against the size.
-    pub fn bytes_read(&self) -> u64 {
+    fn bytes_read(&self) -> u64 {
         self.rows.bytes_read()
-    }
-
-    fn count_lines(&mut self) {
-        self.tally.lines = self.rows.lines();
-        self.tally.blank_lines = self.rows.blank_lines();
-        self.tally.bytes = self.rows.bytes();
-        self.tally.unterminated = self.rows.unterminated();
     }
 }
 

@@ -33,10 +33,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::event::{Kind, Reason};
+use crate::suggest::{did_you_mean, nearest};
 
 use super::InputError;
 use super::fields::{FIELD_NAMES, FIELDS_REQUIRED, Fields};
-use super::nearest::{hint, nearest};
 use super::table::field;
 use super::time::{self, TimeReader};
 
@@ -194,13 +194,13 @@ fn build(file: File) -> Result<Mapping, Fault> {
 fn field_of(name: &Spanned<String>) -> Result<usize, Fault> {
     let known = FIELD_NAMES.iter().position(|field| field == name.get_ref());
     known.ok_or_else(|| {
-        let near = nearest(name.get_ref(), FIELD_NAMES).map(str::to_owned);
+        let near = nearest(name.get_ref(), FIELD_NAMES);
         Fault {
             span: name.span(),
             message: format!(
                 "`{}` is no field of an event{}",
                 name.get_ref(),
-                hint(&near)
+                did_you_mean(near)
             ),
         }
     })
@@ -218,8 +218,8 @@ fn kinds(words: BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<String, Ki
 }
 
 fn unknown_kind(name: &str) -> String {
-    let near = nearest(name, Kind::ALL.map(Kind::name)).map(str::to_owned);
-    format!("`{name}` is no kind of event{}", hint(&near))
+    let near = nearest(name, Kind::ALL.map(Kind::name));
+    format!("`{name}` is no kind of event{}", did_you_mean(near))
 }
 
 /// The text of a constant, held against the same rules as a row's.
@@ -337,7 +337,7 @@ fn fault<T>(span: Range<usize>, message: String) -> Result<T, Fault> {
 fn with_suggestion(message: &str) -> String {
     let mut names = message.split('`').skip(1).step_by(2);
     let near = names.next().and_then(|wrong| nearest(wrong, names));
-    format!("{}{}", message.trim_end(), hint(&near.map(str::to_owned)))
+    format!("{}{}", message.trim_end(), did_you_mean(near))
 }
 
 #[cfg(test)]

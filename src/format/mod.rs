@@ -8,7 +8,7 @@
 //! A row is one physical line in every format: a quoted field may not span lines, so that one
 //! stray quote can never swallow the rest of a log.
 
-mod clock;
+pub(crate) mod clock;
 mod csv_row;
 pub mod detect;
 pub mod error;
@@ -23,7 +23,6 @@ pub mod lines;
 pub mod mapped;
 pub mod mapping;
 pub mod name;
-pub mod nearest;
 pub mod open;
 pub mod otto;
 #[cfg(test)]
@@ -43,10 +42,9 @@ pub mod write;
 pub mod yoochoose;
 
 pub use error::{HeaderFault, InputError};
-pub use lane::{LaneOptions, LaneReader, LaneTally};
+pub use lane::{LaneOptions, LaneRead, LaneReader, LaneTally};
 pub use mapping::Mapping;
 pub use name::FormatName;
-pub use nearest::nearest;
 pub use open::Source;
 pub use rows::RowReader;
 pub use write::LogWriter;
@@ -120,6 +118,8 @@ impl<'a> RawEvent<'a> {
 pub trait Rows {
     /// A line begins: what follows was found in it. Not needed by everyone.
     fn begin(&mut self, _line: Line<'_>) {}
+    /// A line without text. Not needed by everyone.
+    fn blank(&mut self, _line: Line<'_>) {}
     /// The line is done: nothing more will come of it. Not needed by everyone.
     fn end(&mut self, _line: Line<'_>) {}
     /// Takes an event.

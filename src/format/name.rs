@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::InputError;
 use super::lines::{LINE_BYTES_MAX, SESSION_LINE_BYTES_MAX};
-use super::nearest::nearest;
+use crate::suggest::nearest;
 
 /// A format of logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::testing::{Found, Keep, shared};
-use super::{FormatName, InputError, LaneOptions, LaneReader, RowReader, Source};
+use super::{FormatName, InputError, LaneOptions, LaneRead, LaneReader, RowReader, Source};
 use crate::event::{Batch, Kind, Lane};
 
 /// All that a log holds, with the reader as it stands at the end.

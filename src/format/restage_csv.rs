@@ -9,10 +9,10 @@
 //! that a misspelt one is never silently left out. Cost: no allocation a row.
 
 use crate::event::Reason;
+use crate::suggest::nearest;
 
 use super::csv_row::CsvRow;
 use super::fields::{FIELD_NAMES, FIELDS_REQUIRED};
-use super::nearest::nearest;
 use super::table::{Named, Table};
 use super::{Decoder, HeaderFault, Line, RawEvent, Rows, time};
 

@@ -111,6 +111,7 @@ impl RowReader {
             Ok(Some(LineRead::Whole(line))) => {
                 if line.bytes.is_empty() {
                     self.blank_lines += 1;
+                    rows.blank(line);
                 } else {
                     rows.begin(line);
                     self.decoder.decode(line, rows);
