@@ -243,6 +243,6 @@ mod tests {
         let error = own.check(&greeting(1, 8)).unwrap_err();
         assert!(error.to_string().contains("policy"), "{error}");
         assert!(Greeting::read(&greeting(2, 9).bytes()).is_some());
-        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobod").is_none());
+        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobody").is_none());
     }
 }
