@@ -4,7 +4,8 @@
 //! few instructions (Varghese, Lauck 1987, scheme 7). Setting a timer and passing an empty stretch
 //! cost O(1); a timer moves down at most once a level on its way.
 //!
-//! Timers are not cancelled: the owner remembers the deadline it means and ignores any other.
+//! Timers are not cancelled: the owner remembers the deadline it means and ignores any other, and
+//! sweeps ([`Wheel::retain`]) when those ignored grow to outnumber the rest.
 
 const LEVELS: usize = 11;
 const SLOTS: usize = 64;
@@ -97,6 +98,19 @@ impl Wheel {
         let above = self.now.checked_shr(shift + 6).unwrap_or(0);
         let start = above.checked_shl(shift + 6).unwrap_or(0) | ((slot as u64) << shift);
         Some((level, slot, start))
+    }
+
+    /// Forgets the timers that nobody waits for any more. Cost: a look at every timer.
+    pub fn retain(&mut self, mut awaited: impl FnMut(&Timer) -> bool) {
+        self.timers = 0;
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            slot.retain(&mut awaited);
+            self.timers += slot.len();
+            if slot.is_empty() {
+                self.occupied[at / SLOTS] &= !(1 << (at % SLOTS));
+                slot.shrink_to_fit();
+            }
+        }
     }
 
     /// Timers set and not yet due.
