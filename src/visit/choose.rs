@@ -9,6 +9,9 @@ use super::policy::{Rule, Situation, Slot};
 /// One, in millionths.
 pub const CERTAIN_PPM: u32 = 1_000_000;
 
+/// What a difference of two gains may lose to rounding: 0.12 is 0.02 more than 0.1.
+const GAIN_SLACK: f64 = 1e-12;
+
 /// Why an arm is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Why {
@@ -74,7 +77,7 @@ pub fn choose(
         Some((index, rule, worth))
             if rule.arm != shown
                 && (rule.priority > held.0
-                    || (rule.priority == held.0 && worth - held.1 >= min_gain)) =>
+                    || (rule.priority == held.0 && worth - held.1 + GAIN_SLACK >= min_gain)) =>
         {
             choice(rule.arm, Why::Rule(index as u8))
         }
