@@ -189,4 +189,44 @@ mod tests {
             }]
         );
     }
+
+    #[test]
+    fn a_sweep_takes_exactly_the_timers_that_are_not_awaited() {
+        let mut wheel = Wheel::default();
+        for key in 0..5_000u32 {
+            let deadline = mix(u64::from(key)) >> (key % 60);
+            wheel.set(Timer { deadline, key });
+        }
+        wheel.retain(|timer| timer.key % 3 == 0);
+        assert_eq!(wheel.len(), 1_667);
+        let (mut due, mut seen) = (Vec::new(), Vec::new());
+        while wheel.next_due(u64::MAX, &mut due) {
+            for timer in &due {
+                assert_eq!(
+                    timer.deadline,
+                    mix(u64::from(timer.key)) >> (timer.key % 60)
+                );
+                seen.push(timer.key);
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..5_000).step_by(3).collect::<Vec<u32>>());
+        assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn the_last_millisecond_of_the_clock_is_waited_for_without_end() {
+        let mut wheel = Wheel::default();
+        let mut due = Vec::new();
+        let deadline = u64::MAX;
+        wheel.set(Timer { deadline, key: 1 });
+        wheel.set(Timer {
+            deadline: deadline - 1,
+            key: 2,
+        });
+        assert!(wheel.next_due(u64::MAX, &mut due));
+        assert_eq!(due[0].key, 2);
+        assert!(!wheel.next_due(u64::MAX, &mut due));
+        assert_eq!(wheel.len(), 1);
+    }
 }

@@ -6,6 +6,8 @@
 
 mod check;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 use super::feature::{FEATURE_COUNT, FEATURES, Vector};
 use super::model::Scores;
@@ -22,6 +24,8 @@ pub const DEFAULT_POLICY: &str = include_str!("../../../data/policy.toml");
 pub const SLOTS_MAX: usize = 8;
 /// Most arms of a slot.
 pub const ARMS_MAX: usize = 16;
+/// Most rules of a slot: a record's reason remembers a rule by one byte.
+pub const RULES_MAX: usize = 256;
 /// Most arms with a cap, over all slots.
 pub const CAPPED_ARMS_MAX: usize = 16;
 

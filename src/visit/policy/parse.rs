@@ -7,7 +7,7 @@ use super::super::phase::{Phase, PhaseRules, Threshold};
 use super::super::session::SessionLimits;
 use super::{
     ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Context, Holdout, Limits,
-    MEASURE_COUNT, Policy, Rule, SLOTS_MAX, Score, SessionRules, Slot, Stability, check,
+    MEASURE_COUNT, Policy, RULES_MAX, Rule, SLOTS_MAX, Score, SessionRules, Slot, Stability, check,
     measure_name,
 };
 use crate::event::{BINS, hash_text};
@@ -191,12 +191,21 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         .hesitation_ms
         .is_some_and(|ms| ms >= policy.session.idle_ms)
     {
-        let span = file.hesitation.after.as_ref().map_or(0..0, Spanned::span);
+        let given = file
+            .hesitation
+            .after
+            .as_ref()
+            .or(file.session.idle.as_ref());
+        let span = given.map_or(0..0, Spanned::span);
         let what = "impossible: hesitation.after is no shorter than session.idle, so the session ends first";
         return Err(reader.error(span, what.into()));
     }
     if file.slot.is_empty() {
         policy.slots = Policy::shipped().slots;
+        if let Some(min_gain) = &file.stability.min_gain {
+            check::gains(&policy.slots, *min_gain.get_ref())
+                .map_err(|what| reader.error(min_gain.span(), what))?;
+        }
         return Ok(policy);
     }
     if file.slot.len() > SLOTS_MAX {
@@ -415,6 +424,14 @@ impl Reader<'_> {
                 arms[default].name
             );
             return Err(self.error(table.default.span(), what));
+        }
+        if let Some(beyond) = table.rule.get(RULES_MAX) {
+            let what = format!(
+                "slot `{}` has {} rules; at most {RULES_MAX} are possible",
+                table.name.get_ref(),
+                table.rule.len()
+            );
+            return Err(self.error(beyond.span(), what));
         }
         let mut rules = Vec::new();
         for rule in &table.rule {
