@@ -16,7 +16,7 @@
 #![allow(dead_code)]
 
 use restage::event::{
-    ArrivalMs, Event, EventMs, EventRef, Id, Kind, Lane, Micros, Offset, Texts, VisitorId,
+    ArrivalMs, Event, EventMs, EventRef, Id, Kind, Lane, Micros, Offset, Texts, VisitorId, bin_of,
 };
 use restage::visit::decision::{Decision, Recorder};
 use restage::visit::duration::parse_duration_ms;
@@ -67,6 +67,38 @@ pub fn searching() -> Model {
         -4.0,
         &[("searches", 1.0, 0.0), ("exit_intents", 0.0, 7.0)],
     )
+}
+
+/// A page that changes whenever a visit stalls.
+pub const HELPFUL: &str = r#"
+version = 1
+stability = { cooldown = "0", changes_max = 1000000 }
+holdout = { share = 0.0 }
+[[slot]]
+name = "note"
+default = "none"
+  [[slot.arm]]
+  name = "none"
+  [[slot.arm]]
+  name = "help"
+  when = { phase = ["hesitating"] }
+  [[slot.rule]]
+  arm = "help"
+  gain = 0.1
+"#;
+
+/// A policy with further lines before its slots.
+pub fn with(policy: &str, lines: &str) -> String {
+    policy.replacen("version = 1", &format!("version = 1\n{lines}"), 1)
+}
+
+/// Names of which the visitors share one bin.
+pub fn neighbours(count: usize) -> Vec<String> {
+    let names = (0..).map(|n| format!("n{n}"));
+    names
+        .filter(|name| bin_of(VisitorId::of(name.as_bytes())) == 7)
+        .take(count)
+        .collect()
 }
 
 /// Rules from a policy's text and a model.
