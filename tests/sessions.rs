@@ -425,6 +425,30 @@ fn zero_turns_hesitation_off() {
     );
 }
 
+/// Timers of one millisecond fire in the order of their visitors, however they came to be set.
+#[test]
+fn timers_of_one_deadline_fire_in_the_order_of_their_visitors() {
+    let rules = rules(HELPFUL, searching());
+    let mut events: Vec<Told> = (0..20)
+        .map(|n| {
+            let mut told = Told::new(START_MS, &format!("v{n}"), Kind::AddToCart);
+            told.event.item = Id(7);
+            told
+        })
+        .collect();
+    let stalls = |events: &[Told]| -> Vec<u64> {
+        let (out, _) = play(&rules, events);
+        let late = out.lines.iter().filter(|((at, ..), _)| *at > START_MS);
+        late.map(|((_, visitor, ..), _)| VisitorId::of(visitor).0)
+            .collect()
+    };
+    let order = stalls(&events);
+    assert_eq!(order.len(), 20);
+    assert!(order.is_sorted());
+    events.reverse();
+    assert_eq!(stalls(&events), order);
+}
+
 /// The session that begins in the place of another must not inherit its stall.
 #[test]
 fn a_session_begun_in_place_keeps_no_deadline_of_the_one_before() {

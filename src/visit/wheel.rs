@@ -229,4 +229,27 @@ mod tests {
         assert!(!wheel.next_due(u64::MAX, &mut due));
         assert_eq!(wheel.len(), 1);
     }
+
+    /// The clock stops on the first millisecond of a stretch in which a timer waits further up: a
+    /// later timer set from there must not overtake it.
+    #[test]
+    fn a_timer_set_where_the_clock_stopped_does_not_overtake_an_earlier_one() {
+        for shift in [6, 12, 30] {
+            let start = 1u64 << shift;
+            let (mut wheel, mut due, mut order) = (Wheel::default(), Vec::new(), Vec::new());
+            wheel.set(Timer {
+                deadline: start + 5,
+                key: 1,
+            });
+            assert!(!wheel.next_due(start, &mut due));
+            wheel.set(Timer {
+                deadline: start + 6,
+                key: 2,
+            });
+            while wheel.next_due(u64::MAX, &mut due) {
+                order.extend(due.iter().map(|timer| timer.key));
+            }
+            assert_eq!(order, [1, 2], "in the stretch from {start}");
+        }
+    }
 }
