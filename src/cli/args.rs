@@ -151,7 +151,7 @@ const WORKERS_MAX: usize = 256;
 
 impl EngineArgs {
     /// Checks the numbers and reads the host file.
-    pub fn resolve(&self) -> Result<(Cluster, Pace), Failure> {
+    pub fn resolve(&self, logs: &[Source]) -> Result<(Cluster, Pace), Failure> {
         let within = |flag: &str, value: usize, most: usize| {
             if (1..=most).contains(&value) {
                 return Ok(());
@@ -174,6 +174,10 @@ impl EngineArgs {
                 "--process {} does not exist: the job has {} process(es), counted from 0",
                 self.process, self.processes
             )));
+        }
+        if self.processes > 1 && logs.iter().any(|log| matches!(log, Source::Stdin)) {
+            let message = "`-` cannot be read by several processes: each has a stdin of its own";
+            return Err(Failure::usage(message));
         }
         let cluster = Cluster {
             workers: self.workers,

@@ -36,7 +36,7 @@ impl Explain {
     pub fn run(self) -> Result<(), Failure> {
         let rules = self.rules.resolve()?;
         let (logs, lane_options) = self.logs.resolve(Carry::ALL)?;
-        let (cluster, pace) = self.engine.resolve()?;
+        let (cluster, pace) = self.engine.resolve(&logs)?;
         let stop = Stop::default();
         stop.watch_signals()
             .map_err(|error| Failure::new(1, error))?;

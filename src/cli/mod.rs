@@ -13,6 +13,7 @@ mod replay;
 mod report;
 mod simulate;
 
+use crate::flow::failure::say;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 
@@ -22,6 +23,9 @@ use std::io::Write;
 struct Restage {
     #[command(subcommand)]
     command: Command,
+    /// Say more on stderr about what is being done; twice for more still
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Subcommand)]
@@ -60,12 +64,15 @@ impl Failure {
 pub fn run() -> i32 {
     crate::flow::failure::install_hook();
     let result = match Restage::try_parse() {
-        Ok(restage) => match restage.command {
-            Command::Replay(command) => command.run(),
-            Command::Explain(command) => command.run(),
-            Command::Policy(command) => command.run(),
-            Command::Simulate(command) => command.run(),
-        },
+        Ok(restage) => {
+            log_to_stderr(restage.verbose);
+            match restage.command {
+                Command::Replay(command) => command.run(),
+                Command::Explain(command) => command.run(),
+                Command::Policy(command) => command.run(),
+                Command::Simulate(command) => command.run(),
+            }
+        }
         Err(error) => {
             // Help and version come this way, too; a reader that went away is no error.
             let _ = error.print();
@@ -75,10 +82,24 @@ pub fn run() -> i32 {
     match result {
         Ok(()) => 0,
         Err(failure) => {
-            eprintln!("restage: error: {:#}", failure.error);
+            say(&format!("restage: error: {:#}", failure.error));
             failure.code
         }
     }
+}
+
+/// What the program does goes to stderr as it does it: nothing by default.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// Writes to stdout. A reader that went away is no error.

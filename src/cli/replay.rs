@@ -5,7 +5,7 @@ use super::progress::Bar;
 use super::report::Report;
 use super::{Failure, print};
 use crate::event::Carry;
-use crate::flow::failure::{Stop, StopReason};
+use crate::flow::failure::{Stop, StopReason, say};
 use crate::flow::job::{JobSpec, run};
 use crate::flow::output::{LineWriter, Target};
 use crate::flow::sessions::Lines;
@@ -13,7 +13,7 @@ use crate::flow::source::Progress;
 use crate::plot::replay_plots;
 use crate::visit::decision::Recorder;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// Run the job over recorded logs, write decisions, print a report
@@ -76,22 +76,14 @@ impl Replay {
                 "--max-reject-ratio does not lie between 0 and 1",
             ));
         }
-        let to_stdout = self
-            .out
-            .as_deref()
-            .is_some_and(|out| out.as_os_str() == "-");
-        if to_stdout && self.json {
-            return Err(Failure::usage(
-                "--json prints the report to stdout; with it, --out needs a file",
-            ));
-        }
+        let to_stdout = self.check_sinks()?;
         let rules = self.rules.resolve()?;
         let carry = Carry {
             session: rules.policy.session.from_log,
             details: false,
         };
         let (logs, lane_options) = self.logs.resolve(carry)?;
-        let (cluster, pace) = self.engine.resolve()?;
+        let (cluster, pace) = self.engine.resolve(&logs)?;
         let stop = Stop::default();
         stop.watch_signals()
             .map_err(|error| Failure::new(1, error))?;
@@ -156,10 +148,12 @@ impl Replay {
         let rejected: u64 = result.rejected().iter().sum();
         let rows = result.rows();
         let too_many = rejected as f64 > self.max_reject_ratio * rows as f64;
+        // Then the run has stopped early: decisions in a file would not be all of them.
+        let gone = stop.reason() == Some(StopReason::ReaderGone);
         result
-            .finish(!too_many)
+            .finish(!too_many && !gone)
             .map_err(|error| Failure::new(5, error))?;
-        if stop.reason() == Some(StopReason::ReaderGone) {
+        if gone || stop.reason() == Some(StopReason::ReaderGone) {
             return Ok(());
         }
         let report = Report::new(&result, &cluster, &policy_label, &model_label);
@@ -169,7 +163,7 @@ impl Replay {
             report.text(&self.where_decisions_went())
         };
         if to_stdout {
-            eprint!("{page}");
+            say(page.trim_end());
         } else {
             print(page.as_bytes())?;
         }
@@ -186,13 +180,44 @@ impl Replay {
         if let Some(dir) = &self.plot {
             let files = replay_plots(dir, &result.tally).map_err(|error| Failure::new(5, error))?;
             for file in files {
-                eprintln!("wrote {}", file.display());
+                say(&format!("wrote {}", file.display()));
             }
         }
         if rows == 0 {
-            eprintln!("restage: warning: the log held no events");
+            say("restage: warning: the log held no events");
         }
         Ok(())
+    }
+
+    /// Refuses sinks that would spoil each other, the report or a log. Returns whether one of them
+    /// is stdout; the report then goes to stderr.
+    fn check_sinks(&self) -> Result<bool, Failure> {
+        let sinks = [("--out", &self.out), ("--rejects", &self.rejects)];
+        let given = sinks.map(|(flag, path)| path.as_deref().map(|path| (flag, path)));
+        let is_stdout = |path: &Path| path.as_os_str() == "-";
+        if let [Some((_, out)), Some((_, rejects))] = given
+            && out == rejects
+            && out != Path::new("/dev/null")
+        {
+            return Err(Failure::usage(
+                "--out and --rejects name one file; each needs its own",
+            ));
+        }
+        for (flag, path) in given.into_iter().flatten() {
+            if is_stdout(path) && self.json {
+                return Err(Failure::usage(format!(
+                    "--json prints the report to stdout; with it, {flag} needs a file"
+                )));
+            }
+            let is_path = |log: &&PathBuf| same_file(log, path);
+            if let Some(log) = self.logs.logs.iter().find(is_path) {
+                return Err(Failure::usage(format!(
+                    "{flag} {} is one of the logs: it would be overwritten",
+                    log.display()
+                )));
+            }
+        }
+        Ok(given.into_iter().flatten().any(|(_, path)| is_stdout(path)))
     }
 
     fn where_decisions_went(&self) -> String {
@@ -202,4 +227,10 @@ impl Replay {
             Some(path) => format!("written to {}", path.display()),
         }
     }
+}
+
+/// Whether both name one regular file that is there.
+fn same_file(left: &Path, right: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
+    whole(left).is_some_and(|left| whole(right) == Some(left))
 }

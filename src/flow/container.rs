@@ -106,11 +106,31 @@ impl<C> Clone for Spares<C> {
     }
 }
 
-impl<C: Default> Spares<C> {
-    /// Keeps a container for its room. The caller has cleared it.
-    pub fn keep(&self, container: C) {
+/// A container that can be emptied and keeps its room.
+pub trait Clear {
+    /// Empties it.
+    fn clear(&mut self);
+}
+
+impl Clear for Batch {
+    fn clear(&mut self) {
+        Batch::clear(self);
+    }
+}
+
+impl Clear for Emissions {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.heap.clear();
+    }
+}
+
+impl<C: Clear> Spares<C> {
+    /// Empties a container and keeps it for its room.
+    pub fn keep_cleared(&self, mut container: C) {
         let mut spares = self.0.borrow_mut();
         if spares.len() < SPARES_MAX {
+            container.clear();
             spares.push(container);
         }
     }
@@ -188,12 +208,6 @@ impl Emissions {
         self.entries.is_empty()
     }
 
-    /// Removes all emissions and keeps the room.
-    pub fn clear(&mut self) {
-        self.entries.clear();
-        self.heap.clear();
-    }
-
     /// Bytes of keys and bodies.
     pub fn heap_bytes(&self) -> usize {
         self.heap.len()
@@ -229,13 +243,18 @@ impl Emissions {
         }
     }
 
-    /// Latest time of any emission.
-    pub fn last_ms(&self) -> u64 {
-        self.entries
-            .iter()
-            .map(|entry| entry.at_ms)
-            .max()
-            .unwrap_or(0)
+    /// All emissions, in the order in which they were added.
+    pub fn iter(&self) -> EmissionsIter<'_> {
+        EmissionsIter {
+            emissions: self,
+            next: 0,
+        }
+    }
+
+    /// Earliest and latest time of any emission.
+    pub fn span_ms(&self) -> Option<(u64, u64)> {
+        let times = || self.entries.iter().map(|entry| entry.at_ms);
+        Some((times().min()?, times().max()?))
     }
 }
 
@@ -250,10 +269,7 @@ impl DrainContainer for Emissions {
     type DrainIter<'a> = EmissionsIter<'a>;
 
     fn drain(&mut self) -> EmissionsIter<'_> {
-        EmissionsIter {
-            emissions: self,
-            next: 0,
-        }
+        self.iter()
     }
 }
 

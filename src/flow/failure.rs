@@ -7,9 +7,11 @@
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::cell::Cell;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 thread_local! {
     static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
@@ -39,9 +41,9 @@ pub fn install_hook() {
             .or_else(|| info.payload().downcast_ref::<&str>().copied())
             .unwrap_or("no message");
         if message.starts_with("timely communication error") {
-            eprintln!(
+            say(&format!(
                 "restage: the connection to another process of the job was lost; the run has failed ({message})"
-            );
+            ));
         } else {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let (phase, epoch) = PHASE.get();
@@ -49,9 +51,9 @@ pub fn install_hook() {
                 .get()
                 .map_or("no worker".into(), |index| format!("worker {index}"));
             let epoch = epoch.map_or("no epoch".into(), |epoch| format!("epoch {epoch}"));
-            eprintln!(
+            say(&format!(
                 "restage: a broken invariant ended the run: {message} ({worker}, {epoch}, {phase}, at {place})"
-            );
+            ));
         }
         remove_unfinished();
         std::process::exit(1);
@@ -95,6 +97,23 @@ pub enum StopReason {
     Signal(i32),
 }
 
+/// How soon a signal is seen while the process waits.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The process waits for something; see [`Stop::exit_while_waiting`].
+pub struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A line to stderr, if anyone still listens there: saying so must not fail anything itself.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// A flag that every worker of the process looks at.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicUsize>);
@@ -129,6 +148,26 @@ impl Stop {
             LANE_FAILED => Some(StopReason::LaneFailed),
             signal => Some(StopReason::Signal(signal as i32)),
         }
+    }
+
+    /// Until the returned guard is dropped, a signal ends the process at once: for waits that
+    /// nothing else can end, as that for the first byte of a pipe, or for another process.
+    pub fn exit_while_waiting(&self) -> Waiting {
+        let over = Arc::new(AtomicBool::new(false));
+        let (stop, ended) = (self.clone(), Arc::clone(&over));
+        std::thread::spawn(move || {
+            while !ended.load(Ordering::SeqCst) {
+                if let Some(StopReason::Signal(signal)) = stop.reason() {
+                    say(&format!(
+                        "restage: error: stopped by signal {signal}; unfinished output was removed"
+                    ));
+                    remove_unfinished();
+                    std::process::exit(128 + signal);
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
+        });
+        Waiting(over)
     }
 
     /// From now on SIGINT and SIGTERM ask the run to stop; a second one ends the process at once.

@@ -10,7 +10,7 @@
 //! whole there and nowhere else.
 
 use super::container::Spares;
-use super::failure::{self, Stop, StopReason};
+use super::failure::{self, Stop, StopReason, Waiting};
 use super::mesh::{self, Greeting, MeshError};
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, SessionsSpec, sessions};
@@ -205,6 +205,8 @@ impl JobError {
 struct Handover {
     lanes: Vec<Vec<OpenLane>>,
     collected: Option<Collected>,
+    /// Until the first worker starts: logs are opened, other processes waited for.
+    waiting: Option<Waiting>,
 }
 
 /// Runs the job to its end. `Ok(None)` in every process but the first.
@@ -214,6 +216,7 @@ struct Handover {
 pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
     let config = spec.digest();
+    let waiting = spec.stop.exit_while_waiting();
     let lanes = open_lanes(&spec)?;
     let bytes: Option<u64> = lanes
         .iter()
@@ -229,6 +232,7 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let handover = Mutex::new(Handover {
         lanes,
         collected: Some(collected),
+        waiting: Some(waiting),
     });
     let sessions_spec = SessionsSpec {
         recorder: Arc::new(Recorder::new(&spec.rules.policy, &spec.rules.model.label)),
@@ -260,6 +264,7 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             let mut handover = handover
                 .lock()
                 .expect("no worker panics while it holds this");
+            handover.waiting = None;
             let mine = if index == 0 {
                 handover.collected.take()
             } else {

@@ -118,15 +118,16 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
     };
     let listener = TcpListener::bind(addresses[me].as_str()).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
+    tracing::info!(process = me, address = %addresses[me], "waiting for the other processes");
     let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
     let deadline = Instant::now() + WAIT;
     loop {
         for other in 0..me {
-            if sockets[other].is_none() {
-                if let Some((stream, greeting)) = call(&addresses[other], &own) {
-                    own.check(&greeting)?;
-                    sockets[other] = Some(stream);
-                }
+            if sockets[other].is_none()
+                && let Some((stream, greeting)) = call(&addresses[other], &own)
+            {
+                own.check(&greeting)?;
+                sockets[other] = Some(stream);
             }
         }
         while let Ok((stream, _)) = listener.accept() {
@@ -141,6 +142,7 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
                         what,
                     });
                 }
+                tracing::info!(process = me, other, "connected");
                 sockets[other] = Some(stream);
             }
         }

@@ -215,9 +215,8 @@ impl Pending {
             let mut events = waiting.batch.events().iter();
             events.any(|event| event.arrival.0 >= end_ms)
         };
-        for mut done in self.batches.extract_if(.., |waiting| !waits(waiting)) {
-            done.batch.clear();
-            spares.keep(done.batch);
+        for done in self.batches.extract_if(.., |waiting| !waits(waiting)) {
+            spares.keep_cleared(done.batch);
         }
     }
 }

@@ -57,53 +57,100 @@ pub fn sink<'scope>(
                 let mut collected = collected.borrow_mut();
                 pending.drain_before(closed_ms, |emission| collected.take(emission));
                 pending.retire(closed_ms, &spares);
+                pending.relieve(|emission| collected.take(emission), &spares);
             }
         },
     )
 }
 
+/// Bytes of rejected rows that may wait for the frontier.
+///
+/// Rows rejected before a lane's first good row, or in one long stretch, share one time, and the
+/// frontier cannot pass it before the stretch is over. Beyond this they are written at once: then,
+/// and only then, their order among the lanes is not fixed.
+const REJECT_BYTES_MAX: usize = 64 << 20;
+
 #[derive(Default)]
 struct Pending {
-    batches: Vec<(Emissions, u64)>,
+    batches: Vec<Held>,
+}
+
+/// Emissions of which those before `taken_before` have been handed out.
+struct Held {
+    emissions: Emissions,
+    taken_before: u64,
+    first_ms: u64,
+    last_ms: u64,
 }
 
 impl Pending {
-    fn add(&mut self, batch: Emissions) {
-        if !batch.is_empty() {
-            self.batches.push((batch, 0));
+    fn add(&mut self, emissions: Emissions) {
+        if let Some((first_ms, last_ms)) = emissions.span_ms() {
+            self.batches.push(Held {
+                emissions,
+                taken_before: 0,
+                first_ms,
+                last_ms,
+            });
         }
     }
 
     /// Hands out what lies before `end_ms`, or everything when there is no end, in order.
-    fn drain_before(&mut self, end_ms: Option<u64>, mut take: impl FnMut(Emission<'_>)) {
+    fn drain_before(&mut self, end_ms: Option<u64>, take: impl FnMut(Emission<'_>)) {
         let before_end = |at_ms: u64| end_ms.is_none_or(|end| at_ms < end);
-        let mut due: Vec<Emission<'_>> = Vec::new();
-        for (batch, taken_before) in &self.batches {
-            due.extend(
-                (0..batch.len())
-                    .map(|index| batch.get(index))
-                    .filter(|emission| {
-                        emission.at_ms >= *taken_before && before_end(emission.at_ms)
-                    }),
-            );
+        let due = self.batches.iter().filter(|held| before_end(held.first_ms));
+        hand_out(
+            due.flat_map(|held| {
+                held.emissions
+                    .iter()
+                    .filter(|emission| emission.at_ms >= held.taken_before)
+            })
+            .filter(|emission| before_end(emission.at_ms)),
+            take,
+        );
+    }
+
+    /// Hands out rejected rows ahead of their time when too many of them wait.
+    fn relieve(&mut self, take: impl FnMut(Emission<'_>), spares: &Spares<Emissions>) {
+        let only_rejects = |held: &Held| {
+            held.emissions
+                .iter()
+                .all(|emission| emission.tag == Tag::Reject)
+        };
+        let waiting: usize = self
+            .batches
+            .iter()
+            .map(|held| held.emissions.heap_bytes())
+            .sum();
+        if waiting <= REJECT_BYTES_MAX {
+            return;
         }
-        due.sort_unstable();
-        for emission in due {
-            take(emission);
+        let early: Vec<Held> = self
+            .batches
+            .extract_if(.., |held| only_rejects(held))
+            .collect();
+        hand_out(early.iter().flat_map(|held| held.emissions.iter()), take);
+        for held in early {
+            spares.keep_cleared(held.emissions);
         }
     }
 
     /// Lets go of the containers of which everything has been handed out.
     fn retire(&mut self, end_ms: Option<u64>, spares: &Spares<Emissions>) {
-        let done = |(batch, taken_before): &mut (Emissions, u64)| {
-            *taken_before = end_ms.unwrap_or(u64::MAX);
-            end_ms.is_none_or(|end| batch.last_ms() < end)
+        let done = |held: &mut Held| {
+            held.taken_before = end_ms.unwrap_or(u64::MAX);
+            end_ms.is_none_or(|end| held.last_ms < end)
         };
-        for (mut batch, _) in self.batches.extract_if(.., done) {
-            batch.clear();
-            spares.keep(batch);
+        for held in self.batches.extract_if(.., done) {
+            spares.keep_cleared(held.emissions);
         }
     }
+}
+
+fn hand_out<'a>(due: impl Iterator<Item = Emission<'a>>, take: impl FnMut(Emission<'a>)) {
+    let mut due: Vec<Emission<'a>> = due.collect();
+    due.sort_unstable();
+    due.into_iter().for_each(take);
 }
 
 impl Collected {

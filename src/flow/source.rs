@@ -198,6 +198,7 @@ impl Feed {
         let (empties, returned) = sync_channel(QUEUE_MAX);
         let worker = std::thread::current();
         let feed = self.clone();
+        tracing::info!(lane = lane.index, log = %lane.name, format = lane.reader.format().name(), "reading");
         std::thread::spawn(move || {
             let mut lane = lane;
             let mut before = 0;
@@ -208,6 +209,13 @@ impl Feed {
                 feed.progress.fetch_add(read - before, Ordering::Relaxed);
                 before = read;
                 let ended = chunk.ended.is_some();
+                let events = chunk.batch.len();
+                tracing::debug!(
+                    lane = lane.index,
+                    events,
+                    clock_ms = chunk.clock.0,
+                    "read a batch"
+                );
                 // The worker is gone when the run was stopped.
                 let gone = queue.send(chunk).is_err();
                 worker.unpark();

@@ -64,7 +64,9 @@ impl Decoder for Jd {
         let mut last_ms = None;
         let mut run: Option<Run<'_>> = None;
         let mut rejects = 0;
+        let mut is_blank = true;
         for (at, text) in tokens(line.bytes) {
+            is_blank = false;
             if rejects == REJECTS_PER_LINE_MAX {
                 rows.reject(at, Reason::TooLong);
                 break;
@@ -97,7 +99,7 @@ impl Decoder for Jd {
         }
         if let Some(last_ms) = last_ms {
             self.next_line_ms = last_ms.saturating_add(1000);
-        } else if line.bytes.trim_ascii().is_empty() {
+        } else if is_blank {
             rows.reject(0, Reason::Syntax);
         }
     }
@@ -264,6 +266,11 @@ mod tests {
                 event(expected(33, "2", 4, Kind::ItemView, "11", "list")),
                 reject(0, Reason::Syntax),
             ]
+        );
+        // Tabs are a token, wrong as it is: one reject and not another for the line.
+        assert_eq!(
+            decode(&mut Jd::default(), &["\t\t "]),
+            [reject(0, Reason::FieldCount)]
         );
     }
 

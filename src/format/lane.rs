@@ -10,6 +10,7 @@
 //! Cost: a few comparisons and up to five hashes an event; nothing is allocated once a batch has
 //! its room.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use crate::event::{ArrivalMs, Batch, Carry, Lane, Reason, Reject};
@@ -93,6 +94,24 @@ impl LaneReader {
         options: &LaneOptions,
     ) -> Result<LaneReader, InputError> {
         let rows = RowReader::open(source, options.format, options.mapping.as_ref())?;
+        Ok(LaneReader::read(rows, lane, options))
+    }
+
+    /// The same over bytes that are already at hand; `name` is what errors call them.
+    ///
+    /// # Errors
+    /// As for [`LaneReader::open`].
+    pub fn over(
+        name: &str,
+        bytes: Box<dyn Read + Send>,
+        lane: Lane,
+        options: &LaneOptions,
+    ) -> Result<LaneReader, InputError> {
+        let rows = RowReader::over(name, bytes, options.format, options.mapping.as_ref())?;
+        Ok(LaneReader::read(rows, lane, options))
+    }
+
+    fn read(rows: RowReader, lane: Lane, options: &LaneOptions) -> LaneReader {
         let mut reader = LaneReader {
             rows,
             lane,
@@ -106,7 +125,7 @@ impl LaneReader {
             ended: false,
         };
         reader.count_lines();
-        Ok(reader)
+        reader
     }
 
     /// Appends events to `batch` until it holds `events_max` events, `rejects` holds

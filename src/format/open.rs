@@ -78,17 +78,21 @@ pub fn open(source: &Source) -> Result<Input, InputError> {
             (Box::new(file), about.is_file().then_some(about.len()))
         }
     };
-    decompressed(source, raw, bytes_total)
+    decompressed(&source.to_string(), raw, bytes_total)
 }
 
-/// Looks at the first bytes and puts the decompressor that they ask for around `raw`.
-fn decompressed(
-    source: &Source,
+/// Looks at the first bytes and puts the decompressor that they ask for around `raw`; `path` is
+/// what errors call it.
+///
+/// # Errors
+/// [`InputError`] when it cannot be read, or is in a compression or container that is not read here.
+pub(super) fn decompressed(
+    path: &str,
     raw: Box<dyn Read + Send>,
     bytes_total: Option<u64>,
 ) -> Result<Input, InputError> {
     let failed = |cause| InputError::Read {
-        path: source.to_string(),
+        path: path.to_owned(),
         byte: 0,
         compressed: false,
         source: cause,
@@ -110,7 +114,7 @@ fn decompressed(
         Container::Zstd => Box::new(zstd::Decoder::new(whole).map_err(failed)?),
         Container::Other(name) => {
             return Err(InputError::NotText {
-                path: source.to_string(),
+                path: path.to_owned(),
                 seen: format!("it looks like {name}; gzip and zstd are the compressions read"),
             });
         }
@@ -174,7 +178,7 @@ mod tests {
     }
 
     fn read_all(bytes: Vec<u8>) -> io::Result<String> {
-        let mut input = decompressed(&Source::Stdin, Box::new(Cursor::new(bytes)), None).unwrap();
+        let mut input = decompressed("log", Box::new(Cursor::new(bytes)), None).unwrap();
         let mut text = String::new();
         input.text.read_to_string(&mut text)?;
         Ok(text)

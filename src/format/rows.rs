@@ -4,7 +4,7 @@
 //! sets the limit on lines. From there each line goes to [`Rows`]: its place first, then what was
 //! found in it. Nothing is known here of clocks and lanes.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ use super::detect::{DETECT_LINES, detect};
 use super::jd::Jd;
 use super::lines::{LineRead, LineReader};
 use super::mapped::Mapped;
-use super::open::{Source, open};
+use super::open::{Input, Source, decompressed, open};
 use super::otto::Otto;
 use super::rees46::Rees46;
 use super::restage_csv::RestageCsv;
@@ -46,8 +46,30 @@ impl RowReader {
         format: Option<FormatName>,
         mapping: Option<&Arc<Mapping>>,
     ) -> Result<RowReader, InputError> {
-        let input = open(source)?;
-        let path = source.to_string();
+        RowReader::read(source.to_string(), open(source)?, format, mapping)
+    }
+
+    /// The same over bytes that are already at hand; `name` is what errors call them.
+    ///
+    /// # Errors
+    /// As for [`RowReader::open`].
+    pub fn over(
+        name: &str,
+        bytes: Box<dyn Read + Send>,
+        format: Option<FormatName>,
+        mapping: Option<&Arc<Mapping>>,
+    ) -> Result<RowReader, InputError> {
+        let input = decompressed(name, bytes, None)?;
+        RowReader::read(name.to_owned(), input, format, mapping)
+    }
+
+    /// Finds the format and reads the header.
+    fn read(
+        path: String,
+        input: Input,
+        format: Option<FormatName>,
+        mapping: Option<&Arc<Mapping>>,
+    ) -> Result<RowReader, InputError> {
         let mut lines = LineReader::new(input.text);
         let format = match (mapping, format) {
             (Some(_), _) => FormatName::Mapping,

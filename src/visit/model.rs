@@ -265,11 +265,10 @@ impl Model {
         if !wrong.is_empty() {
             return Err(ModelError::Features(wrong.join(", ")));
         }
-        if !file.purchase_bias.is_finite() || !file.abandon_bias.is_finite() {
-            return Err(ModelError::Number {
-                name: "bias".into(),
-                what: "not finite",
-            });
+        let biases = [file.purchase_bias, file.abandon_bias];
+        if let Some(what) = unusable(&biases, WEIGHT_MAX) {
+            let name = "bias".into();
+            return Err(ModelError::Number { name, what });
         }
         Ok(Model {
             label: format!("{}@{digest}", file.name),
@@ -307,22 +306,35 @@ impl Model {
     }
 }
 
+/// Greatest bias or weight, and greatest mean or scale, by magnitude; and least scale. Within
+/// these, no sum over the features can overflow, so a score is always a number.
+const WEIGHT_MAX: f64 = 1e6;
+const MEASURE_MAX: f64 = 1e15;
+const SCALE_MIN: f64 = 1e-9;
+
+/// Why some of the numbers cannot be used, if so.
+fn unusable(numbers: &[f64], most: f64) -> Option<&'static str> {
+    if numbers.iter().any(|number| !number.is_finite()) {
+        Some("a number is not finite")
+    } else if numbers.iter().any(|number| number.abs() > most) {
+        Some("a number is too large")
+    } else {
+        None
+    }
+}
+
 fn term(index: usize, feature: &ModelFeature) -> Result<Term, ModelError> {
     let wrong = |what| ModelError::Number {
         name: feature.name.clone(),
         what,
     };
-    let numbers = [
-        feature.mean,
-        feature.scale,
-        feature.purchase,
-        feature.abandon,
-    ];
-    if numbers.iter().any(|number| !number.is_finite()) {
-        return Err(wrong("a number is not finite"));
+    let weights = unusable(&[feature.purchase, feature.abandon], WEIGHT_MAX);
+    let measures = unusable(&[feature.mean, feature.scale], MEASURE_MAX);
+    if let Some(what) = weights.or(measures) {
+        return Err(wrong(what));
     }
-    if feature.scale <= 0.0 {
-        return Err(wrong("its scale is not above zero"));
+    if feature.scale < SCALE_MIN {
+        return Err(wrong("its scale is not above zero, or too small"));
     }
     Ok(Term {
         feature: index,

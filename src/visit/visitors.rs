@@ -446,7 +446,7 @@ impl Visitors {
             .flat_map(|bin| bin.live.values())
             .map(|&key| self.visits.get(key).bytes())
             .sum();
-        (live + heap + self.visits.bytes() + self.wheel.len() * size_of::<Timer>()) as u64
+        (live + heap + self.visits.bytes() + self.wheel.bytes()) as u64
     }
 }
 

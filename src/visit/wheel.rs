@@ -20,14 +20,30 @@ pub struct Timer {
 }
 
 /// The wheel. Time starts at zero.
+///
+/// Timers lie in one arena and hang together slot by slot, so that a wheel in steady state never
+/// allocates.
 pub struct Wheel {
     now: u64,
     /// The first millisecond of the earliest occupied slot, or earlier.
     quiet_until: u64,
     occupied: [u64; LEVELS],
-    slots: Vec<Vec<Timer>>,
+    /// The first timer of each slot, level by level.
+    heads: Vec<u32>,
+    nodes: Vec<Node>,
+    /// The first free node.
+    free: u32,
     timers: usize,
 }
+
+#[derive(Clone, Copy)]
+struct Node {
+    timer: Timer,
+    next: u32,
+}
+
+/// No node.
+const END: u32 = u32::MAX;
 
 impl Default for Wheel {
     fn default() -> Self {
@@ -35,7 +51,9 @@ impl Default for Wheel {
             now: 0,
             quiet_until: u64::MAX,
             occupied: [0; LEVELS],
-            slots: vec![Vec::new(); LEVELS * SLOTS],
+            heads: vec![END; LEVELS * SLOTS],
+            nodes: Vec::new(),
+            free: END,
             timers: 0,
         }
     }
@@ -44,12 +62,27 @@ impl Default for Wheel {
 impl Wheel {
     /// Sets a timer. A deadline in the past comes due at once.
     pub fn set(&mut self, timer: Timer) {
-        let due = timer.deadline.max(self.now);
+        let node = if self.free == END {
+            self.nodes.push(Node { timer, next: END });
+            u32::try_from(self.nodes.len() - 1).expect("fewer than 2³² timers")
+        } else {
+            let node = self.free;
+            self.free = self.nodes[node as usize].next;
+            self.nodes[node as usize].timer = timer;
+            node
+        };
+        self.timers += 1;
+        self.place(node);
+    }
+
+    /// Hangs a node into the slot of its deadline.
+    fn place(&mut self, node: u32) {
+        let due = self.nodes[node as usize].timer.deadline.max(self.now);
         let level = (63 - ((due ^ self.now) | (SLOTS as u64 - 1)).leading_zeros() as usize) / 6;
         let slot = (due >> (6 * level)) as usize % SLOTS;
-        self.slots[level * SLOTS + slot].push(timer);
+        let head = &mut self.heads[level * SLOTS + slot];
+        self.nodes[node as usize].next = std::mem::replace(head, node);
         self.occupied[level] |= 1 << slot;
-        self.timers += 1;
         let start = due >> (6 * level) << (6 * level);
         self.quiet_until = self.quiet_until.min(start);
     }
@@ -72,17 +105,21 @@ impl Wheel {
             }
             self.now = self.now.max(start);
             self.occupied[level] &= !(1 << slot);
+            let mut node = std::mem::replace(&mut self.heads[level * SLOTS + slot], END);
+            while node != END {
+                let Node { timer, next } = self.nodes[node as usize];
+                if level == 0 {
+                    due.push(timer);
+                    self.nodes[node as usize].next = std::mem::replace(&mut self.free, node);
+                } else {
+                    self.place(node);
+                }
+                node = next;
+            }
             if level == 0 {
-                due.append(&mut self.slots[slot]);
                 self.timers -= due.len();
                 return true;
             }
-            let mut moved = std::mem::take(&mut self.slots[level * SLOTS + slot]);
-            self.timers -= moved.len();
-            for timer in moved.drain(..) {
-                self.set(timer);
-            }
-            self.slots[level * SLOTS + slot] = moved;
         }
         self.now = self.now.max(to);
         self.quiet_until = u64::MAX;
@@ -100,17 +137,33 @@ impl Wheel {
         Some((level, slot, start))
     }
 
-    /// Forgets the timers that nobody waits for any more. Cost: a look at every timer.
+    /// Forgets the timers that nobody waits for any more, and hangs the others up anew. Cost: a
+    /// look at every timer.
     pub fn retain(&mut self, mut awaited: impl FnMut(&Timer) -> bool) {
-        self.timers = 0;
-        for (at, slot) in self.slots.iter_mut().enumerate() {
-            slot.retain(&mut awaited);
-            self.timers += slot.len();
-            if slot.is_empty() {
-                self.occupied[at / SLOTS] &= !(1 << (at % SLOTS));
-                slot.shrink_to_fit();
+        let mut kept = Vec::new();
+        for head in &mut self.heads {
+            let mut node = std::mem::replace(head, END);
+            while node != END {
+                let Node { timer, next } = self.nodes[node as usize];
+                if awaited(&timer) {
+                    kept.push(timer);
+                }
+                node = next;
             }
         }
+        self.nodes.clear();
+        self.free = END;
+        self.occupied = [0; LEVELS];
+        self.quiet_until = u64::MAX;
+        self.timers = 0;
+        for timer in kept {
+            self.set(timer);
+        }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>() + self.heads.capacity() * size_of::<u32>()
     }
 
     /// Timers set and not yet due.

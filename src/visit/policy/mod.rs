@@ -6,6 +6,7 @@
 
 mod check;
 mod parse;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +25,7 @@ pub const DEFAULT_POLICY: &str = include_str!("../../../data/policy.toml");
 pub const SLOTS_MAX: usize = 8;
 /// Most arms of a slot.
 pub const ARMS_MAX: usize = 16;
-/// Most rules of a slot: a record's reason remembers a rule by one byte.
+/// Most rules of a slot: a decision remembers its rule by a byte.
 pub const RULES_MAX: usize = 256;
 /// Most arms with a cap, over all slots.
 pub const CAPPED_ARMS_MAX: usize = 16;

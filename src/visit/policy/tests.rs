@@ -1,9 +1,10 @@
 //! What a policy may say and what is refused. A refused text carries a `^` where the error must
 //! point; it is taken out before the text is read.
 
+mod any_text;
+mod limits;
+
 use super::*;
-use crate::event::mix;
-use proptest::prelude::*;
 
 /// A slot that is fine, for policies whose fault lies elsewhere.
 const SLOT: &str = r#"
@@ -371,73 +372,6 @@ fn names_are_plain_and_stand_once() {
 }
 
 #[test]
-fn there_is_a_most_of_everything() {
-    let numbered = |n: usize| SLOT.replace("\"s\"", &format!("\"s{n}\""));
-    let slots = |count: usize| (0..count).map(numbered).collect::<String>();
-    assert!(Policy::read(&format!("version = 1{}", slots(SLOTS_MAX))).is_ok());
-    let error = Policy::read(&format!("version = 1{}", slots(SLOTS_MAX + 1))).unwrap_err();
-    assert!(error.what.contains("9 slots; at most 8"), "{error}");
-    assert_eq!(error.line, 2 + 6 * SLOTS_MAX, "the ninth: {error}");
-
-    let arms = |count: usize| {
-        let arms: Vec<String> = (1..count)
-            .map(|n| format!("{{ name = \"a{n}\", uses_max = 1 }}"))
-            .collect();
-        let rules: Vec<String> = (1..count)
-            .map(|n| format!("{{ arm = \"a{n}\", gain = 0.5 }}"))
-            .collect();
-        format!(
-            "[[slot]]\nname = \"s{count}\"\ndefault = \"none\"\narm = [{{ name = \"none\" }}, {}]\nrule = [{}]\n",
-            arms.join(", "),
-            rules.join(", ")
-        )
-    };
-    assert!(Policy::read(&format!("version = 1\n{}", arms(ARMS_MAX))).is_ok());
-    let error = Policy::read(&format!("version = 1\n{}", arms(ARMS_MAX + 1))).unwrap_err();
-    assert!(error.what.contains("17 arms; it needs 1 to 16"), "{error}");
-    let error = Policy::read(&format!("version = 1\n{}{}", arms(ARMS_MAX), arms(3))).unwrap_err();
-    assert!(
-        error.what.contains("more than 16 arms with uses_max"),
-        "{error}"
-    );
-    all_refused(&[
-        (
-            "version = 1\n[[slot]]\nname = ^\"s\"\ndefault = \"none\"",
-            "slot `s` has 0 arms",
-        ),
-        (
-            &slot("arm = [{ name = \"none\" }, { name = \"a\", uses_max = ^0 }]"),
-            "between 1 and 255",
-        ),
-        (
-            &slot("arm = [{ name = \"none\" }, { name = \"a\", uses_max = ^256 }]"),
-            "between 1 and 255",
-        ),
-    ]);
-}
-
-/// A record remembers a rule by one byte: beyond 256 the reason would name another rule.
-#[test]
-fn a_slot_has_no_more_rules_than_a_record_can_name() {
-    let rules = |count: usize| {
-        let rule = |n: usize| format!("[[slot.rule]]\nname = \"r{n}\"\narm = \"a\"\ngain = 0.5\n");
-        let rules: String = (0..count).map(rule).collect();
-        slot(&format!(
-            "arm = [{{ name = \"none\" }}, {{ name = \"a\" }}]\n{rules}"
-        ))
-    };
-    assert_eq!(
-        Policy::read(&rules(RULES_MAX)).unwrap().slots[0]
-            .rules
-            .len(),
-        256
-    );
-    let error = Policy::read(&rules(RULES_MAX + 1)).unwrap_err();
-    assert!(error.what.contains("257 rules; at most 256"), "{error}");
-    assert_eq!(error.line, 6 + 4 * RULES_MAX);
-}
-
-#[test]
 fn thresholds_stand_in_order() {
     all_refused(&[
         (
@@ -597,81 +531,4 @@ fn rules_stand_by_priority_and_then_as_in_the_file() {
         .collect();
     assert_eq!(names, ["three", "one", "two"]);
     assert_eq!(policy.slots[0].rules[0].reason, "s=a by rule three");
-}
-
-/// Limits of the whole are shared out over the bins, rounded up.
-#[test]
-fn limits_are_shared_out_over_the_bins() {
-    let policy = Policy::read(
-        "version = 1\n[limits]\nlive_sessions = 257\nhistories = 256\nevent_ids = 1_048_576",
-    )
-    .unwrap();
-    let limits = policy.limits;
-    assert_eq!(
-        (
-            limits.live_sessions_per_bin,
-            limits.histories_per_bin,
-            limits.event_ids_per_bin
-        ),
-        (2, 1, 4_096)
-    );
-}
-
-/// Whatever is read, an error points into the text and is one line.
-fn check_error(text: &str) {
-    if let Err(error) = Policy::read(text) {
-        assert!(
-            error.line >= 1 && error.line <= text.matches('\n').count() + 1,
-            "{error}"
-        );
-        let line = text.split('\n').nth(error.line - 1).unwrap();
-        assert!(
-            error.column <= line.chars().count() + 1,
-            "{error} in {line:?}"
-        );
-        assert!(
-            !error.what.is_empty() && !error.what.contains('\n'),
-            "{error:?}"
-        );
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn no_text_makes_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        check_error(&String::from_utf8_lossy(&bytes));
-    }
-
-    /// The default policy with some of its words swapped, doubled, cut, or set to odd values.
-    #[test]
-    fn no_mutation_of_the_default_makes_the_reader_panic(seed in any::<u64>(), changes in 1u64..6) {
-        const ODD: [&str; 16] = [
-            "0", "-1", "nan", "inf", "1e999", "\"\"", "\"é\"", "[]", "{}", "true", "99999999999999999999",
-            "{ min = 1, max = 0 }", "[\"browsing\"]", "[[slot]]", "\n", "1.5",
-        ];
-        let mut text = DEFAULT_POLICY.to_string();
-        for change in 0..changes {
-            let draw = |salt: u64| mix(seed ^ mix(change * 8 + salt)) as usize;
-            let words: Vec<std::ops::Range<usize>> = text
-                .split_inclusive([' ', '\n'])
-                .scan(0, |start, word| {
-                    let at = *start;
-                    *start += word.len();
-                    Some(at..at + word.trim_end().len())
-                })
-                .filter(|word| !word.is_empty())
-                .collect();
-            let (one, two) = (&words[draw(1) % words.len()], &words[draw(2) % words.len()]);
-            let with = match draw(0) % 4 {
-                0 => String::new(),
-                1 => text[two.clone()].to_string(),
-                2 => text[one.clone()].repeat(2),
-                _ => ODD[draw(3) % ODD.len()].to_string(),
-            };
-            text.replace_range(one.clone(), &with);
-        }
-        check_error(&text);
-    }
 }
