@@ -124,12 +124,6 @@ impl Visit {
             self.phase.set_stalled(false);
         }
         self.judge(self.session.last, rules, features);
-        if self.session.count(Kind::Purchase) == 0 {
-            self.peak = Some(
-                self.peak
-                    .map_or(self.scores.purchase, |peak| peak.max(self.scores.purchase)),
-            );
-        }
         let waits = self.session.cart_units > 0 && !self.phase.is_stalled();
         self.stalls_at = rules
             .policy
@@ -169,6 +163,10 @@ impl Visit {
             .phase
             .update(self.scores, self.session.cart_units, &rules.policy.phases);
         self.reached |= 1 << phase as u8;
+        if self.session.count(Kind::Purchase) == 0 {
+            let score = self.scores.purchase;
+            self.peak = Some(self.peak.map_or(score, |peak| peak.max(score)));
+        }
     }
 
     fn decide(

@@ -126,4 +126,29 @@ mod tests {
         }
         assert!(memory.order.len() < 100);
     }
+
+    /// A history read before it expired must not be forgotten through what was noted of its
+    /// visitor earlier, and nothing grows beyond the limit.
+    #[test]
+    fn a_visitor_who_came_back_is_as_fresh_as_the_last_visit() {
+        let mut memory = Memory::default();
+        memory.keep(VisitorId(1), ArrivalMs(0), with_sessions(1), 1_000, 2);
+        memory.keep(VisitorId(2), ArrivalMs(1), with_sessions(1), 1_000, 2);
+        assert!(memory.recall(VisitorId(1), ArrivalMs(2), 1_000).is_some());
+        memory.keep(VisitorId(1), ArrivalMs(3), with_sessions(2), 1_000, 2);
+        assert_eq!(
+            memory.keep(VisitorId(3), ArrivalMs(4), with_sessions(1), 1_000, 2),
+            1
+        );
+        assert_eq!(memory.recall(VisitorId(2), ArrivalMs(5), 1_000), None);
+        assert_eq!(
+            memory.recall(VisitorId(1), ArrivalMs(5), 1_000),
+            Some(with_sessions(2))
+        );
+        assert_eq!(
+            memory.keep(VisitorId(4), ArrivalMs(2_000), with_sessions(1), 1_000, 2),
+            0
+        );
+        assert_eq!(memory.len(), 1, "expired ones leave without being counted");
+    }
 }

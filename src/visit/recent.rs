@@ -78,4 +78,23 @@ mod tests {
         assert_eq!(note(1, 8, 1_102), Seen::FirstCrowded);
         assert_eq!(note(2, 7, 1_103), Seen::FirstCrowded, "forgotten early");
     }
+
+    #[test]
+    fn no_more_ids_are_held_than_the_limit_says() {
+        let mut recent = RecentIds::default();
+        let mut crowded = 0;
+        for id in 1..=10_000u64 {
+            let seen = recent.note(
+                VisitorId(id % 7),
+                Id(id),
+                ArrivalMs(id / 100),
+                u64::MAX / 2,
+                64,
+            );
+            crowded += u64::from(seen == Seen::FirstCrowded);
+            assert!(recent.order.len() <= 64);
+            assert_eq!(recent.order.len(), recent.seen.len());
+        }
+        assert_eq!(crowded, 10_000 - 64);
+    }
 }

@@ -211,7 +211,7 @@ impl Session {
         }
         let after = worth(item.cart_price, item.units);
         self.cart_units = self.cart_units.saturating_add(units);
-        self.cart_value = self.cart_value.saturating_sub(before).saturating_add(after);
+        self.revalue_cart(before, after);
         self.date_cart(event.time);
     }
 
@@ -244,7 +244,20 @@ impl Session {
         item.units -= taken;
         let after = worth(item.cart_price, item.units);
         self.cart_units -= taken;
-        self.cart_value = self.cart_value.saturating_sub(before).saturating_add(after);
+        self.revalue_cart(before, after);
+    }
+
+    /// Follows the worth of an item in the cart. A worth beyond any real one stops at the greatest
+    /// number; the way back from there is a new sum.
+    fn revalue_cart(&mut self, before: i64, after: i64) {
+        let most = [self.cart_value, before, after].contains(&i64::MAX);
+        let moved = (self.cart_value - before).checked_add(after);
+        self.cart_value = moved.filter(|_| !most).unwrap_or_else(|| {
+            let worths = self.items.iter();
+            worths.fold(0i64, |sum, item| {
+                sum.saturating_add(worth(item.cart_price, item.units))
+            })
+        });
     }
 
     /// Notes since when the cart has not been empty.

@@ -104,6 +104,9 @@ struct Bin {
     recent: RecentIds,
 }
 
+/// Timers that nobody waits for, kept whatever the number of live sessions.
+const STALE_TIMERS_MAX: usize = 4096;
+
 /// The visitors of one worker.
 pub struct Visitors {
     rules: Arc<Rules>,
@@ -185,6 +188,11 @@ impl Visitors {
     /// Sessions live now.
     pub fn live(&self) -> u64 {
         self.live
+    }
+
+    /// Timers that wait, those of ended sessions among them; for the tests of what is bounded.
+    pub fn timers(&self) -> usize {
+        self.wheel.len()
     }
 
     fn is_duplicate(&mut self, bin: usize, event: &Event) -> bool {
@@ -301,6 +309,12 @@ impl Visitors {
                 deadline: deadline.0,
                 key,
             });
+            // Sessions ended early leave their timers behind: state stays bounded by what lives.
+            if self.wheel.len() > 4 * self.live as usize + STALE_TIMERS_MAX {
+                let visits = &self.visits;
+                self.wheel
+                    .retain(|timer| visits.get(timer.key).timer == Some(ArrivalMs(timer.deadline)));
+            }
         }
     }
 

@@ -4,7 +4,8 @@
 //! few instructions (Varghese, Lauck 1987, scheme 7). Setting a timer and passing an empty stretch
 //! cost O(1); a timer moves down at most once a level on its way.
 //!
-//! Timers are not cancelled: the owner remembers the deadline it means and ignores any other.
+//! Timers are not cancelled: the owner remembers the deadline it means and ignores any other, and
+//! sweeps ([`Wheel::retain`]) when those ignored grow to outnumber the rest.
 
 const LEVELS: usize = 11;
 const SLOTS: usize = 64;
@@ -136,6 +137,30 @@ impl Wheel {
         Some((level, slot, start))
     }
 
+    /// Forgets the timers that nobody waits for any more, and hangs the others up anew. Cost: a
+    /// look at every timer.
+    pub fn retain(&mut self, mut awaited: impl FnMut(&Timer) -> bool) {
+        let mut kept = Vec::new();
+        for head in &mut self.heads {
+            let mut node = std::mem::replace(head, END);
+            while node != END {
+                let Node { timer, next } = self.nodes[node as usize];
+                if awaited(&timer) {
+                    kept.push(timer);
+                }
+                node = next;
+            }
+        }
+        self.nodes.clear();
+        self.free = END;
+        self.occupied = [0; LEVELS];
+        self.quiet_until = u64::MAX;
+        self.timers = 0;
+        for timer in kept {
+            self.set(timer);
+        }
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.nodes.capacity() * size_of::<Node>() + self.heads.capacity() * size_of::<u32>()
@@ -216,5 +241,68 @@ mod tests {
                 key: 1
             }]
         );
+    }
+
+    #[test]
+    fn a_sweep_takes_exactly_the_timers_that_are_not_awaited() {
+        let mut wheel = Wheel::default();
+        for key in 0..5_000u32 {
+            let deadline = mix(u64::from(key)) >> (key % 60);
+            wheel.set(Timer { deadline, key });
+        }
+        wheel.retain(|timer| timer.key % 3 == 0);
+        assert_eq!(wheel.len(), 1_667);
+        let (mut due, mut seen) = (Vec::new(), Vec::new());
+        while wheel.next_due(u64::MAX, &mut due) {
+            for timer in &due {
+                assert_eq!(
+                    timer.deadline,
+                    mix(u64::from(timer.key)) >> (timer.key % 60)
+                );
+                seen.push(timer.key);
+            }
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..5_000).step_by(3).collect::<Vec<u32>>());
+        assert!(wheel.is_empty());
+    }
+
+    #[test]
+    fn the_last_millisecond_of_the_clock_is_waited_for_without_end() {
+        let mut wheel = Wheel::default();
+        let mut due = Vec::new();
+        let deadline = u64::MAX;
+        wheel.set(Timer { deadline, key: 1 });
+        wheel.set(Timer {
+            deadline: deadline - 1,
+            key: 2,
+        });
+        assert!(wheel.next_due(u64::MAX, &mut due));
+        assert_eq!(due[0].key, 2);
+        assert!(!wheel.next_due(u64::MAX, &mut due));
+        assert_eq!(wheel.len(), 1);
+    }
+
+    /// The clock stops on the first millisecond of a stretch in which a timer waits further up: a
+    /// later timer set from there must not overtake it.
+    #[test]
+    fn a_timer_set_where_the_clock_stopped_does_not_overtake_an_earlier_one() {
+        for shift in [6, 12, 30] {
+            let start = 1u64 << shift;
+            let (mut wheel, mut due, mut order) = (Wheel::default(), Vec::new(), Vec::new());
+            wheel.set(Timer {
+                deadline: start + 5,
+                key: 1,
+            });
+            assert!(!wheel.next_due(start, &mut due));
+            wheel.set(Timer {
+                deadline: start + 6,
+                key: 2,
+            });
+            while wheel.next_due(u64::MAX, &mut due) {
+                order.extend(due.iter().map(|timer| timer.key));
+            }
+            assert_eq!(order, [1, 2], "in the stretch from {start}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! whenever the other holds" are decided exactly, per measure.
 
 use super::super::feature::FEATURES;
-use super::{Arm, Bound, Condition, Rule, measure_name};
+use super::{Arm, Bound, Condition, Rule, Slot, measure_name};
 use std::ops::Range;
 
 type Refused = (Range<usize>, String);
@@ -58,11 +58,8 @@ pub(super) fn slot(
                 arms[default].name
             ));
         }
-        if rule.priority == 0 && rule.gain < min_gain {
-            return refuse(format!(
-                "can never win: its gain {} is below stability.min_gain {min_gain}",
-                rule.gain
-            ));
+        if let Some(what) = too_small(rule, min_gain) {
+            return refuse(what);
         }
         let wider = rules.iter().enumerate().find(|(other, (_, higher))| {
             *other != index
@@ -88,6 +85,25 @@ pub(super) fn slot(
         }
     }
     Ok(())
+}
+
+/// Refuses a least gain that rules of the default policy's slots could never reach.
+pub(super) fn gains(slots: &[Slot], min_gain: f64) -> Result<(), String> {
+    let mut rules = slots.iter().flat_map(|slot| &slot.rules);
+    let refused = rules.find_map(|rule| Some((rule, too_small(rule, min_gain)?)));
+    refused.map_or(Ok(()), |(rule, what)| {
+        Err(format!("rule `{}` of the default slots {what}", rule.name))
+    })
+}
+
+/// Why a rule's gain can never be enough, if it cannot.
+fn too_small(rule: &Rule, min_gain: f64) -> Option<String> {
+    (rule.priority == 0 && rule.gain < min_gain).then(|| {
+        format!(
+            "can never win: its gain {} is below stability.min_gain {min_gain}",
+            rule.gain
+        )
+    })
 }
 
 /// Why two conditions cannot hold together, if they cannot.

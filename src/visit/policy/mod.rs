@@ -6,6 +6,9 @@
 
 mod check;
 mod parse;
+mod tables;
+#[cfg(test)]
+mod tests;
 
 use super::feature::{FEATURE_COUNT, FEATURES, Vector};
 use super::model::Scores;

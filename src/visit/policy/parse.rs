@@ -5,6 +5,10 @@ use super::super::duration::parse_duration_ms;
 use super::super::feature::index_of;
 use super::super::phase::{Phase, PhaseRules, Threshold};
 use super::super::session::SessionLimits;
+use super::tables::{
+    ArmTable, File, LimitsTable, PhaseTable, RuleTable, SessionTable, SlotTable, ThresholdTable,
+    WhenTable,
+};
 use super::{
     ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Context, Holdout, Limits,
     MEASURE_COUNT, Policy, RULES_MAX, Rule, SLOTS_MAX, Score, SessionRules, Slot, Stability, check,
@@ -12,8 +16,6 @@ use super::{
 };
 use crate::event::{BINS, hash_text};
 use crate::suggest;
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 
@@ -27,127 +29,6 @@ pub struct PolicyError {
     pub column: usize,
     /// What is wrong, and what would be right.
     pub what: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    version: Spanned<u32>,
-    #[serde(default = "unnamed")]
-    name: String,
-    #[serde(default)]
-    session: SessionTable,
-    #[serde(default)]
-    limits: LimitsTable,
-    #[serde(default)]
-    phase: PhaseTable,
-    #[serde(default)]
-    hesitation: HesitationTable,
-    #[serde(default)]
-    stability: StabilityTable,
-    #[serde(default)]
-    holdout: HoldoutTable,
-    #[serde(default)]
-    slot: Vec<Spanned<SlotTable>>,
-}
-
-/// Names with their places → values with theirs.
-type WhenTable = BTreeMap<Spanned<String>, Spanned<toml::Value>>;
-
-fn unnamed() -> String {
-    "unnamed".into()
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct SessionTable {
-    source: Option<Spanned<String>>,
-    idle: Option<Spanned<String>>,
-    max: Option<Spanned<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LimitsTable {
-    items_per_session: Option<Spanned<u64>>,
-    categories_per_session: Option<Spanned<u64>>,
-    live_sessions: Option<Spanned<u64>>,
-    histories: Option<Spanned<u64>>,
-    history_keep: Option<Spanned<String>>,
-    event_ids: Option<Spanned<u64>>,
-    event_ids_keep: Option<Spanned<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct PhaseTable {
-    exploring: Option<Spanned<ThresholdTable>>,
-    deciding: Option<Spanned<ThresholdTable>>,
-    buying: Option<Spanned<ThresholdTable>>,
-    hesitating: Option<Spanned<ThresholdTable>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ThresholdTable {
-    enter: f64,
-    leave: f64,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct HesitationTable {
-    after: Option<Spanned<String>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct StabilityTable {
-    cooldown: Option<Spanned<String>>,
-    min_gain: Option<Spanned<f64>>,
-    changes_max: Option<u32>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct HoldoutTable {
-    share: Option<Spanned<f64>>,
-    salt: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SlotTable {
-    name: Spanned<String>,
-    default: Spanned<String>,
-    #[serde(default)]
-    context: Vec<Spanned<String>>,
-    #[serde(default)]
-    arm: Vec<Spanned<ArmTable>>,
-    #[serde(default)]
-    rule: Vec<Spanned<RuleTable>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ArmTable {
-    name: Spanned<String>,
-    #[serde(default)]
-    when: WhenTable,
-    uses_max: Option<Spanned<u64>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleTable {
-    name: Option<Spanned<String>>,
-    arm: Spanned<String>,
-    #[serde(default)]
-    when: WhenTable,
-    #[serde(default)]
-    priority: u32,
-    gain: Spanned<f64>,
-    scaled_by: Option<Spanned<String>>,
 }
 
 /// Reads a policy whose label is still its bare name.
@@ -191,12 +72,21 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         .hesitation_ms
         .is_some_and(|ms| ms >= policy.session.idle_ms)
     {
-        let span = file.hesitation.after.as_ref().map_or(0..0, Spanned::span);
+        let given = file
+            .hesitation
+            .after
+            .as_ref()
+            .or(file.session.idle.as_ref());
+        let span = given.map_or(0..0, Spanned::span);
         let what = "impossible: hesitation.after is no shorter than session.idle, so the session ends first";
         return Err(reader.error(span, what.into()));
     }
     if file.slot.is_empty() {
         policy.slots = Policy::shipped().slots;
+        if let Some(min_gain) = &file.stability.min_gain {
+            check::gains(&policy.slots, *min_gain.get_ref())
+                .map_err(|what| reader.error(min_gain.span(), what))?;
+        }
         return Ok(policy);
     }
     if file.slot.len() > SLOTS_MAX {

@@ -1,0 +1,126 @@
+//! The tables of a policy file as TOML has them, with the places of what may be refused.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) version: Spanned<u32>,
+    #[serde(default = "unnamed")]
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) session: SessionTable,
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
+    #[serde(default)]
+    pub(super) phase: PhaseTable,
+    #[serde(default)]
+    pub(super) hesitation: HesitationTable,
+    #[serde(default)]
+    pub(super) stability: StabilityTable,
+    #[serde(default)]
+    pub(super) holdout: HoldoutTable,
+    #[serde(default)]
+    pub(super) slot: Vec<Spanned<SlotTable>>,
+}
+
+/// Names with their places → values with theirs.
+pub(super) type WhenTable = BTreeMap<Spanned<String>, Spanned<toml::Value>>;
+
+fn unnamed() -> String {
+    "unnamed".into()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SessionTable {
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) idle: Option<Spanned<String>>,
+    pub(super) max: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LimitsTable {
+    pub(super) items_per_session: Option<Spanned<u64>>,
+    pub(super) categories_per_session: Option<Spanned<u64>>,
+    pub(super) live_sessions: Option<Spanned<u64>>,
+    pub(super) histories: Option<Spanned<u64>>,
+    pub(super) history_keep: Option<Spanned<String>>,
+    pub(super) event_ids: Option<Spanned<u64>>,
+    pub(super) event_ids_keep: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PhaseTable {
+    pub(super) exploring: Option<Spanned<ThresholdTable>>,
+    pub(super) deciding: Option<Spanned<ThresholdTable>>,
+    pub(super) buying: Option<Spanned<ThresholdTable>>,
+    pub(super) hesitating: Option<Spanned<ThresholdTable>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ThresholdTable {
+    pub(super) enter: f64,
+    pub(super) leave: f64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HesitationTable {
+    pub(super) after: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StabilityTable {
+    pub(super) cooldown: Option<Spanned<String>>,
+    pub(super) min_gain: Option<Spanned<f64>>,
+    pub(super) changes_max: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HoldoutTable {
+    pub(super) share: Option<Spanned<f64>>,
+    pub(super) salt: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SlotTable {
+    pub(super) name: Spanned<String>,
+    pub(super) default: Spanned<String>,
+    #[serde(default)]
+    pub(super) context: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) arm: Vec<Spanned<ArmTable>>,
+    #[serde(default)]
+    pub(super) rule: Vec<Spanned<RuleTable>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ArmTable {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) when: WhenTable,
+    pub(super) uses_max: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleTable {
+    pub(super) name: Option<Spanned<String>>,
+    pub(super) arm: Spanned<String>,
+    #[serde(default)]
+    pub(super) when: WhenTable,
+    #[serde(default)]
+    pub(super) priority: u32,
+    pub(super) gain: Spanned<f64>,
+    pub(super) scaled_by: Option<Spanned<String>>,
+}
