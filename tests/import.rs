@@ -352,6 +352,8 @@ fn the_real_taobao_log_is_sorted_and_replayed() {
     assert_eq!(replayed["accepted"], 10_000);
     let sorted = report(&["replay", text(&log), "--sort"]);
     assert_eq!(sorted["digest"], replayed["digest"]);
-    let story = run(&["explain", text(&log), "--sort", "--visitor", "1"]);
+    let rows = fs::read_to_string(&log).unwrap();
+    let visitor = rows.split(',').next().unwrap();
+    let story = run(&["explain", text(&log), "--sort", "--visitor", visitor]);
     assert!(said(&story, 0).is_empty() && !story.stdout.is_empty());
 }

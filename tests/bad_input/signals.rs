@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 /// Replays an endless stdin that has said `text` so far, sends `signal`, and gives the exit code
 /// and stderr.
-fn interrupt(text: &str, signal: &str, flags: &[&str]) -> (i32, String) {
+fn interrupt(log: &str, text: &str, signal: &str, flags: &[&str]) -> (i32, String) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.jsonl");
     let mut child = Command::new(assert_cmd::cargo::cargo_bin!("restage"))
-        .args(["replay", "-", "--out"])
+        .args(["replay", log, "--out"])
         .arg(&out)
         .args(flags)
         .stdin(Stdio::piped())
@@ -61,7 +61,7 @@ fn interrupt(text: &str, signal: &str, flags: &[&str]) -> (i32, String) {
 fn a_run_that_waits_for_more_rows_ends_cleanly() {
     for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
         for workers in ["1", "2"] {
-            let (found, stderr) = interrupt(GOOD, signal, &["-w", workers]);
+            let (found, stderr) = interrupt("-", GOOD, signal, &["-w", workers]);
             assert_eq!(found, code, "{stderr}");
             assert!(stderr.contains("stopped by signal"), "{stderr}");
         }
@@ -71,7 +71,7 @@ fn a_run_that_waits_for_more_rows_ends_cleanly() {
 #[test]
 fn a_run_that_waits_for_its_first_byte_ends_cleanly() {
     for (text, signal, code) in [("", "-TERM", 143), ("{\"event_ms\"", "-INT", 130)] {
-        let (found, stderr) = interrupt(text, signal, &[]);
+        let (found, stderr) = interrupt("-", text, signal, &[]);
         assert_eq!(found, code, "{stderr}");
     }
 }
@@ -83,6 +83,8 @@ fn a_run_that_waits_for_its_peers_ends_cleanly() {
     std::fs::write(hosts.path(), "127.0.0.1:0\n127.0.0.1:1\n").unwrap();
     let hostfile = hosts.path().to_str().unwrap();
     let flags = ["-n", "2", "-p", "0", "--hostfile", hostfile];
-    let (code, stderr) = interrupt(GOOD, "-TERM", &flags);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(log.path(), GOOD).unwrap();
+    let (code, stderr) = interrupt(log.path().to_str().unwrap(), "", "-TERM", &flags);
     assert_eq!(code, 143, "{stderr}");
 }
