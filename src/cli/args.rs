@@ -26,12 +26,29 @@ pub struct LogArgs {
     /// A TOML file that says how to read any other CSV or JSONL
     #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub mapping: Option<PathBuf>,
+}
+
+/// How far clocks may be off.
+#[derive(Args, Debug)]
+pub struct ClockArgs {
     /// How far a log may run backwards, and how late an event may arrive
     #[arg(long, default_value = "1h", value_name = "DURATION")]
     pub lateness: String,
     /// How far an event's clock may be ahead of its arrival
     #[arg(long, default_value = "10m", value_name = "DURATION")]
     pub future: String,
+}
+
+impl ClockArgs {
+    /// Lateness and future, in ms, for the rules of a lane.
+    pub fn apply(&self, options: &mut LaneOptions) -> Result<(), Failure> {
+        let duration = |flag: &str, text: &str| {
+            parse_duration_ms(text).map_err(|what| Failure::usage(format!("{flag}: {what}")))
+        };
+        options.lateness_ms = duration("--lateness", &self.lateness)?;
+        options.future_ms = duration("--future", &self.future)?;
+        Ok(())
+    }
 }
 
 impl LogArgs {
@@ -61,16 +78,11 @@ impl LogArgs {
             Some(path) => Some(Arc::new(Mapping::load(path).map_err(input)?)),
             None => None,
         };
-        let duration = |flag: &str, text: &str| {
-            parse_duration_ms(text).map_err(|what| Failure::usage(format!("{flag}: {what}")))
-        };
         let options = LaneOptions {
             format,
             mapping,
-            lateness_ms: duration("--lateness", &self.lateness)?,
-            future_ms: duration("--future", &self.future)?,
             carry,
-            tolerate_disorder: false,
+            ..LaneOptions::default()
         };
         Ok((self.logs.iter().map(Source::parse).collect(), options))
     }

@@ -1,6 +1,6 @@
 //! `restage explain`: the story of one visitor.
 
-use super::args::{EngineArgs, LogArgs, RuleArgs};
+use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs};
 use super::{Failure, print};
 use crate::event::{Carry, VisitorId};
 use crate::flow::failure::Stop;
@@ -20,6 +20,8 @@ pub struct Explain {
     #[command(flatten)]
     logs: LogArgs,
     #[command(flatten)]
+    clocks: ClockArgs,
+    #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
     engine: EngineArgs,
@@ -36,7 +38,8 @@ impl Explain {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         let rules = self.rules.resolve()?;
-        let (logs, lane_options) = self.logs.resolve(Carry::ALL)?;
+        let (logs, mut lane_options) = self.logs.resolve(Carry::ALL)?;
+        self.clocks.apply(&mut lane_options)?;
         let (cluster, pace) = self.engine.resolve(&logs)?;
         let stop = Stop::default();
         stop.watch_signals()

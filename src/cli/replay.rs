@@ -1,6 +1,6 @@
 //! `restage replay`: run the job over recorded logs, write decisions, print a report.
 
-use super::args::{EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
+use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::progress::Bar;
 use super::report::Report;
 use super::{Failure, print};
@@ -35,6 +35,8 @@ Two processes on this machine, one command in each of two terminals:
 pub struct Replay {
     #[command(flatten)]
     logs: LogArgs,
+    #[command(flatten)]
+    clocks: ClockArgs,
     #[command(flatten)]
     rules: RuleArgs,
     #[command(flatten)]
@@ -85,7 +87,8 @@ impl Replay {
             session: rules.policy.session.from_log,
             details: false,
         };
-        let (logs, lane_options) = self.logs.resolve(carry)?;
+        let (logs, mut lane_options) = self.logs.resolve(carry)?;
+        self.clocks.apply(&mut lane_options)?;
         let (cluster, pace) = self.engine.resolve(&logs)?;
         let stop = Stop::default();
         stop.watch_signals()

@@ -1,6 +1,6 @@
 //! `restage validate`: what is wrong with a log, counted and located.
 
-use super::args::{LogArgs, check_reject_ratio};
+use super::args::{ClockArgs, LogArgs, check_reject_ratio};
 use super::report::grouped;
 use super::{Failure, print};
 use crate::event::Carry;
@@ -38,6 +38,8 @@ Examples:
 pub struct Validate {
     #[command(flatten)]
     logs: LogArgs,
+    #[command(flatten)]
+    clocks: ClockArgs,
     /// Report silences of the whole log longer than this
     #[arg(long, default_value = "5m", value_name = "DURATION")]
     gap: String,
@@ -67,7 +69,8 @@ const PLACES_MAX: usize = 1000;
 impl Validate {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        let (logs, options) = self.logs.resolve(Carry::ALL)?;
+        let (logs, mut options) = self.logs.resolve(Carry::ALL)?;
+        self.clocks.apply(&mut options)?;
         check_reject_ratio(self.max_reject_ratio)?;
         let duration = |flag: &str, text: &str| {
             parse_duration_ms(text).map_err(|what| Failure::usage(format!("{flag}: {what}")))

@@ -117,6 +117,9 @@ impl Visit {
     ) -> (Option<Decision<'_>>, Overflow) {
         let overflow = self.session.observe(event, &rules.policy.limits.session);
         self.last_arrival = event.arrival;
+        if self.log_session.is_none() {
+            self.log_session = event.session;
+        }
         if matches!(
             event.kind,
             Kind::AddToCart | Kind::BeginCheckout | Kind::Purchase

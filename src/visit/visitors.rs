@@ -217,7 +217,11 @@ impl Visitors {
             Some(Ending::Idle)
         } else if event.time.0.saturating_sub(session.start.0) > rules.max_ms {
             Some(Ending::TooLong)
-        } else if rules.from_log && event.session != visit.log_session && !event.session.is_none() {
+        } else if rules.from_log
+            && event.session != visit.log_session
+            && !event.session.is_none()
+            && !visit.log_session.is_none()
+        {
             // An event without a session, such as a refund, belongs to whatever is going on.
             Some(Ending::LogSession)
         } else {
