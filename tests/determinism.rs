@@ -177,7 +177,11 @@ fn in_processes(logs: &Logs, processes: usize, workers: &str) -> (String, Vec<u8
             "-p",
             &index.to_string(),
         ]);
-        command.args(["--hostfile", text(&hostfile), "--out", text(&out), "--json"]);
+        command.args(["--hostfile", text(&hostfile)]);
+        if index == 0 {
+            // As the help shows it: what the first process is told holds for all.
+            command.args(["--out", text(&out), "--json"]);
+        }
         command
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped());

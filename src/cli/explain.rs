@@ -14,7 +14,7 @@ use clap::Args;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  restage explain data/demo.csv --visitor v0000000001
+  restage explain data/demo.csv --visitor v0000000000
   restage explain 2019-Oct.csv --visitor 541312140 --policy bold.toml | less")]
 pub struct Explain {
     #[command(flatten)]
@@ -71,7 +71,7 @@ impl Explain {
             return Err(Failure::new(
                 1,
                 anyhow::anyhow!(
-                    "visitor `{}` did not occur among the {} events taken",
+                    "visitor `{}` did not occur among the {} events taken; the decision records of `restage replay --out FILE` name the visitors",
                     self.visitor,
                     result.tally.accepted()
                 ),

@@ -6,7 +6,7 @@
 use super::args::{LogArgs, check_reject_ratio};
 use super::report::{Counts, Log, grouped};
 use super::size::parse_bytes;
-use super::{Failure, print};
+use super::{Failure, print, reader_is_gone};
 use crate::event::{Carry, EventRef, Lane, Reason};
 use crate::flow::failure::{Stop, StopReason, say};
 use crate::flow::job::peak_rss_bytes;
@@ -184,7 +184,7 @@ impl Import {
         while let Some(event) = sorted.next_event().map_err(not_sorted)? {
             match writer.write(&raw(event)) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
+                Err(error) if reader_is_gone(&error) => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                     let (log, line) = (&logs[usize::from(event.event.lane.0)], event.event.line);
                     let what = format!("{log}, line {line}");
@@ -198,7 +198,7 @@ impl Import {
             }
         }
         match writer.finish() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
+            Err(error) if reader_is_gone(&error) => Ok(None),
             Err(error) => Err(self.not_written(error)),
             Ok(()) => Ok(Some(written)),
         }

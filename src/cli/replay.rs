@@ -90,6 +90,12 @@ impl Replay {
         let (logs, mut lane_options) = self.logs.resolve(carry)?;
         self.clocks.apply(&mut lane_options)?;
         let (cluster, pace) = self.engine.resolve(&logs)?;
+        if let Some(dir) = &self.plot {
+            std::fs::create_dir_all(dir).map_err(|error| {
+                let what = format!("the folder {} could not be created", dir.display());
+                Failure::new(5, anyhow::Error::new(error).context(what))
+            })?;
+        }
         let stop = Stop::default();
         stop.watch_signals()
             .map_err(|error| Failure::new(1, error))?;
@@ -166,7 +172,7 @@ impl Replay {
         let page = if self.json {
             report.json()
         } else {
-            report.text(&self.where_decisions_went())
+            report.text(&self.where_decisions_went(too_many))
         };
         if to_stdout {
             say(page.trim_end());
@@ -177,9 +183,12 @@ impl Replay {
             return Err(Failure::new(
                 3,
                 anyhow::anyhow!(
-                    "{rejected} of {rows} rows were rejected, more than --max-reject-ratio {} allows; \
-                     no decisions were kept; --rejects FILE shows the rows with their reasons",
-                    self.max_reject_ratio
+                    "{rejected} of {rows} rows were rejected, more than --max-reject-ratio {} allows; {}",
+                    self.max_reject_ratio,
+                    match &self.rejects {
+                        Some(path) => format!("{} says why", path.display()),
+                        None => "--rejects FILE shows them with their reasons".into(),
+                    }
                 ),
             ));
         }
@@ -195,8 +204,9 @@ impl Replay {
         Ok(())
     }
 
-    fn where_decisions_went(&self) -> String {
+    fn where_decisions_went(&self, too_many: bool) -> String {
         match &self.out {
+            Some(_) if too_many => "not kept".into(),
             None => "--out FILE writes them".into(),
             Some(path) if path.as_os_str() == "-" => "written to stdout".into(),
             Some(path) => format!("written to {}", path.display()),

@@ -1,6 +1,6 @@
 //! `restage simulate`: write a log of the simulated shop.
 
-use super::{Failure, print};
+use super::{Failure, print, reader_is_gone};
 use crate::format::LogWriter;
 use crate::simulate::{Scratch, Shop, ShopParams};
 use clap::Args;
@@ -45,7 +45,7 @@ impl Simulate {
         let shop = Shop::new(params);
         match self.write(shop) {
             Ok(()) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if reader_is_gone(&error) => Ok(()),
             Err(error) => {
                 let what = format!("{} could not be written", self.out.display());
                 Err(Failure::new(5, anyhow::Error::new(error).context(what)))

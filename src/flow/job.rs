@@ -45,6 +45,9 @@ pub struct Cluster {
     pub addresses: Vec<String>,
 }
 
+/// The workers' allocators, what keeps the connections alive, and the wishes of the first process.
+type Allocators = (Vec<AllocatorBuilder>, Box<dyn Any + Send>, u32);
+
 impl Cluster {
     /// Number of processes.
     pub fn processes(&self) -> usize {
@@ -52,24 +55,24 @@ impl Cluster {
     }
 
     /// Allocators for the workers of this process, connected with the other processes, if any.
-    fn allocators(
-        &self,
-        config: u64,
-    ) -> Result<(Vec<AllocatorBuilder>, Box<dyn Any + Send>), JobError> {
+    fn allocators(&self, spec: &JobSpec) -> Result<Allocators, JobError> {
         if self.processes() == 1 {
             let config = match self.workers {
                 1 => Communication::Thread,
                 many => Communication::Process(many),
             };
-            return config.try_build().map_err(JobError::Start);
+            let (builders, others) = config.try_build().map_err(JobError::Start)?;
+            return Ok((builders, others, spec.wishes()));
         }
         let greeting = Greeting {
-            config,
+            rules: spec.rules_digest(),
+            logs: spec.logs_digest(),
+            wishes: spec.wishes(),
             processes: self.processes() as u32,
             workers: self.workers as u32,
             process: self.process as u32,
         };
-        let sockets = mesh::connect(&self.addresses, greeting)?;
+        let (sockets, wishes) = mesh::connect(&self.addresses, greeting)?;
         let hooks = Hooks::default();
         let local = ProcessBuilder::new_typed_vector(
             self.workers,
@@ -80,7 +83,7 @@ impl Cluster {
             initialize_networking_from_sockets(local, sockets, self.process, self.workers, hooks)
                 .map_err(|error| JobError::Start(error.to_string()))?;
         let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
-        Ok((builders, Box::new(guard)))
+        Ok((builders, Box::new(guard), wishes))
     }
 }
 
@@ -120,25 +123,39 @@ pub struct JobSpec {
 
 impl JobSpec {
     /// Digest of everything that must be the same in every process.
-    fn digest(&self) -> u64 {
+    /// Digest of version, policy and model, which must be the same in every process.
+    fn rules_digest(&self) -> u64 {
+        let rules = &self.rules;
+        let version = env!("CARGO_PKG_VERSION");
+        let parts = format!("{version} {} {}", rules.policy.label, rules.model.label);
+        hash_text(parts.as_bytes())
+    }
+
+    /// Digest of the logs and of how they are read, which must be the same in every process.
+    fn logs_digest(&self) -> u64 {
         let logs: Vec<String> = self.logs.iter().map(ToString::to_string).collect();
         let options = &self.lane_options;
         let parts = format!(
-            "{} {} {} {logs:?} {} {:?} {} {} {:?} {:?} {} {:?} {}",
-            env!("CARGO_PKG_VERSION"),
-            self.rules.policy.label,
-            self.rules.model.label,
+            "{logs:?} {} {:?} {} {} {:?} {:?}",
             self.sort,
             options.format,
             options.lateness_ms,
             options.future_ms,
             options.carry,
-            self.lines,
-            self.keep_rejects,
             self.follow,
-            self.timeline,
         );
         hash_text(parts.as_bytes())
+    }
+
+    /// What the run is asked for, in bits: what the first process is told holds for all.
+    fn wishes(&self) -> u32 {
+        self.lines as u32 | u32::from(self.keep_rejects) << 2 | u32::from(self.timeline) << 3
+    }
+
+    fn grant(&mut self, wishes: u32) {
+        self.lines = [Lines::None, Lines::Json, Lines::Csv, Lines::None][wishes as usize & 3];
+        self.keep_rejects = wishes & 4 != 0;
+        self.timeline = wishes & 8 != 0;
     }
 }
 
@@ -214,9 +231,8 @@ struct Handover {
 ///
 /// # Errors
 /// [`JobError`]; unfinished output is removed.
-pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
+pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
-    let config = spec.digest();
     let waiting = spec.stop.exit_while_waiting();
     let lanes = open_lanes(&spec)?;
     let bytes: Option<u64> = lanes
@@ -224,6 +240,8 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         .flatten()
         .map(|lane| lane.reader.bytes_total())
         .sum();
+    let (builders, others, wishes) = spec.cluster.allocators(&spec)?;
+    spec.grant(wishes);
     (spec.opened)(bytes);
     let collected = Collected {
         decisions: spec.decisions,
@@ -251,7 +269,6 @@ pub fn run(spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         stop: spec.stop.clone(),
     };
     let cluster = spec.cluster;
-    let (builders, others) = cluster.allocators(config)?;
     if cluster.processes() > 1 {
         leave_on_signal(spec.stop.clone());
     }

@@ -15,8 +15,12 @@ use std::time::{Duration, Instant};
 /// What the processes of a job must agree on, and who is who.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Greeting {
-    /// Digest of everything that must be the same in every process.
-    pub config: u64,
+    /// Digest of version, policy and model.
+    pub rules: u64,
+    /// Digest of the logs and of how they are read.
+    pub logs: u64,
+    /// What the run is asked for, as the first process was told: the others follow it.
+    pub wishes: u32,
     /// Number of processes.
     pub processes: u32,
     /// Worker threads in each.
@@ -56,32 +60,40 @@ pub enum MeshError {
     },
 }
 
+/// A socket for each process, none for this, and the wishes of the first.
+pub type Connected = (Vec<Option<TcpStream>>, u32);
+
 /// How long a process waits for the others.
 pub const WAIT: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(20);
 const GREETING_WAIT: Duration = Duration::from_secs(5);
 const MAGIC: [u8; 8] = *b"RESTAGE1";
-const GREETING_BYTES: usize = 28;
+const GREETING_BYTES: usize = 40;
 
 impl Greeting {
     fn bytes(&self) -> [u8; GREETING_BYTES] {
         let mut bytes = [0; GREETING_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..16].copy_from_slice(&self.config.to_le_bytes());
-        bytes[16..20].copy_from_slice(&self.processes.to_le_bytes());
-        bytes[20..24].copy_from_slice(&self.workers.to_le_bytes());
-        bytes[24..].copy_from_slice(&self.process.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.rules.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.logs.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.processes.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.workers.to_le_bytes());
+        bytes[32..36].copy_from_slice(&self.process.to_le_bytes());
+        bytes[36..].copy_from_slice(&self.wishes.to_le_bytes());
         bytes
     }
 
     /// `None` when the bytes are no greeting.
     fn read(bytes: &[u8; GREETING_BYTES]) -> Option<Greeting> {
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
+        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
         (bytes[..8] == MAGIC).then(|| Greeting {
-            config: u64::from_le_bytes(bytes[8..16].try_into().expect("8 bytes")),
-            processes: word(16),
-            workers: word(20),
-            process: word(24),
+            rules: long(8),
+            logs: long(16),
+            processes: word(24),
+            workers: word(28),
+            process: word(32),
+            wishes: word(36),
         })
     }
 
@@ -97,19 +109,22 @@ impl Greeting {
             refuse("it was told another number of processes (-n)")
         } else if other.workers != self.workers {
             refuse("it runs another number of workers (-w)")
-        } else if other.config != self.config {
-            refuse("it runs another version, policy, model, or other logs or flags")
+        } else if other.rules != self.rules {
+            refuse("it runs another version, policy or model")
+        } else if other.logs != self.logs {
+            refuse("it reads other logs, or reads them with other flags")
         } else {
             Ok(())
         }
     }
 }
 
-/// Connects this process with all others. The result has a socket for each process, none for this.
+/// Connects this process with all others. The result has a socket for each process, none for this,
+/// and the wishes of the first process.
 ///
 /// # Errors
 /// [`MeshError`], in particular when not everybody comes within [`WAIT`].
-pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStream>>, MeshError> {
+pub fn connect(addresses: &[String], own: Greeting) -> Result<Connected, MeshError> {
     let me = own.process as usize;
     let listen = |source| MeshError::Listen {
         process: me,
@@ -120,6 +135,7 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
     listener.set_nonblocking(true).map_err(listen)?;
     tracing::info!(process = me, address = %addresses[me], "waiting for the other processes");
     let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
+    let mut wishes = own.wishes;
     let deadline = Instant::now() + WAIT;
     loop {
         for other in 0..me {
@@ -127,6 +143,9 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
                 && let Some((stream, greeting)) = call(&addresses[other], &own)
             {
                 own.check(&greeting)?;
+                if other == 0 {
+                    wishes = greeting.wishes;
+                }
                 sockets[other] = Some(stream);
             }
         }
@@ -152,7 +171,7 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Vec<Option<TcpStre
                 .collect()
         };
         if missing(&sockets).is_empty() {
-            return Ok(sockets);
+            return Ok((sockets, wishes));
         }
         if Instant::now() >= deadline {
             return Err(MeshError::Missing {
@@ -192,9 +211,11 @@ fn exchange(mut stream: TcpStream, own: &Greeting) -> Option<(TcpStream, Greetin
 mod tests {
     use super::*;
 
-    fn greeting(process: u32, config: u64) -> Greeting {
+    fn greeting(process: u32, rules: u64) -> Greeting {
         Greeting {
-            config,
+            rules,
+            logs: 1,
+            wishes: 40 + process,
             processes: 3,
             workers: 1,
             process,
@@ -210,7 +231,7 @@ mod tests {
             .collect()
     }
 
-    fn meet(configs: [u64; 3]) -> Vec<Result<Vec<Option<TcpStream>>, MeshError>> {
+    fn meet(configs: [u64; 3]) -> Vec<Result<Connected, MeshError>> {
         let addresses = addresses(3);
         let start = |process: u32| {
             let addresses = addresses.clone();
@@ -232,7 +253,8 @@ mod tests {
     #[test]
     fn three_processes_find_each_other() {
         for (process, result) in meet([7, 7, 7]).into_iter().enumerate() {
-            let sockets = result.unwrap();
+            let (sockets, wishes) = result.unwrap();
+            assert_eq!(wishes, 40, "the first process's");
             let present: Vec<bool> = sockets.iter().map(Option::is_some).collect();
             let expected: Vec<bool> = (0..3).map(|other| other != process).collect();
             assert_eq!(present, expected);
@@ -245,6 +267,6 @@ mod tests {
         let error = own.check(&greeting(1, 8)).unwrap_err();
         assert!(error.to_string().contains("policy"), "{error}");
         assert!(Greeting::read(&greeting(2, 9).bytes()).is_some());
-        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobody").is_none());
+        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobody-at-all\r\n\r\n ").is_none());
     }
 }

@@ -42,7 +42,7 @@ impl std::fmt::Display for Target {
 
 /// Output could not be created or written.
 #[derive(Debug, thiserror::Error)]
-#[error("{target}: {action}: {source}")]
+#[error("{target} {action}")]
 pub struct OutputError {
     /// Where lines were to go.
     pub target: Target,

@@ -43,6 +43,7 @@ pub struct SessionsSpec {
 
 /// In which form decision records leave the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Lines {
     /// Not at all: only their digest does.
     None,

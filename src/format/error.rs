@@ -62,7 +62,7 @@ pub enum InputError {
     },
     /// No known format.
     #[error(
-        "{path} was in no known format; its first line was `{seen}`; name one of {} or describe the log in a mapping file",
+        "{path} was in no known format: none fits its first lines, which begin `{seen}`; name the format with --format ({}) or describe the log with --mapping",
         FormatName::list()
     )]
     UnknownFormat {
@@ -72,7 +72,7 @@ pub enum InputError {
         seen: String,
     },
     /// Several formats fit.
-    #[error("{path} could be in any of several formats: {}; name the one that is meant", candidates.iter().map(|c| c.name()).collect::<Vec<_>>().join(", "))]
+    #[error("{path} could be in any of several formats: {}; name the one that is meant with --format", candidates.iter().map(|c| c.name()).collect::<Vec<_>>().join(", "))]
     Ambiguous {
         /// The log.
         path: String,
@@ -112,7 +112,7 @@ pub enum InputError {
         message: String,
     },
     /// The lane's clock fell further than the lateness allows.
-    #[error("{path}, line {line}: time went back {} behind line {line_of_max}, further than the lateness of {}; sort the log with `restage import`, or pass --sort", human(*jump_ms), human(*lateness_ms))]
+    #[error("{path}, line {line}: time went back {} behind line {line_of_max}, further than the lateness of {}; sort the log with `restage import`, or pass --sort; if only the clock of line {line_of_max} is wrong, take that line out", human(*jump_ms), human(*lateness_ms))]
     Backwards {
         /// The log.
         path: String,
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "a.csv, line 12: time went back 2 h behind line 7, further than the lateness of 1 h; \
-             sort the log with `restage import`, or pass --sort"
+             sort the log with `restage import`, or pass --sort; if only the clock of line {line_of_max} is wrong, take that line out"
         );
         assert_eq!(error.exit_code(), 1);
     }

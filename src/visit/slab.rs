@@ -50,9 +50,4 @@ impl<T: Default> Slab<T> {
     pub fn get_mut(&mut self, key: u32) -> &mut T {
         &mut self.chunks[key as usize / CHUNK][key as usize % CHUNK]
     }
-
-    /// Bytes held, without what the values hold themselves.
-    pub fn bytes(&self) -> usize {
-        self.chunks.len() * CHUNK * size_of::<T>() + self.free.capacity() * 4
-    }
 }

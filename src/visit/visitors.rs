@@ -436,21 +436,12 @@ impl Visitors {
         }
     }
 
-    /// Bytes of state held now.
+    /// Bytes of state that the live sessions hold now, without spare room.
     fn bytes(&self) -> u64 {
-        let map_entry = size_of::<(u64, u32)>() + 1;
-        let live: usize = self
-            .bins
-            .iter()
-            .map(|bin| bin.live.capacity() * map_entry)
-            .sum();
-        let heap: usize = self
-            .bins
-            .iter()
-            .flat_map(|bin| bin.live.values())
-            .map(|&key| self.visits.get(key).bytes())
-            .sum();
-        (live + heap + self.visits.bytes() + self.wheel.bytes()) as u64
+        let each = size_of::<Visit>() + size_of::<(u64, u32)>() + 1;
+        let live = self.bins.iter().flat_map(|bin| bin.live.values());
+        let heap: usize = live.map(|&key| self.visits.get(key).bytes()).sum();
+        (self.live as usize * each + heap + self.wheel.len() * Wheel::TIMER_BYTES) as u64
     }
 }
 

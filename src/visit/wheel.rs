@@ -60,6 +60,9 @@ impl Default for Wheel {
 }
 
 impl Wheel {
+    /// Bytes that a timer takes.
+    pub const TIMER_BYTES: usize = size_of::<Node>();
+
     /// Sets a timer. A deadline in the past comes due at once.
     pub fn set(&mut self, timer: Timer) {
         let node = if self.free == END {
@@ -159,11 +162,6 @@ impl Wheel {
         for timer in kept {
             self.set(timer);
         }
-    }
-
-    /// Bytes held.
-    pub fn bytes(&self) -> usize {
-        self.nodes.capacity() * size_of::<Node>() + self.heads.capacity() * size_of::<u32>()
     }
 
     /// Timers set and not yet due.

@@ -4,8 +4,9 @@
 //! Conditions are conjunctions of phase sets and closed ranges, so "can both hold" and "holds
 //! whenever the other holds" are decided exactly, per measure.
 
-use super::super::feature::FEATURES;
-use super::{Arm, Bound, Condition, Rule, Slot, measure_name};
+use super::super::feature::{FEATURES, index_of};
+use super::super::phase::{Phase, PhaseRules};
+use super::{ALL_PHASES, Arm, Bound, Condition, MEASURE_COUNT, Rule, Slot, measure_name};
 use std::ops::Range;
 
 type Refused = (Range<usize>, String);
@@ -43,6 +44,7 @@ pub(super) fn slot(
     rules: &[(Range<usize>, Rule)],
     names: &[Range<usize>],
     min_gain: f64,
+    phases: &PhaseRules,
 ) -> Result<(), Refused> {
     for (index, (span, rule)) in rules.iter().enumerate() {
         let refuse = |what: String| Err((span.clone(), format!("rule `{}` {what}", rule.name)));
@@ -51,6 +53,13 @@ pub(super) fn slot(
                 "is impossible: arm `{}` may not be shown when it holds ({why})",
                 arms[rule.arm].name
             ));
+        }
+        if !some_phase_fits(&[&rule.when, &arms[rule.arm].when], phases) {
+            return refuse(
+                "is impossible: in none of its phases can its measures lie in their ranges, \
+                 as the thresholds of [phase] stand"
+                    .into(),
+            );
         }
         if rule.arm == default {
             return refuse(format!(
@@ -104,6 +113,31 @@ fn too_small(rule: &Rule, min_gain: f64) -> Option<String> {
             rule.gain
         )
     })
+}
+
+/// Whether in any phase that all conditions allow their ranges leave room for what the phase itself
+/// says: scores between its thresholds, or something in the cart.
+fn some_phase_fits(conditions: &[&Condition], rules: &PhaseRules) -> bool {
+    let allowed = conditions
+        .iter()
+        .fold(ALL_PHASES, |set, condition| set & condition.phases);
+    let rung = |at: usize| rules.rungs[at];
+    let purchase = |least: f64, below: f64| {
+        let (min, max) = range(conditions, MEASURE_COUNT - 2);
+        max >= least && min < below
+    };
+    let fits = |phase: Phase| match phase {
+        Phase::Browsing => purchase(0.0, rung(0).enter),
+        Phase::Exploring => purchase(rung(0).leave, rung(1).enter),
+        Phase::Deciding => purchase(rung(1).leave, rung(2).enter),
+        Phase::Buying => purchase(rung(2).leave, f64::INFINITY),
+        Phase::Hesitating => {
+            index_of("cart_size").is_none_or(|cart| range(conditions, cart).1 >= 1.0)
+        }
+    };
+    Phase::ALL
+        .into_iter()
+        .any(|phase| allowed & (1 << phase as u8) != 0 && fits(phase))
 }
 
 /// Why two conditions cannot hold together, if they cannot.

@@ -98,7 +98,12 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
     }
     let mut capped = 0;
     for table in &file.slot {
-        let slot = reader.slot(table, policy.stability.min_gain, &mut capped)?;
+        let slot = reader.slot(
+            table,
+            policy.stability.min_gain,
+            &policy.phases,
+            &mut capped,
+        )?;
         if policy.slots.iter().any(|other| other.name == slot.name) {
             let what = format!("slot `{}` stands twice", slot.name);
             return Err(reader.error(table.get_ref().name.span(), what));
@@ -268,6 +273,7 @@ impl Reader<'_> {
         &self,
         table: &Spanned<SlotTable>,
         min_gain: f64,
+        phases: &PhaseRules,
         capped: &mut usize,
     ) -> Result<Slot, PolicyError> {
         let table = table.get_ref();
@@ -327,7 +333,7 @@ impl Reader<'_> {
             .iter()
             .map(|arm| arm.get_ref().name.span())
             .collect();
-        check::slot(&arms, default, &rules, &unnamed, min_gain)
+        check::slot(&arms, default, &rules, &unnamed, min_gain, phases)
             .map_err(|(span, what)| self.error(span, what))?;
         let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));

@@ -532,3 +532,21 @@ fn rules_stand_by_priority_and_then_as_in_the_file() {
     assert_eq!(names, ["three", "one", "two"]);
     assert_eq!(policy.slots[0].rules[0].reason, "s=a by rule three");
 }
+
+/// A condition that its own phases rule out, by the thresholds or by the empty cart, is refused.
+#[test]
+fn a_rule_that_no_phase_leaves_room_for_is_refused() {
+    for (phase, range) in [
+        ("hesitating", "cart_size = { max = 0 }"),
+        ("browsing", "p_purchase = { min = 0.9 }"),
+        ("buying", "p_purchase = { max = 0.1 }"),
+    ] {
+        let text = format!(
+            "version = 1\n[[slot]]\nname = \"s\"\ndefault = \"a\"\narm = [{{ name = \"a\" }}, {{ name = \"b\" }}]\n\
+             rule = [{{ arm = \"b\", gain = 0.1, when = {{ phase = [\"{phase}\"], {range} }} }}]\n"
+        );
+        let error = Policy::read(&text).unwrap_err();
+        assert_eq!(error.line, 6, "{error}");
+        assert!(error.what.contains("none of its phases"), "{error}");
+    }
+}
