@@ -306,9 +306,9 @@ mod tests {
         let unknown = error(b"a;b;\"c\"\n1;2;3\n");
         assert_eq!(
             unknown.to_string(),
-            "log was in no known format; its first line was `a;b;\\\"c\\\"`; name one of restage-csv, \
-             restage-jsonl, rees46, retailrocket, taobao, yoochoose, otto, jd or describe the log in \
-             a mapping file"
+            "log was in no known format: none fits its first lines, which begin `a;b;\\\"c\\\"`; name the \
+             format with --format (restage-csv, restage-jsonl, rees46, retailrocket, taobao, \
+             yoochoose, otto, jd) or describe the log with --mapping"
         );
         let ambiguous = error(b"{\"event_ms\":1,\"visitor\":2,\"session\":3,\"events\":[]}\n");
         assert!(

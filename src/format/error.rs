@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "a.csv, line 12: time went back 2 h behind line 7, further than the lateness of 1 h; \
-             sort the log with `restage import`, or pass --sort; if only the clock of line {line_of_max} is wrong, take that line out"
+             sort the log with `restage import`, or pass --sort; if only the clock of line 7 is wrong, take that line out"
         );
         assert_eq!(error.exit_code(), 1);
     }

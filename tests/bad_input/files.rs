@@ -175,7 +175,7 @@ fn a_format_that_does_not_exist_gets_a_suggestion() {
 #[test]
 fn a_log_of_no_known_format_shows_its_first_line() {
     let outcome = replay("a;b;c\n1;2;3\n", &[]);
-    outcome.assert_fails(2, &["in no known format", "`a;b;c`", "mapping file"]);
+    outcome.assert_fails(2, &["in no known format", "`a;b;c`", "--mapping"]);
 }
 
 #[test]

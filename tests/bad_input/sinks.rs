@@ -35,7 +35,7 @@ fn a_full_disk_under_the_sink_fails_the_run() {
                 .args([flag, "/dev/full"])
                 .output()
         };
-        let full = &["/dev/full: could not be written: No space left on device"];
+        let full = &["/dev/full could not be written: No space left on device"];
         assert_sink_failed(&replay("--out").unwrap(), full);
         // Rejects alone: one bad row is enough.
         std::fs::write(&path, format!("{log}x\n")).unwrap();
@@ -51,7 +51,7 @@ fn a_full_disk_under_stdout_fails_the_run() {
     for (arguments, words) in [
         (
             &["--out", "-"][..],
-            &["stdout: could not be written", "No space left"],
+            &["stdout could not be written", "No space left"],
         ),
         (
             &["--json"],
@@ -86,7 +86,7 @@ fn a_sink_that_cannot_be_created_fails_before_the_run() {
         .unwrap();
     assert_sink_failed(
         &run,
-        &["no/such/folder/out: could not be created", "No such file"],
+        &["no/such/folder/out could not be created", "No such file"],
     );
     let run = restage()
         .arg("replay")
