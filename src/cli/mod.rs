@@ -109,14 +109,9 @@ fn log_to_stderr(verbose: u8) {
         .init();
 }
 
-/// Whether an error comes down to a reader that went away, which is no error.
-fn reader_is_gone(error: &(dyn std::error::Error + 'static)) -> bool {
-    let gone = |error: &std::io::Error| {
-        error.kind() == std::io::ErrorKind::BrokenPipe
-            || error.get_ref().is_some_and(|inner| reader_is_gone(inner))
-    };
-    error.downcast_ref::<std::io::Error>().is_some_and(gone)
-        || error.source().is_some_and(reader_is_gone)
+/// Whether writing failed because the reader went away, which is no error.
+fn reader_is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::BrokenPipe
 }
 
 /// Writes to stdout. A reader that went away is no error.

@@ -132,7 +132,13 @@ fn write_csv(writer: &mut csv::Writer<Sink>, event: &RawEvent<'_>) -> io::Result
         event.page,
         event.event_id,
     ];
-    Ok(writer.write_byte_record(&csv::ByteRecord::from(&fields[..]))?)
+    writer
+        .write_byte_record(&csv::ByteRecord::from(&fields[..]))
+        .map_err(|error| match error.into_kind() {
+            // As it was: whether a reader went away shows in the kind of the error.
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        })
 }
 
 /// The decimal of an amount; no allocation where there is none.

@@ -208,3 +208,24 @@ fn a_stderr_that_takes_nothing_changes_no_exit_code() {
         assert_eq!(run.code(), Some(code), "{arguments:?}");
     }
 }
+
+/// Commands that write a log to stdout end well, too, when its reader has seen enough.
+#[test]
+fn a_reader_of_a_log_that_goes_away_is_no_error() {
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/data/demo.csv");
+    for args in [
+        vec!["simulate", "--events", "300000", "-o", "-"],
+        vec!["import", demo, "-o", "-"],
+    ] {
+        let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("restage"))
+            .args(&args)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
+    }
+}
