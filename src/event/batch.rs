@@ -3,7 +3,7 @@
 //! Events stand in one vector, the positions of their texts in a second, the text itself in one
 //! heap. A batch is reused after [`Batch::clear`], so steady state allocates nothing per event.
 
-use super::{Event, Id};
+use super::Event;
 
 /// The texts of one event. An empty text is absent, or not carried in this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,17 +175,5 @@ impl Batch {
         self.events.capacity() * size_of::<Event>()
             + self.spans.capacity() * size_of::<Span>()
             + self.heap.capacity()
-    }
-}
-
-impl Texts<'_> {
-    /// Ids of the texts: session, item, category, event id.
-    pub fn ids(&self) -> (Id, Id, Id, Id) {
-        (
-            Id::of(self.session),
-            Id::of(self.item),
-            Id::of(self.category),
-            Id::of(self.event_id),
-        )
     }
 }

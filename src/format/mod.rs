@@ -126,6 +126,13 @@ pub trait Rows {
     fn event(&mut self, event: RawEvent<'_>);
     /// Takes a row, or the event at byte `at` of a row, that could not be read.
     fn reject(&mut self, at: u32, reason: Reason);
+    /// Takes what a line that is one event was read as.
+    fn row(&mut self, read: Result<RawEvent<'_>, Reason>) {
+        match read {
+            Ok(event) => self.event(event),
+            Err(reason) => self.reject(0, reason),
+        }
+    }
 }
 
 /// Reads the lines of one format.

@@ -50,10 +50,7 @@ impl Rees46 {
 
 impl Decoder for Rees46 {
     fn decode(&mut self, line: Line<'_>, rows: &mut dyn Rows) {
-        match self.read(line.bytes) {
-            Ok(event) => rows.event(event),
-            Err(reason) => rows.reject(0, reason),
-        }
+        rows.row(self.read(line.bytes));
     }
 }
 

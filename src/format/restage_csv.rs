@@ -49,10 +49,7 @@ impl RestageCsv {
 
 impl Decoder for RestageCsv {
     fn decode(&mut self, line: Line<'_>, rows: &mut dyn Rows) {
-        match self.read(line.bytes) {
-            Ok(event) => rows.event(event),
-            Err(reason) => rows.reject(0, reason),
-        }
+        rows.row(self.read(line.bytes));
     }
 }
 

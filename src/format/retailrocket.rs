@@ -37,10 +37,7 @@ impl RetailRocket {
 
 impl Decoder for RetailRocket {
     fn decode(&mut self, line: Line<'_>, rows: &mut dyn Rows) {
-        match self.read(line.bytes) {
-            Ok(event) => rows.event(event),
-            Err(reason) => rows.reject(0, reason),
-        }
+        rows.row(self.read(line.bytes));
     }
 }
 

@@ -36,10 +36,7 @@ impl Taobao {
 
 impl Decoder for Taobao {
     fn decode(&mut self, line: Line<'_>, rows: &mut dyn Rows) {
-        match self.read(line.bytes) {
-            Ok(event) => rows.event(event),
-            Err(reason) => rows.reject(0, reason),
-        }
+        rows.row(self.read(line.bytes));
     }
 }
 

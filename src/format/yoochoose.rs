@@ -63,10 +63,7 @@ impl YoochooseTsv {
 
 impl Decoder for YoochooseTsv {
     fn decode(&mut self, line: Line<'_>, rows: &mut dyn Rows) {
-        match self.read(line.bytes) {
-            Ok(event) => rows.event(event),
-            Err(reason) => rows.reject(0, reason),
-        }
+        rows.row(self.read(line.bytes));
     }
 }
 
@@ -104,10 +101,7 @@ impl YoochooseDat {
 
 impl Decoder for YoochooseDat {
     fn decode(&mut self, line: Line<'_>, rows: &mut dyn Rows) {
-        match self.read(line.bytes) {
-            Ok(event) => rows.event(event),
-            Err(reason) => rows.reject(0, reason),
-        }
+        rows.row(self.read(line.bytes));
     }
 }
 
