@@ -9,7 +9,10 @@
 //! the same bits on every platform. A missing feature counts as its mean. Cost: about 1 ns a
 //! feature and 10 ns a score.
 
-use super::feature::{FEATURES, Vector, index_of};
+pub mod forest;
+pub mod tree;
+
+use crate::visit::feature::{FEATURES, Vector, index_of};
 use serde::{Deserialize, Serialize};
 
 /// How a feature is bent before it is weighed.
@@ -190,7 +193,7 @@ const SEAL: &str = "\n  \"checksum\": \"crc32:";
 impl Model {
     /// The model that is used when none is named.
     pub fn shipped() -> Model {
-        Model::read(include_bytes!("../../data/model.json")).expect("the shipped model is valid")
+        Model::read(include_bytes!("../../../data/model.json")).expect("the shipped model is valid")
     }
 
     /// A model that knows nothing: every score is one half. For those who only want features.
