@@ -14,7 +14,8 @@ use restage::format::{FormatName, InputError, LaneOptions, LaneRead, LaneReader,
 use restage::visit::choose::choose;
 use restage::visit::duration::{DURATION_MS_MAX, parse_duration_ms};
 use restage::visit::feature::FEATURE_COUNT;
-use restage::visit::model::{Model, ModelFile, Scores};
+use restage::visit::model::file::{parse, write};
+use restage::visit::model::{Label, Model, ModelFile, Scores};
 use restage::visit::phase::Phase;
 use restage::visit::policy::{CAPPED_ARMS_MAX, Policy, Situation};
 
@@ -275,10 +276,11 @@ pub fn model(bytes: &[u8]) {
     let Ok(file) = serde_json::from_slice::<ModelFile>(bytes) else {
         return;
     };
-    let sealed = Model::write(&file);
+    let sealed = write(&file);
     if let Ok(model) = Model::read(sealed.as_bytes()) {
         scores(&model);
-        assert_eq!(model.file, file, "writing changed the model");
+        let (back, _) = parse(sealed.as_bytes()).unwrap();
+        assert_eq!(back, file, "writing changed the model");
         assert!(Model::read(&sealed.as_bytes()[..sealed.len() - 3]).is_err());
     }
 }
@@ -289,9 +291,16 @@ fn scores(model: &Model) {
         let scores = model.score(&features);
         assert!((0.0..=1.0).contains(&scores.purchase), "{scores:?}");
         assert!((0.0..=1.0).contains(&scores.abandon), "{scores:?}");
-        let parts = model.contributions(&features);
-        assert_eq!(parts.len(), model.file.features.len());
-        assert!(parts.iter().all(|(_, p, a)| p.is_finite() && a.is_finite()));
+        for label in Label::ALL {
+            let mut parts = [0.0; FEATURE_COUNT];
+            let average = model.contributions(label, &features, &mut parts);
+            let sum = parts.iter().sum::<f64>() + average;
+            let log_odds = model.log_odds(label, &features);
+            assert!(
+                (sum - log_odds).abs() <= 1e-6 * log_odds.abs().max(1.0),
+                "{label:?}"
+            );
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 
 use crate::event::{Event, Texts};
 use crate::visit::decision::Recorder;
-use crate::visit::feature::{FEATURES, Vector};
-use crate::visit::model::Model;
+use crate::visit::feature::{FEATURE_COUNT, FEATURES, Vector};
+use crate::visit::model::{Label, Model};
 use crate::visit::visitors::{Cause, Step};
 use jiff::Timestamp;
 use std::io::Write;
@@ -77,7 +77,7 @@ fn paragraph(
             scores.purchase,
             step.before.is_some()
         ),
-        contributions(model, step.after, |(_, purchase, _)| purchase)
+        contributions(model, Label::Purchase, step.after)
     )?;
     writeln!(
         out,
@@ -87,7 +87,7 @@ fn paragraph(
             scores.abandon,
             step.before.is_some()
         ),
-        contributions(model, step.after, |(_, _, abandon)| abandon)
+        contributions(model, Label::Abandon, step.after)
     )?;
     let phase = visit.phase();
     if step.before.is_some() && phase != step.phase_before {
@@ -190,16 +190,10 @@ fn change(before: f64, after: f64, show_before: bool) -> String {
 }
 
 /// The features that move a score's log-odds most, in either direction.
-fn contributions(
-    model: &Model,
-    features: &Vector,
-    pick: impl Fn((usize, f64, f64)) -> f64,
-) -> String {
-    let mut parts: Vec<(usize, f64)> = model
-        .contributions(features)
-        .into_iter()
-        .map(|part| (part.0, pick(part)))
-        .collect();
+fn contributions(model: &Model, label: Label, features: &Vector) -> String {
+    let mut parts = [0.0; FEATURE_COUNT];
+    model.contributions(label, features, &mut parts);
+    let mut parts: Vec<(usize, f64)> = parts.into_iter().enumerate().collect();
     parts.sort_by(|left, right| right.1.abs().total_cmp(&left.1.abs()));
     let named = parts
         .iter()

@@ -1,6 +1,7 @@
 //! Policies, models and mappings that are wrong: refused before a row is read, with place and hint.
 
 use super::run::{GOOD, file, replay_paths};
+use restage::visit::model;
 use restage::visit::policy::DEFAULT_POLICY;
 use std::fs;
 
@@ -192,18 +193,20 @@ fn a_model_with_one_byte_changed_is_refused() {
 
 #[test]
 fn a_model_of_an_unknown_feature_is_refused() {
-    let mut file = restage::visit::model::Model::shipped().file;
+    let (mut file, _) = model::file::parse(MODEL.as_bytes()).unwrap();
     file.features[0].name = "shoe_size".into();
-    let sealed = restage::visit::model::Model::write(&file);
+    let sealed = model::file::write(&file);
     assert_model_refused(sealed, &["do not match this build", "shoe_size is unknown"]);
 }
 
 #[test]
 fn a_model_whose_weights_would_overflow_is_refused() {
-    let mut file = restage::visit::model::Model::shipped().file;
-    file.features[0].purchase = 1e308;
-    let sealed = restage::visit::model::Model::write(&file);
-    assert_model_refused(sealed, &[&file.features[0].name, "too large"]);
+    let (mut file, _) = model::file::parse(MODEL.as_bytes()).unwrap();
+    file.purchase.scorer = model::Scorer::Logistic {
+        bias: 0.0,
+        weights: vec![1e308; file.features.len()],
+    };
+    assert_model_refused(model::file::write(&file), &["purchase", "too large"]);
 }
 
 #[test]

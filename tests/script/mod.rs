@@ -22,9 +22,7 @@ use restage::visit::decision::{Decision, Recorder};
 use restage::visit::duration::parse_duration_ms;
 use restage::visit::feature::{FEATURES, Vector, index_of};
 use restage::visit::live::{Rules, Visit};
-use restage::visit::model::{
-    FittedOn, MODEL_FORMAT, MODEL_VERSION, Model, ModelFeature, ModelFile, Quality, Transform,
-};
+use restage::visit::model::{Model, ModelFeature, Scorer, Transform, empty_file, file};
 use restage::visit::policy::Policy;
 use restage::visit::tally::Tally;
 use restage::visit::visitors::{Cause, Ending, Output, Step, Visitors};
@@ -36,27 +34,24 @@ pub const START_MS: u64 = 1_767_571_200_000;
 
 /// A model of which the log-odds are given: two biases, and what a unit of a feature adds.
 pub fn model(purchase: f64, abandon: f64, weights: &[(&str, f64, f64)]) -> Model {
-    let feature = |&(name, purchase, abandon): &(&str, f64, f64)| ModelFeature {
+    let feature = |&(name, ..): &(&str, f64, f64)| ModelFeature {
         name: name.into(),
         unit: FEATURES[index_of(name).unwrap()].unit.into(),
         transform: Transform::Identity,
         mean: 0.0,
         scale: 1.0,
-        purchase,
-        abandon,
     };
-    let file = ModelFile {
-        format: MODEL_FORMAT.into(),
-        version: MODEL_VERSION,
-        name: "given".into(),
-        kind: "logistic".into(),
-        fitted_on: FittedOn::default(),
-        quality: Quality::default(),
-        purchase_bias: purchase,
-        abandon_bias: abandon,
-        features: weights.iter().map(feature).collect(),
+    let mut given = empty_file("given");
+    given.features = weights.iter().map(feature).collect();
+    given.purchase.scorer = Scorer::Logistic {
+        bias: purchase,
+        weights: weights.iter().map(|weight| weight.1).collect(),
     };
-    Model::read(Model::write(&file).as_bytes()).unwrap()
+    given.abandon.scorer = Scorer::Logistic {
+        bias: abandon,
+        weights: weights.iter().map(|weight| weight.2).collect(),
+    };
+    Model::read(file::write(&given).as_bytes()).unwrap()
 }
 
 /// A model by which every search makes a purchase more likely (browsing, exploring, deciding,

@@ -1,46 +1,31 @@
-//! Intent models: the file, and the scores `p_purchase` and `p_abandon` that it gives.
+//! Intent models: what gives the scores `p_purchase` and `p_abandon`.
 //!
-//! A model file is JSON, version 1 (`data/README.md` documents every member). It holds one
-//! logistic regression per score over named features, each with a transform, a mean and a scale.
-//! The last member is a CRC-32 of every byte before it, so a truncated or edited file is refused,
-//! and so is a model that names a feature this build does not have.
+//! A model has two heads, one per score. A head is a logistic regression ([`linear`]), a sum of
+//! trees ([`forest`], from [`tree`]) or a constant; [`calibration`] turns its log-odds into a
+//! probability. Models are read from a sealed file ([`file`]) or from a text dump of LightGBM
+//! ([`lightgbm`]). [`shapley`] and the regressions' own terms say what each feature contributed,
+//! [`summary`] how far the features have drifted since training.
 //!
-//! Scoring is sums and products in one fixed order and an exponential from a pure-Rust library:
-//! the same bits on every platform. A missing feature counts as its mean. Cost: about 1 ns a
-//! feature and 10 ns a score.
+//! Scoring is sums in one fixed order and an exponential from a pure-Rust library: the same bits on
+//! every platform. Cost: see each part; nothing is allocated.
 
+pub mod calibration;
+pub mod file;
 pub mod forest;
+pub mod linear;
+pub mod summary;
 pub mod tree;
 
-use crate::visit::feature::{FEATURES, Vector, index_of};
-use serde::{Deserialize, Serialize};
+pub use calibration::{Calibration, sigmoid};
+pub use file::{Head, ModelError, ModelFeature, ModelFile, Scorer, Split, Trained};
+pub use linear::{Input, Transform};
 
-/// How a feature is bent before it is weighed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transform {
-    /// As it is.
-    Identity,
-    /// log₂(1 + x), interpolated linearly between powers of two: exact at powers of two, at most
-    /// 0.0861 too low between them, and made of integer operations only.
-    Log2,
-}
-
-impl Transform {
-    /// Applies the transform; missing stays missing.
-    #[inline]
-    pub fn apply(self, x: f64) -> f64 {
-        match self {
-            Transform::Identity => x,
-            Transform::Log2 => {
-                let bits = (1.0 + x.max(0.0)).to_bits();
-                let exponent = ((bits >> 52) & 0x7ff) as f64 - 1023.0;
-                let mantissa = (bits & ((1 << 52) - 1)) as f64 / (1u64 << 52) as f64;
-                if x.is_nan() { x } else { exponent + mantissa }
-            }
-        }
-    }
-}
+use super::feature::{FEATURE_COUNT, FEATURES, Vector, index_of};
+use file::{Fallback, Quality};
+use forest::Forest;
+use linear::Linear;
+use summary::Watch;
+use tree::Tree;
 
 /// The two scores of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -51,144 +36,64 @@ pub struct Scores {
     pub abandon: f64,
 }
 
-/// A model as its file has it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelFile {
-    /// Always `restage-intent-model`.
-    pub format: String,
-    /// Always 1.
-    pub version: u32,
-    /// What the model is called in records.
-    pub name: String,
-    /// Always `logistic`.
-    pub kind: String,
-    /// On what it was fitted, and how.
-    pub fitted_on: FittedOn,
-    /// How well it did on sessions held out of the fit.
-    pub quality: Quality,
-    /// Log-odds of a purchase when every feature is at its mean.
-    pub purchase_bias: f64,
-    /// Log-odds of an abandoned cart when every feature is at its mean.
-    pub abandon_bias: f64,
-    /// The features used.
-    pub features: Vec<ModelFeature>,
+/// What a head predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// A purchase later in the session.
+    Purchase,
+    /// The session ends with something in the cart and nothing bought.
+    Abandon,
 }
 
-/// On what a model was fitted.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FittedOn {
-    /// What the data are, in words.
-    pub data: String,
-    /// The command that makes the model.
-    pub command: String,
-    /// XXH3-128 of the log, in hexadecimal.
-    pub digest: String,
-    /// Sessions fitted on.
-    pub sessions: u64,
-    /// Session prefixes fitted on.
-    pub rows: u64,
-}
+impl Label {
+    /// Both, in the order of all pairs of heads.
+    pub const ALL: [Label; 2] = [Label::Purchase, Label::Abandon];
 
-/// Quality on held-out sessions.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Quality {
-    /// Sessions held out.
-    pub sessions: u64,
-    /// Session prefixes held out.
-    pub rows: u64,
-    /// Area under the ROC curve of `p_purchase` over all prefixes.
-    pub purchase_auc: f64,
-    /// Area under the ROC curve of `p_abandon` over all prefixes.
-    pub abandon_auc: f64,
+    /// The name in commands and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Label::Purchase => "purchase",
+            Label::Abandon => "abandon",
+        }
+    }
 }
-
-/// One feature of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelFeature {
-    /// Its name in the table of features.
-    pub name: String,
-    /// Its unit in the table of features.
-    pub unit: String,
-    /// How it is bent.
-    pub transform: Transform,
-    /// Mean after the transform.
-    pub mean: f64,
-    /// Standard deviation after the transform; never zero.
-    pub scale: f64,
-    /// Weight for `p_purchase`, per standard deviation.
-    pub purchase: f64,
-    /// Weight for `p_abandon`, per standard deviation.
-    pub abandon: f64,
-}
-
-/// Why a model was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    /// Not JSON of the right shape.
-    #[error("it is not a model file: {0}")]
-    Syntax(#[from] serde_json::Error),
-    /// The checksum is missing: the file was cut, or is something else.
-    #[error("it has no checksum on its last line: cut short, or not a model file")]
-    Unsealed,
-    /// The checksum does not match.
-    #[error("its checksum is {found}, its bytes give {expected}: the file was changed or damaged")]
-    Checksum {
-        /// The checksum in the file.
-        found: String,
-        /// The checksum of its bytes.
-        expected: String,
-    },
-    /// Another format or version.
-    #[error("it is {found}, this build reads {expected}")]
-    Version {
-        /// What the file says it is.
-        found: String,
-        /// What is read.
-        expected: String,
-    },
-    /// Features that this build does not have, or with another unit, or twice.
-    #[error("its features do not match this build: {0}")]
-    Features(String),
-    /// A weight, mean or scale that cannot be used.
-    #[error("feature {name}: {what}")]
-    Number {
-        /// The feature, or `bias`.
-        name: String,
-        /// What is wrong.
-        what: &'static str,
-    },
-}
-
-/// Format name in the file.
-pub const MODEL_FORMAT: &str = "restage-intent-model";
-/// Version in the file.
-pub const MODEL_VERSION: u32 = 1;
 
 /// A model ready to score.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// Name and digest, as in decision records: `name@0123abcd`.
     pub label: String,
-    /// The file it came from.
-    pub file: ModelFile,
-    terms: Vec<Term>,
+    /// What counts sessions for the report on drift, if the model has a summary.
+    pub watch: Option<Watch>,
+    heads: [Ready; 2],
+    /// Both heads in one pass, where both are regressions over the same inputs.
+    fused: Option<Linear<2>>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Term {
-    feature: usize,
-    transform: Transform,
-    mean: f64,
-    inverse_scale: f64,
-    purchase: f64,
-    abandon: f64,
+/// A head ready to score.
+#[derive(Clone, Debug)]
+struct Ready {
+    scorer: ReadyScorer,
+    calibration: Calibration,
 }
 
-const SEAL: &str = "\n  \"checksum\": \"crc32:";
+#[derive(Clone, Debug)]
+enum ReadyScorer {
+    Constant(f64),
+    Linear(Linear<1>),
+    Trees(Forest),
+}
+
+impl Ready {
+    #[inline]
+    fn log_odds(&self, features: &Vector) -> f64 {
+        match &self.scorer {
+            ReadyScorer::Constant(log_odds) => *log_odds,
+            ReadyScorer::Linear(linear) => linear.log_odds(features)[0],
+            ReadyScorer::Trees(forest) => forest.log_odds(features),
+        }
+    }
+}
 
 impl Model {
     /// The model that is used when none is named.
@@ -198,20 +103,15 @@ impl Model {
 
     /// A model that knows nothing: every score is one half. For those who only want features.
     pub fn blank() -> Model {
+        let ready = Ready {
+            scorer: ReadyScorer::Constant(0.0),
+            calibration: Calibration::None,
+        };
         Model {
             label: "blank".into(),
-            file: ModelFile {
-                format: MODEL_FORMAT.into(),
-                version: MODEL_VERSION,
-                name: "blank".into(),
-                kind: "logistic".into(),
-                fitted_on: FittedOn::default(),
-                quality: Quality::default(),
-                purchase_bias: 0.0,
-                abandon_bias: 0.0,
-                features: Vec::new(),
-            },
-            terms: Vec::new(),
+            watch: None,
+            heads: [ready.clone(), ready],
+            fused: None,
         }
     }
 
@@ -220,92 +120,126 @@ impl Model {
     /// # Errors
     /// [`ModelError`] says what is wrong; nothing is guessed.
     pub fn read(bytes: &[u8]) -> Result<Model, ModelError> {
-        let text = String::from_utf8_lossy(bytes);
-        let at = text.rfind(SEAL).ok_or(ModelError::Unsealed)?;
-        let found: String = text[at + SEAL.len()..].chars().take(8).collect();
-        if text[at + SEAL.len() + found.len()..] != *"\"\n}\n" {
-            return Err(ModelError::Unsealed);
-        }
-        let body = &text[..at];
-        let expected = checksum(body);
-        if found != expected {
-            return Err(ModelError::Checksum { found, expected });
-        }
-        let whole = format!("{}\n}}", body.trim_end_matches(','));
-        let file: ModelFile = serde_json::from_str(&whole)?;
-        Model::new(file, &expected)
+        let (file, digest) = file::parse(bytes)?;
+        Model::of_file(&file, &digest)
     }
 
-    /// Writes a model file, sealed with its checksum.
-    pub fn write(file: &ModelFile) -> String {
-        let json = serde_json::to_string_pretty(file).expect("a model is plain data");
-        let body = format!("{},", json.trim_end_matches("\n}"));
-        let sum = checksum(&body);
-        format!("{body}{SEAL}{sum}\"\n}}\n")
-    }
-
-    fn new(file: ModelFile, digest: &str) -> Result<Model, ModelError> {
-        let found = format!("{} version {} ({})", file.format, file.version, file.kind);
-        let expected = format!("{MODEL_FORMAT} version {MODEL_VERSION} (logistic)");
-        if found != expected {
-            return Err(ModelError::Version { found, expected });
+    /// Makes the model of a file's contents ready. `digest` goes into its label.
+    ///
+    /// # Errors
+    /// [`ModelError`] when features do not match this build, or a number cannot be used.
+    pub fn of_file(file: &ModelFile, digest: &str) -> Result<Model, ModelError> {
+        let inputs = inputs(&file.features)?;
+        let ready = |head, part| ready(head, part, &inputs);
+        let heads = [
+            ready(&file.purchase, "purchase")?,
+            ready(&file.abandon, "abandon")?,
+        ];
+        if let Some(fallback) = &file.fallback {
+            ready(&fallback.purchase, "fallback for purchase")?;
+            ready(&fallback.abandon, "fallback for abandon")?;
         }
-        let mut wrong = Vec::new();
-        let mut terms: Vec<Term> = Vec::with_capacity(file.features.len());
-        for feature in &file.features {
-            match index_of(&feature.name) {
-                None => wrong.push(format!("{} is unknown", feature.name)),
-                Some(index) if FEATURES[index].unit != feature.unit => wrong.push(format!(
-                    "{} is in {} here, in {} there",
-                    feature.name, FEATURES[index].unit, feature.unit
-                )),
-                Some(index) if terms.iter().any(|term| term.feature == index) => {
-                    wrong.push(format!("{} stands twice", feature.name));
-                }
-                Some(index) => terms.push(term(index, feature)?),
+        if let Some((name, what)) = file.summary.as_ref().and_then(summary::Summary::wrong) {
+            return Err(unusable(&format!("summary of {name}"), what));
+        }
+        if !is_name(&file.name) {
+            return Err(unusable(
+                "name",
+                "it is not made of letters, digits, - _ . only",
+            ));
+        }
+        let fused = match [&heads[0].scorer, &heads[1].scorer] {
+            [ReadyScorer::Linear(purchase), ReadyScorer::Linear(abandon)] => {
+                let pairs = purchase.terms.iter().zip(&abandon.terms);
+                Some(Linear {
+                    bias: [purchase.bias[0], abandon.bias[0]],
+                    terms: pairs
+                        .map(|((input, [one]), (_, [other]))| (*input, [*one, *other]))
+                        .collect(),
+                })
             }
-        }
-        if !wrong.is_empty() {
-            return Err(ModelError::Features(wrong.join(", ")));
-        }
-        let biases = [file.purchase_bias, file.abandon_bias];
-        if let Some(what) = unusable(&biases, WEIGHT_MAX) {
-            let name = "bias".into();
-            return Err(ModelError::Number { name, what });
-        }
+            _ => None,
+        };
         Ok(Model {
             label: format!("{}@{digest}", file.name),
-            file,
-            terms,
+            watch: file.summary.as_ref().map(Watch::new),
+            heads,
+            fused,
         })
+    }
+
+    /// The model of the regressions that stand beside the trees of a file.
+    ///
+    /// # Errors
+    /// As [`Model::of_file`].
+    pub fn of_fallback(file: &ModelFile) -> Option<Result<Model, ModelError>> {
+        let Fallback { purchase, abandon } = file.fallback.clone()?;
+        let beside = ModelFile {
+            name: format!("{}-logistic", file.name),
+            purchase,
+            abandon,
+            fallback: None,
+            summary: None,
+            ..file.clone()
+        };
+        Some(Model::of_file(&beside, "fallback"))
+    }
+
+    /// Takes one head from another model.
+    pub fn with_head(mut self, label: Label, other: &Model) -> Model {
+        self.heads[label as usize] = other.heads[label as usize].clone();
+        self.fused = None;
+        self.watch = None;
+        self.label = match label {
+            Label::Purchase => format!("{}+{}", other.label, self.label),
+            Label::Abandon => format!("{}+{}", self.label, other.label),
+        };
+        self
     }
 
     /// Scores a feature vector.
     #[inline]
     pub fn score(&self, features: &Vector) -> Scores {
-        let (mut purchase, mut abandon) = (self.file.purchase_bias, self.file.abandon_bias);
-        for term in &self.terms {
-            let x = term.transform.apply(features[term.feature]);
-            let z = (x - term.mean) * term.inverse_scale;
-            let z = if z.is_nan() { 0.0 } else { z };
-            purchase += z * term.purchase;
-            abandon += z * term.abandon;
-        }
+        let [purchase, abandon] = match &self.fused {
+            Some(both) => both.log_odds(features),
+            None => [
+                self.heads[0].log_odds(features),
+                self.heads[1].log_odds(features),
+            ],
+        };
         Scores {
-            purchase: sigmoid(purchase),
-            abandon: sigmoid(abandon),
+            purchase: self.heads[0].calibration.probability(purchase),
+            abandon: self.heads[1].calibration.probability(abandon),
         }
     }
 
-    /// What each feature adds to the two log-odds, in the model's order: exact, since the sum of
-    /// all plus the bias is the log-odds. Shape: (feature index, purchase, abandon).
-    pub fn contributions(&self, features: &Vector) -> Vec<(usize, f64, f64)> {
-        let share = |term: &Term| {
-            let z = (term.transform.apply(features[term.feature]) - term.mean) * term.inverse_scale;
-            let z = if z.is_nan() { 0.0 } else { z };
-            (term.feature, z * term.purchase, z * term.abandon)
-        };
-        self.terms.iter().map(share).collect()
+    /// The log-odds of a head, before calibration.
+    pub fn log_odds(&self, label: Label, features: &Vector) -> f64 {
+        self.heads[label as usize].log_odds(features)
+    }
+
+    /// What each feature adds to the log-odds of a head, before calibration, at the places of the
+    /// features: their sum and the log-odds that are returned, those of an average session, give
+    /// the log-odds of this one.
+    pub fn contributions(&self, label: Label, features: &Vector, out: &mut Vector) -> f64 {
+        *out = [0.0; FEATURE_COUNT];
+        match &self.heads[label as usize].scorer {
+            ReadyScorer::Constant(log_odds) => *log_odds,
+            ReadyScorer::Linear(linear) => {
+                linear.contributions(features, out);
+                linear.bias[0]
+            }
+            ReadyScorer::Trees(forest) => forest.log_odds(features),
+        }
+    }
+
+    /// What kind of head gives a score: `logistic`, `trees` or `constant`.
+    pub fn kind(&self, label: Label) -> &'static str {
+        match &self.heads[label as usize].scorer {
+            ReadyScorer::Constant(_) => "constant",
+            ReadyScorer::Linear(_) => "logistic",
+            ReadyScorer::Trees(_) => "trees",
+        }
     }
 }
 
@@ -315,8 +249,24 @@ const WEIGHT_MAX: f64 = 1e6;
 const MEASURE_MAX: f64 = 1e15;
 const SCALE_MIN: f64 = 1e-9;
 
+/// Most trees of a head.
+pub const TREES_MAX: usize = 10_000;
+
+fn unusable(part: &str, what: impl Into<String>) -> ModelError {
+    ModelError::Unusable {
+        part: part.into(),
+        what: what.into(),
+    }
+}
+
+/// Whether a model may be called this: records and labels need no escaping then.
+pub fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(plain)
+}
+
 /// Why some of the numbers cannot be used, if so.
-fn unusable(numbers: &[f64], most: f64) -> Option<&'static str> {
+fn wrong(numbers: &[f64], most: f64) -> Option<&'static str> {
     if numbers.iter().any(|number| !number.is_finite()) {
         Some("a number is not finite")
     } else if numbers.iter().any(|number| number.abs() > most) {
@@ -326,104 +276,194 @@ fn unusable(numbers: &[f64], most: f64) -> Option<&'static str> {
     }
 }
 
-fn term(index: usize, feature: &ModelFeature) -> Result<Term, ModelError> {
-    let wrong = |what| ModelError::Number {
-        name: feature.name.clone(),
-        what,
+/// Finds the features of a model in the table of this build.
+fn inputs(features: &[ModelFeature]) -> Result<Vec<Input>, ModelError> {
+    let mut strange = Vec::new();
+    let mut inputs: Vec<Input> = Vec::with_capacity(features.len());
+    for feature in features {
+        let Some(index) = index_of(&feature.name) else {
+            strange.push(format!("{} is unknown", feature.name));
+            continue;
+        };
+        if FEATURES[index].unit != feature.unit {
+            strange.push(format!(
+                "{} is in {} here, in {} there",
+                feature.name, FEATURES[index].unit, feature.unit
+            ));
+        } else if inputs.iter().any(|input| input.feature == index) {
+            strange.push(format!("{} stands twice", feature.name));
+        }
+        let part = format!("feature {}", feature.name);
+        if let Some(what) = wrong(&[feature.mean, feature.scale], MEASURE_MAX) {
+            return Err(unusable(&part, what));
+        }
+        if feature.scale < SCALE_MIN {
+            return Err(unusable(&part, "its scale is not above zero, or too small"));
+        }
+        inputs.push(Input {
+            feature: index,
+            transform: feature.transform,
+            mean: feature.mean,
+            inverse_scale: 1.0 / feature.scale,
+        });
+    }
+    if strange.is_empty() {
+        Ok(inputs)
+    } else {
+        Err(ModelError::Features(strange.join(", ")))
+    }
+}
+
+/// Checks a head and makes it ready.
+fn ready(head: &Head, part: &str, inputs: &[Input]) -> Result<Ready, ModelError> {
+    if let Some(what) = head.calibration.wrong() {
+        return Err(unusable(&format!("{part}, calibration"), what));
+    }
+    let scorer = match &head.scorer {
+        Scorer::Constant { log_odds } => {
+            if let Some(what) = wrong(&[*log_odds], WEIGHT_MAX) {
+                return Err(unusable(part, what));
+            }
+            ReadyScorer::Constant(*log_odds)
+        }
+        Scorer::Logistic { bias, weights } => {
+            if weights.len() != inputs.len() {
+                return Err(unusable(part, "it does not have one weight per feature"));
+            }
+            if let Some(what) = wrong(weights, WEIGHT_MAX).or(wrong(&[*bias], WEIGHT_MAX)) {
+                return Err(unusable(part, what));
+            }
+            ReadyScorer::Linear(Linear {
+                bias: [*bias],
+                terms: inputs
+                    .iter()
+                    .zip(weights)
+                    .map(|(input, weight)| (*input, [*weight]))
+                    .collect(),
+            })
+        }
+        Scorer::Trees { base, trees } => {
+            let places: Vec<usize> = inputs.iter().map(|input| input.feature).collect();
+            ReadyScorer::Trees(forest(*base, trees, &places).map_err(|what| unusable(part, what))?)
+        }
     };
-    let weights = unusable(&[feature.purchase, feature.abandon], WEIGHT_MAX);
-    let measures = unusable(&[feature.mean, feature.scale], MEASURE_MAX);
-    if let Some(what) = weights.or(measures) {
-        return Err(wrong(what));
-    }
-    if feature.scale < SCALE_MIN {
-        return Err(wrong("its scale is not above zero, or too small"));
-    }
-    Ok(Term {
-        feature: index,
-        transform: feature.transform,
-        mean: feature.mean,
-        inverse_scale: 1.0 / feature.scale,
-        purchase: feature.purchase,
-        abandon: feature.abandon,
+    Ok(Ready {
+        scorer,
+        calibration: head.calibration.clone(),
     })
 }
 
-fn checksum(body: &str) -> String {
-    format!("{:08x}", crc32fast::hash(body.as_bytes()))
+/// Checks trees over a model's features and flattens them over the features of this build.
+fn forest(base: f64, trees: &[Tree], places: &[usize]) -> Result<Forest, String> {
+    if let Some(what) = wrong(&[base], WEIGHT_MAX) {
+        return Err(what.into());
+    }
+    if trees.len() > TREES_MAX {
+        return Err(format!("it has more than {TREES_MAX} trees"));
+    }
+    let mut moved = Vec::with_capacity(trees.len());
+    for (number, tree) in trees.iter().enumerate() {
+        let checked = tree.check(places.len());
+        let usable = checked
+            .and_then(|()| wrong(&tree.value, WEIGHT_MAX).map_or(Ok(()), |what| Err(what.into())));
+        usable.map_err(|what: String| format!("tree {number}: {what}"))?;
+        let mut tree = tree.clone();
+        for feature in &mut tree.feature {
+            *feature = places[*feature as usize] as u32;
+        }
+        moved.push(tree);
+    }
+    Ok(Forest::new(base, &moved))
 }
 
-/// 1 / (1 + e⁻ˣ).
-#[inline]
-pub fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-x))
+/// A model file with nothing in it yet.
+pub fn empty_file(name: &str) -> ModelFile {
+    let head = Head {
+        scorer: Scorer::Constant { log_odds: 0.0 },
+        calibration: Calibration::None,
+        quality: Quality::default(),
+    };
+    ModelFile {
+        format: file::MODEL_FORMAT.into(),
+        version: file::MODEL_VERSION,
+        name: name.into(),
+        trained: Trained::default(),
+        features: Vec::new(),
+        purchase: head.clone(),
+        abandon: head,
+        fallback: None,
+        summary: None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visit::feature::FEATURE_COUNT;
 
+    /// `cart_size`, bent, mean 1, scale 0.5; a regression for purchase, a tree for abandonment.
     fn tiny() -> ModelFile {
-        ModelFile {
-            format: MODEL_FORMAT.into(),
-            version: MODEL_VERSION,
-            name: "tiny".into(),
-            kind: "logistic".into(),
-            fitted_on: FittedOn {
-                data: "nothing".into(),
-                command: "none".into(),
-                digest: String::new(),
-                sessions: 0,
-                rows: 0,
-            },
-            quality: Quality {
-                sessions: 0,
-                rows: 0,
-                purchase_auc: 0.5,
-                abandon_auc: 0.5,
-            },
-            purchase_bias: -1.0,
-            abandon_bias: 0.0,
-            features: vec![ModelFeature {
-                name: "cart_size".into(),
-                unit: "units".into(),
-                transform: Transform::Log2,
-                mean: 1.0,
-                scale: 0.5,
-                purchase: 1.0,
-                abandon: -2.0,
-            }],
-        }
+        let mut file = empty_file("tiny");
+        file.features = vec![ModelFeature {
+            name: "cart_size".into(),
+            unit: "units".into(),
+            transform: Transform::Log2,
+            mean: 1.0,
+            scale: 0.5,
+        }];
+        file.purchase.scorer = Scorer::Logistic {
+            bias: -1.0,
+            weights: vec![1.0],
+        };
+        let mut tree = tree::tests::small();
+        tree.feature = vec![0, 0];
+        file.abandon.scorer = Scorer::Trees {
+            base: -0.1,
+            trees: vec![tree],
+        };
+        file.abandon.calibration = Calibration::Platt {
+            slope: 2.0,
+            offset: 0.5,
+        };
+        file
+    }
+
+    fn read(file: &ModelFile) -> Result<Model, ModelError> {
+        Model::read(file::write(file).as_bytes())
+    }
+
+    #[test]
+    fn a_file_survives_writing_to_the_last_bit() {
+        let mut file = tiny();
+        file.features[0].mean = 0.1 + 0.2;
+        file.trained.split = Split::Visitors { seed: 7 };
+        let text = file::write(&file);
+        let (back, digest) = file::parse(text.as_bytes()).unwrap();
+        assert_eq!(back, file);
+        assert_eq!(file::write(&back), text);
+        assert!(text.contains(&digest));
     }
 
     #[test]
     fn a_model_scores_and_explains_itself() {
-        let model = Model::read(Model::write(&tiny()).as_bytes()).unwrap();
+        let model = read(&tiny()).unwrap();
+        let cart = index_of("cart_size").unwrap();
         let mut features = [0.0; FEATURE_COUNT];
-        features[index_of("cart_size").unwrap()] = 3.0;
-        // log₂(1 + 3) = 2, two scales above the mean.
+        features[cart] = 3.0;
+        // log₂(1 + 3) = 2, two scales above the mean; the tree's last leaf is worth 0.25.
         let scores = model.score(&features);
         assert_eq!(scores.purchase, sigmoid(-1.0 + 2.0));
-        assert_eq!(scores.abandon, sigmoid(-4.0));
-        let parts = model.contributions(&features);
-        assert_eq!(parts, [(index_of("cart_size").unwrap(), 2.0, -4.0)]);
-        features[index_of("cart_size").unwrap()] = f64::NAN;
+        assert_eq!(scores.abandon, sigmoid(2.0 * 0.15 + 0.5));
+        let mut parts = [0.0; FEATURE_COUNT];
+        let average = model.contributions(Label::Purchase, &features, &mut parts);
+        assert_eq!((average, parts[cart]), (-1.0, 2.0));
+        features[cart] = f64::NAN;
         assert_eq!(model.score(&features).purchase, sigmoid(-1.0));
-    }
-
-    #[test]
-    fn log2_is_exact_at_powers_of_two() {
-        for power in 0..40 {
-            let x = (1u64 << power) as f64 - 1.0;
-            assert_eq!(Transform::Log2.apply(x), f64::from(power));
-        }
-        assert!(Transform::Log2.apply(f64::NAN).is_nan());
+        assert_eq!(model.kind(Label::Abandon), "trees");
     }
 
     #[test]
     fn every_changed_byte_and_every_cut_is_refused() {
-        let good = Model::write(&tiny()).into_bytes();
+        let good = file::write(&tiny()).into_bytes();
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x04;
@@ -433,17 +473,64 @@ mod tests {
     }
 
     #[test]
-    fn features_that_do_not_match_are_named() {
-        let mut file = tiny();
-        file.features[0].name = "cart_weight".into();
-        let error = Model::read(Model::write(&file).as_bytes()).unwrap_err();
-        assert!(
-            error.to_string().contains("cart_weight is unknown"),
-            "{error}"
+    fn what_cannot_be_used_is_named() {
+        type Spoil = fn(&mut ModelFile);
+        let spoils: [(Spoil, &str); 9] = [
+            (
+                |f| f.features[0].name = "cart_weight".into(),
+                "cart_weight is unknown",
+            ),
+            (
+                |f| f.features[0].unit = "kg".into(),
+                "cart_size is in units here",
+            ),
+            (
+                |f| f.features.push(f.features[0].clone()),
+                "cart_size stands twice",
+            ),
+            (|f| f.features[0].scale = 0.0, "cart_size"),
+            (|f| f.version = 1, "version 1"),
+            (|f| f.name = "a b".into(), "name"),
+            (
+                |f| f.purchase.scorer = Scorer::Constant { log_odds: 1e9 },
+                "purchase: a number is too large",
+            ),
+            (
+                |f| {
+                    f.purchase.calibration = Calibration::Platt {
+                        slope: -1.0,
+                        offset: 0.0,
+                    }
+                },
+                "purchase, calibration",
+            ),
+            (
+                |f| {
+                    if let Scorer::Trees { trees, .. } = &mut f.abandon.scorer {
+                        trees[0].feature[1] = 1;
+                    }
+                },
+                "abandon: tree 0: it names feature 1 of 1",
+            ),
+        ];
+        for (spoil, what) in spoils {
+            let mut file = tiny();
+            spoil(&mut file);
+            let error = read(&file).unwrap_err().to_string();
+            assert!(error.contains(what), "{error} does not say {what}");
+        }
+    }
+
+    #[test]
+    fn a_head_can_come_from_another_model() {
+        let (tiny, blank) = (read(&tiny()).unwrap(), Model::blank());
+        let mixed = blank.clone().with_head(Label::Abandon, &tiny);
+        let features = [0.0; FEATURE_COUNT];
+        assert_eq!(mixed.score(&features).purchase, 0.5);
+        assert_eq!(
+            mixed.score(&features).abandon,
+            tiny.score(&features).abandon
         );
-        let mut file = tiny();
-        file.features[0].scale = 0.0;
-        let error = Model::read(Model::write(&file).as_bytes()).unwrap_err();
-        assert!(error.to_string().contains("cart_size"), "{error}");
+        assert_eq!(mixed.label, format!("blank+{}", tiny.label));
     }
 }
