@@ -14,6 +14,7 @@ use restage::visit::feature::{FEATURE_COUNT, fill};
 use restage::visit::history::History;
 use restage::visit::live::Rules;
 use restage::visit::model::Model;
+use restage::visit::model::schedule::Schedule;
 use restage::visit::policy::Policy;
 use restage::visit::session::Session;
 use restage::visit::visitors::{Output, Step, Visitors};
@@ -62,7 +63,7 @@ fn read(source: &Source, carry: Carry) -> Vec<Batch> {
 fn rules() -> Arc<Rules> {
     Arc::new(Rules {
         policy: Policy::shipped(),
-        model: Model::shipped(),
+        models: Schedule::of(Model::shipped()),
     })
 }
 
@@ -118,7 +119,7 @@ fn whole_core(c: &mut Criterion) {
     group.bench_function("observe, records written and digested", |b| {
         b.iter_batched(
             || Written {
-                recorder: Recorder::new(&rules.policy, &rules.model.label),
+                recorder: Recorder::of(&rules),
                 line: Vec::new(),
                 digest: Digest::default(),
             },
@@ -151,7 +152,7 @@ fn pieces(c: &mut Criterion) {
         b.iter(|| fill(black_box(&session), session.last, &mut features));
     });
     group.bench_function("both scores", |b| {
-        b.iter(|| rules.model.score(black_box(&features)))
+        b.iter(|| rules.models.get(0).score(black_box(&features)))
     });
     group.bench_function("timer set and passed", |b| {
         let mut wheel = Wheel::default();

@@ -7,6 +7,7 @@ use restage::event::{
 use restage::visit::decision::{Decision, Recorder};
 use restage::visit::live::Rules;
 use restage::visit::model::Model;
+use restage::visit::model::schedule::Schedule;
 use restage::visit::policy::Policy;
 use restage::visit::visitors::{Output, Step, Visitors};
 use std::sync::Arc;
@@ -63,10 +64,10 @@ fn event(at: u64) -> Event {
 fn an_event_of_a_known_session_allocates_nothing() {
     let rules = Arc::new(Rules {
         policy: Policy::shipped(),
-        model: Model::shipped(),
+        models: Schedule::of(Model::shipped()),
     });
     let mut out = Lines {
-        recorder: Recorder::new(&rules.policy, &rules.model.label),
+        recorder: Recorder::of(&rules),
         line: Vec::with_capacity(4096),
         decisions: 0,
     };

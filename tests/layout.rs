@@ -5,8 +5,8 @@ mod script;
 
 use restage::event::{ArrivalMs, Kind, VisitorId};
 use restage::visit::choose::{CERTAIN_PPM, Why};
-use restage::visit::decision::{Decision, PerSlot, Recorder, Trigger};
-use restage::visit::model::Scores;
+use restage::visit::decision::{Decision, Factors, PerSlot, Recorder, Trigger};
+use restage::visit::model::{Label, Scores};
 use restage::visit::phase::Phase;
 use restage::visit::policy::Policy;
 use script::{Lines, START_MS, Scenario, Told, model, play, rules, searching};
@@ -434,7 +434,7 @@ fn a_record_has_exactly_the_documented_members_in_one_order() {
         let leaf = format!("phase={},returning=no", record["phase"].as_str().unwrap());
         assert_eq!(record["context"]["grid"], leaf);
         assert_eq!(record["policy"], rules.policy.label);
-        assert_eq!(record["model"], rules.model.label);
+        assert_eq!(record["model"], rules.models.label());
         assert_eq!(record["tables_ms"], 0);
         assert!((0.0..=1.0).contains(&record["p_purchase"].as_f64().unwrap()));
     }
@@ -467,7 +467,7 @@ fn a_returning_visitor_is_another_context() {
 #[test]
 fn a_row_of_csv_says_what_the_line_of_json_says() {
     let policy = Policy::read(&page_text("")).unwrap();
-    let recorder = Recorder::new(&policy, "model, with \"comma\"");
+    let recorder = Recorder::new(&policy, ["model, with \"comma\""]);
     let layout: PerSlot<u8> = [1, 2, 0, 0, 0, 0, 0, 0];
     let mut why = [Why::Default; 8];
     (why[0], why[1]) = (Why::Rule(0), Why::NotEligible);
@@ -482,6 +482,9 @@ fn a_row_of_csv_says_what_the_line_of_json_says() {
             purchase: 0.25,
             abandon: 1.0 / 3.0,
         },
+        model: 0,
+        leading: Label::Abandon,
+        factors: Factors::of(&[0.004, -0.5, 1.204], 3),
         layout,
         changed: 0b11,
         propensity_ppm: [CERTAIN_PPM; 8],

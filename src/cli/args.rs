@@ -7,7 +7,8 @@ use crate::flow::source::Pace;
 use crate::format::{FormatName, LaneOptions, Mapping, Source};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::live::Rules;
-use crate::visit::model::Model;
+use crate::visit::model::schedule::Schedule;
+use crate::visit::model::{Label, Model, ModelError};
 use crate::visit::policy::Policy;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -137,33 +138,103 @@ pub fn check_reject_ratio(share: f64) -> Result<(), Failure> {
     ))
 }
 
-/// Policy and model.
+/// Policy and models.
 #[derive(Args, Debug)]
 pub struct RuleArgs {
     /// The layout policy; `restage policy` prints the default
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// The intent model; a default one is built in
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
+    /// The intent model: a model file, or a text dump of LightGBM with the features' names, which
+    /// gives p_purchase. `purchase=FILE` and `abandon=FILE` take one score from a file; what no
+    /// file gives comes from the built-in model
+    #[arg(long, value_name = "[SCORE=]FILE")]
+    pub model: Vec<String>,
+    /// From a time on, use another model; it takes effect at the next multiple of the policy's
+    /// `tables.quantum`. TIME is 2026-01-06T12:00:00Z or milliseconds since 1970
+    #[arg(long, value_name = "TIME=FILE")]
+    pub swap_model: Vec<String>,
 }
 
 impl RuleArgs {
-    /// Reads both files.
+    /// Reads all files.
     pub fn resolve(&self) -> Result<Arc<Rules>, Failure> {
-        let policy = match &self.policy {
-            None => Policy::shipped(),
-            Some(path) => read_policy(path)?,
-        };
-        let model = match &self.model {
-            None => Model::shipped(),
-            Some(path) => Model::read(&read_file(path)?).map_err(|error| {
-                let what = format!("model {} was refused", path.display());
-                Failure::new(2, anyhow::Error::new(error).context(what))
-            })?,
-        };
-        Ok(Arc::new(Rules { policy, model }))
+        let policy = self.policy()?;
+        let mut swaps = Vec::with_capacity(self.swap_model.len());
+        for swap in &self.swap_model {
+            let (time, file) = swap.split_once('=').ok_or_else(|| {
+                let wanted = "it is not TIME=FILE";
+                Failure::usage(format!("--swap-model {swap}: {wanted}"))
+            })?;
+            swaps.push((swap_time_ms(time)?, read_model(file)?));
+        }
+        let models = Schedule::with_swaps(self.model()?, swaps, policy.quantum_ms)
+            .map_err(|error| Failure::usage(format!("--swap-model: {error}")))?;
+        Ok(Arc::new(Rules { policy, models }))
     }
+
+    /// Reads the policy.
+    pub fn policy(&self) -> Result<Policy, Failure> {
+        match &self.policy {
+            None => Ok(Policy::shipped()),
+            Some(path) => read_policy(path),
+        }
+    }
+
+    /// Reads the model, or puts it together.
+    fn model(&self) -> Result<Model, Failure> {
+        let mut model = None;
+        let mut heads = Vec::new();
+        for given in &self.model {
+            let head = Label::ALL.into_iter().find_map(|label| {
+                let file = given.strip_prefix(label.name())?.strip_prefix('=')?;
+                Some((label, file))
+            });
+            match head {
+                Some((label, _)) if heads.iter().any(|(other, _)| *other == label) => {
+                    let name = label.name();
+                    return Err(Failure::usage(format!("--model {name}= stands twice")));
+                }
+                Some((label, file)) => heads.push((label, read_model(file)?)),
+                None if model.is_some() => {
+                    return Err(Failure::usage(
+                        "--model names two models; purchase=FILE and abandon=FILE say which score comes from which",
+                    ));
+                }
+                None => model = Some(read_model(given)?),
+            }
+        }
+        let base = model.unwrap_or_else(Model::shipped);
+        Ok(heads
+            .into_iter()
+            .fold(base, |base, (label, other)| base.with_head(label, &other)))
+    }
+}
+
+/// A time on the arrival clock.
+fn swap_time_ms(text: &str) -> Result<u64, Failure> {
+    let ms = match text.parse::<u64>() {
+        Ok(ms) => Some(ms),
+        Err(_) => text
+            .parse::<jiff::Timestamp>()
+            .ok()
+            .and_then(|time| u64::try_from(time.as_millisecond()).ok()),
+    };
+    ms.ok_or_else(|| {
+        Failure::usage(format!(
+            "--swap-model: `{text}` is neither a time like 2026-01-06T12:00:00Z nor milliseconds since 1970"
+        ))
+    })
+}
+
+/// Reads a model, whoever trained it.
+pub fn read_model(path: &str) -> Result<Model, Failure> {
+    Model::read(&read_file(Path::new(path))?).map_err(|error| refused(path, error))
+}
+
+/// A model file that was refused.
+pub fn refused(path: &str, error: ModelError) -> Failure {
+    let what = format!("model {path} was refused");
+    Failure::new(2, anyhow::Error::new(error).context(what))
 }
 
 /// Reads a policy file.
@@ -174,7 +245,8 @@ pub fn read_policy(path: &Path) -> Result<Policy, Failure> {
     Policy::read(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+/// Reads a file of configuration.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| {
         let what = format!("{} could not be read", path.display());
         Failure::new(2, anyhow::Error::new(error).context(what))

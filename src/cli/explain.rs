@@ -46,7 +46,9 @@ impl Explain {
             .map_err(|error| Failure::new(1, error))?;
         let heading = format!(
             "visitor {}  (policy {}, model {})\n\n",
-            self.visitor, rules.policy.label, rules.model.label
+            self.visitor,
+            rules.policy.label,
+            rules.models.label()
         );
         let result = run(JobSpec {
             rules,
@@ -61,6 +63,7 @@ impl Explain {
             lines: Lines::None,
             follow: Some(VisitorId::of(self.visitor.as_bytes())),
             timeline: false,
+            rows: None,
             progress: Default::default(),
             opened: Box::new(|_| ()),
             stop,

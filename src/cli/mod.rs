@@ -6,6 +6,7 @@
 //! sink cannot be reached, 130 and 143 ended by a signal.
 
 mod args;
+mod drift;
 mod explain;
 mod import;
 mod policy;

@@ -119,10 +119,10 @@ impl Replay {
             .transpose()?;
         if let (Some(writer), Lines::Csv) = (&mut decisions, lines) {
             let mut header = Vec::new();
-            Recorder::new(&rules.policy, &rules.model.label).csv_header(&mut header);
+            Recorder::of(&rules).csv_header(&mut header);
             writer.write(&header);
         }
-        let (policy_label, model_label) = (rules.policy.label.clone(), rules.model.label.clone());
+        let run_rules = Arc::clone(&rules);
         let progress = Progress::default();
         let bar = Arc::new(Mutex::new(None));
         let (show, shown) = (Arc::clone(&bar), Arc::clone(&progress));
@@ -139,6 +139,7 @@ impl Replay {
             lines,
             follow: None,
             timeline: self.plot.is_some(),
+            rows: None,
             progress,
             opened: Box::new(move |bytes| {
                 if let Ok(mut bar) = show.lock() {
@@ -168,7 +169,7 @@ impl Replay {
         if gone || stop.reason() == Some(StopReason::ReaderGone) {
             return Ok(());
         }
-        let report = Report::new(&result, &cluster, &policy_label, &model_label);
+        let report = Report::new(&result, &cluster, &run_rules);
         let page = if self.json {
             report.json()
         } else {

@@ -1,7 +1,9 @@
 //! The report of a run: one JSON object, or a page for people.
 
+use super::drift::Drift;
 use crate::event::{Kind, Reason};
 use crate::flow::job::{Cluster, JobResult};
+use crate::visit::live::Rules;
 use crate::visit::phase::Phase;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -34,6 +36,7 @@ pub struct Report {
     limits: Counts,
     policy: String,
     model: String,
+    drift: Vec<Drift>,
     logs: Vec<Log>,
 }
 
@@ -93,7 +96,7 @@ impl Counts {
 
 impl Report {
     /// Sums up a result.
-    pub fn new(result: &JobResult, cluster: &Cluster, policy: &str, model: &str) -> Report {
+    pub fn new(result: &JobResult, cluster: &Cluster, rules: &Rules) -> Report {
         let tally = &result.tally;
         let elapsed_s = result.elapsed.as_secs_f64();
         let per_session = |count: u64| count as f64 / tally.sessions.max(1) as f64;
@@ -140,8 +143,9 @@ impl Report {
                 ]
                 .into_iter(),
             ),
-            policy: policy.into(),
-            model: model.into(),
+            policy: rules.policy.label.clone(),
+            model: rules.models.label(),
+            drift: Drift::of_run(rules, tally),
             logs: result
                 .lanes
                 .iter()
@@ -223,6 +227,9 @@ impl Report {
                 "limits",
                 format!("{} (times each was reached)", self.limits.line()),
             );
+        }
+        for drift in &self.drift {
+            row("drift", drift.line());
         }
         row(
             "memory",

@@ -151,16 +151,19 @@ pub enum Tag {
     Reject,
     /// A paragraph of the followed visitor's story.
     Story,
+    /// The rows of a session that has ended.
+    Rows,
     /// Counters of a worker.
     Tally,
     /// What a lane came to.
     Lane,
 }
 
-const TAGS: [Tag; 5] = [
+const TAGS: [Tag; 6] = [
     Tag::Decision,
     Tag::Reject,
     Tag::Story,
+    Tag::Rows,
     Tag::Tally,
     Tag::Lane,
 ];

@@ -13,14 +13,15 @@ use super::container::Spares;
 use super::failure::{self, Stop, StopReason, Waiting};
 use super::mesh::{self, Greeting, MeshError};
 use super::output::{LineWriter, OutputError};
-use super::sessions::{Lines, SessionsSpec, sessions};
-use super::sink::{Collected, sink};
+use super::sessions::{Lines, Sample, SessionsSpec, sessions};
+use super::sink::{Collected, ROWS_TOTAL_MAX, sink};
 use super::source::{Feed, Inputs, LaneReport, OpenLane, Pace, Progress};
 use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
 use crate::sort::{SortOptions, SortedLane};
 use crate::visit::decision::{Digest, Recorder};
 use crate::visit::live::Rules;
+use crate::visit::rows::SessionRows;
 use crate::visit::tally::Tally;
 use std::any::Any;
 use std::cell::RefCell;
@@ -89,7 +90,7 @@ impl Cluster {
 
 /// What a run is to do.
 pub struct JobSpec {
-    /// Policy and model.
+    /// Policy and models.
     pub rules: Arc<Rules>,
     /// The logs, each a lane.
     pub logs: Vec<Source>,
@@ -113,6 +114,8 @@ pub struct JobSpec {
     pub follow: Option<VisitorId>,
     /// Whether counts over time are wanted.
     pub timeline: bool,
+    /// Visitors whose sessions' rows are wanted, if any are.
+    pub rows: Option<Sample>,
     /// Bytes read so far.
     pub progress: Progress,
     /// Called with the size of the logs in bytes, where it is known, once they are open.
@@ -122,12 +125,12 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
-    /// Digest of everything that must be the same in every process.
     /// Digest of version, policy and model, which must be the same in every process.
     fn rules_digest(&self) -> u64 {
         let rules = &self.rules;
         let version = env!("CARGO_PKG_VERSION");
-        let parts = format!("{version} {} {}", rules.policy.label, rules.model.label);
+        let models = rules.models.label();
+        let parts = format!("{version} {} {models}", rules.policy.label);
         hash_text(parts.as_bytes())
     }
 
@@ -169,6 +172,10 @@ pub struct JobResult {
     pub lanes: Vec<LaneReport>,
     /// The followed visitor's story.
     pub story: Vec<u8>,
+    /// The rows of the sessions that were wanted, in the order in which they ended.
+    pub rows: Vec<SessionRows>,
+    /// Digest of those sessions: the same for any number of workers.
+    pub rows_digest: u128,
     /// Sum of the processes' peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
     /// Time that the workers ran.
@@ -200,6 +207,11 @@ pub enum JobError {
     /// The workers could not be started.
     #[error("the workers could not be started: {0}")]
     Start(String),
+    /// More rows than are kept.
+    #[error(
+        "the sessions have {0} rows, more than the {ROWS_TOTAL_MAX} that are kept: take a share of the visitors with --sample"
+    )]
+    TooManyRows(u64),
     /// A signal ended the run.
     #[error("stopped by signal {0}; unfinished output was removed")]
     Signal(i32),
@@ -211,7 +223,7 @@ impl JobError {
         match self {
             JobError::Input(error) => error.exit_code(),
             JobError::Lane { code, .. } => *code,
-            JobError::Mesh(MeshError::Mismatch { .. }) => 2,
+            JobError::Mesh(MeshError::Mismatch { .. }) | JobError::TooManyRows(_) => 2,
             JobError::Output(_) | JobError::Mesh(_) => 5,
             JobError::Start(_) => 5,
             JobError::Signal(signal) => 128 + signal,
@@ -254,12 +266,13 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         waiting: Some(waiting),
     });
     let sessions_spec = SessionsSpec {
-        recorder: Arc::new(Recorder::new(&spec.rules.policy, &spec.rules.model.label)),
+        recorder: Arc::new(Recorder::of(&spec.rules)),
         rules: spec.rules,
         lines: spec.lines,
         rejects: spec.keep_rejects,
         follow: spec.follow,
         timeline: spec.timeline,
+        rows: spec.rows,
         reports_memory: false,
     };
     let feed = Feed {
@@ -381,6 +394,9 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
             writer.map_or(Ok(()), |writer| writer.finish(false))?;
         }
     }
+    if collected.rows_count > ROWS_TOTAL_MAX {
+        return Err(JobError::TooManyRows(collected.rows_count));
+    }
     let mut tally = Tally::default();
     let mut digest = Digest::default();
     let mut peak_rss_bytes = 0;
@@ -395,6 +411,8 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
         digest,
         lanes: collected.lanes,
         story: collected.story,
+        rows: collected.rows,
+        rows_digest: collected.rows_digest,
         peak_rss_bytes,
         elapsed,
         decisions: collected.decisions,

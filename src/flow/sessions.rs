@@ -9,9 +9,12 @@
 
 use super::container::{Emissions, Spares, Tag};
 use super::failure;
-use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of};
+use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of, mix};
 use crate::visit::decision::{Decision, Digest, Recorder};
+use crate::visit::feature::Vector;
 use crate::visit::live::Rules;
+use crate::visit::live::Visit;
+use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::visitors::{Output, Step, Visitors};
 use serde::{Deserialize, Serialize};
@@ -25,7 +28,7 @@ use timely::dataflow::operators::generic::Operator;
 /// What the operator is asked for.
 #[derive(Clone, Debug)]
 pub struct SessionsSpec {
-    /// Policy and model.
+    /// Policy and models.
     pub rules: Arc<Rules>,
     /// How records are written.
     pub recorder: Arc<Recorder>,
@@ -37,9 +40,29 @@ pub struct SessionsSpec {
     pub follow: Option<VisitorId>,
     /// Whether counts over time are wanted.
     pub timeline: bool,
+    /// Visitors whose sessions' rows are wanted, if any are.
+    pub rows: Option<Sample>,
     /// Whether this worker reports the memory of its process.
     pub reports_memory: bool,
 }
+
+/// A share of the visitors, chosen by a pinned hash: the same for any number of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The share, in millionths.
+    pub share_ppm: u32,
+}
+
+impl Sample {
+    /// Whether a visitor is among them.
+    pub fn holds(self, visitor: VisitorId) -> bool {
+        let draw = mix(visitor.0 ^ SAMPLE_SALT) >> 32;
+        (draw * 1_000_000) >> 32 < u64::from(self.share_ppm)
+    }
+}
+
+/// Sets the draw apart from those of holdout and split.
+const SAMPLE_SALT: u64 = 0x726f_7773;
 
 /// In which form decision records leave the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,15 +129,14 @@ pub fn sessions<'scope>(
                 failure::enter("sessions", closed_ms);
                 // Everything emitted now carries a time at or after the capability's.
                 let mut flush = |out: &mut Emitter| {
-                    if !out.emissions.is_empty() {
-                        let room = spare_emissions.take().unwrap_or_default();
-                        let mut full = std::mem::replace(&mut out.emissions, room);
+                    out.cut(&spare_emissions);
+                    for mut full in out.full.drain(..) {
                         output.session(&*held).give_container(&mut full);
                     }
                 };
                 pending.drain_before(closed_ms.unwrap_or(u64::MAX), |batch, index| {
                     visits.observe(batch.get(index), &mut out);
-                    if out.emissions.heap_bytes() >= EMISSION_BYTES {
+                    if !out.full.is_empty() {
                         flush(&mut out);
                     }
                 });
@@ -226,6 +248,9 @@ impl Pending {
 struct Emitter {
     spec: SessionsSpec,
     emissions: Emissions,
+    /// Containers that have as much as one should hold.
+    full: Vec<Emissions>,
+    rows: RowKeeper,
     digest: Digest,
     line: Vec<u8>,
     steps: u64,
@@ -236,9 +261,26 @@ impl Emitter {
         Emitter {
             spec,
             emissions: Emissions::default(),
+            full: Vec::new(),
+            rows: RowKeeper::default(),
             digest: Digest::default(),
             line: Vec::with_capacity(1024),
             steps: 0,
+        }
+    }
+
+    /// Sets the container aside when it holds enough: one call of the core may end every session.
+    fn cut_if_full(&mut self) {
+        if self.emissions.heap_bytes() >= EMISSION_BYTES {
+            self.full.push(std::mem::take(&mut self.emissions));
+        }
+    }
+
+    /// Sets the container aside if it holds anything.
+    fn cut(&mut self, spares: &Spares<Emissions>) {
+        if !self.emissions.is_empty() {
+            let room = spares.take().unwrap_or_default();
+            self.full.push(std::mem::replace(&mut self.emissions, room));
         }
     }
 
@@ -279,6 +321,7 @@ impl Output for Emitter {
             .write(decision.at.0, Tag::Decision, &key, |body| {
                 body.extend_from_slice(line);
             });
+        self.cut_if_full();
     }
 
     fn duplicate(&mut self, event: &Event) {
@@ -299,11 +342,32 @@ impl Output for Emitter {
         self.steps += 1;
         let number = self.steps.to_be_bytes();
         let recorder = &self.spec.recorder;
-        let model = &self.spec.rules.model;
+        let model = self.spec.rules.models.get(step.visit.model);
         self.emissions
             .write(step.at.0, Tag::Story, &[&number], |body| {
                 super::story::write(step, recorder, model, body);
             });
+    }
+
+    fn observed(&mut self, visit: &Visit, features: &Vector) {
+        if let Some(sample) = self.spec.rows
+            && sample.holds(visit.visitor)
+        {
+            self.rows.observed(visit, features);
+        }
+    }
+
+    fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
+        if let Some(sample) = self.spec.rows
+            && sample.holds(visit.visitor)
+        {
+            let key: [&[u8]; 3] = [&visit.visitor_text, b"\0", &visit.session_text];
+            let rows = &mut self.rows;
+            self.emissions.write(at.0, Tag::Rows, &key, |body| {
+                rows.ended(visit, body);
+            });
+            self.cut_if_full();
+        }
     }
 }
 

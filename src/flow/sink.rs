@@ -9,6 +9,7 @@ use super::failure;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
+use crate::visit::rows::SessionRows;
 use std::cell::RefCell;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
@@ -25,6 +26,12 @@ pub struct Collected {
     pub rejects: Option<LineWriter>,
     /// The followed visitor's story.
     pub story: Vec<u8>,
+    /// The rows of sessions, in the order in which they ended.
+    pub rows: Vec<SessionRows>,
+    /// How many rows there are in all.
+    pub rows_count: u64,
+    /// The sum of the sessions' digests.
+    pub rows_digest: u128,
     /// What each worker counted.
     pub workers: Vec<WorkerTally>,
     /// What each lane came to.
@@ -168,6 +175,7 @@ impl Collected {
                 }
             }
             Tag::Story => self.story.extend_from_slice(body),
+            Tag::Rows => self.take_rows(body),
             Tag::Tally => self
                 .workers
                 .push(serde_json::from_slice(body).expect("a worker's counters are well-formed")),
@@ -176,4 +184,17 @@ impl Collected {
                 .push(serde_json::from_slice(body).expect("a lane's report is well-formed")),
         }
     }
+
+    /// Keeps the rows of a session, while there is room.
+    fn take_rows(&mut self, body: &[u8]) {
+        let session = SessionRows::decode(body).expect("the operator's rows are well-formed");
+        self.rows_digest = self.rows_digest.wrapping_add(SessionRows::digest(body));
+        self.rows_count += session.rows.len() as u64;
+        if self.rows_count <= ROWS_TOTAL_MAX {
+            self.rows.push(session);
+        }
+    }
 }
+
+/// Most rows kept in all: 4 million, 1.4 GB.
+pub const ROWS_TOTAL_MAX: u64 = 4_000_000;

@@ -6,7 +6,9 @@
 //! shortest-float algorithms and is the same everywhere.
 
 use super::choose::Why;
-use super::model::Scores;
+use super::feature::FEATURES;
+use super::live::Rules;
+use super::model::{Label, Scores};
 use super::phase::Phase;
 use super::policy::{Context, Policy, SLOTS_MAX};
 use crate::event::{ArrivalMs, Kind};
@@ -37,6 +39,42 @@ impl Trigger {
 /// One value per slot.
 pub type PerSlot<T> = [T; SLOTS_MAX];
 
+/// Most features that a record may name as the reason for its score.
+pub const FACTORS_MAX: usize = 5;
+
+/// The features that moved a score's log-odds most, in either direction, greatest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Factors {
+    /// Place of the feature, and what it added to the log-odds.
+    pub parts: [(u8, f64); FACTORS_MAX],
+    /// How many there are.
+    pub count: u8,
+}
+
+impl Factors {
+    /// Picks the greatest `most` of all contributions; those that round to nothing are left out.
+    pub fn of(contributions: &[f64], most: usize) -> Factors {
+        let mut factors = Factors::default();
+        let most = most.min(FACTORS_MAX);
+        for (index, &share) in contributions.iter().enumerate() {
+            let mut place = usize::from(factors.count);
+            while place > 0 && factors.parts[place - 1].1.abs() < share.abs() {
+                place -= 1;
+            }
+            if place < most && hundredths(share) != 0 {
+                factors.parts.copy_within(place..FACTORS_MAX - 1, place + 1);
+                factors.parts[place] = (index as u8, share);
+                factors.count = (factors.count + 1).min(most as u8);
+            }
+        }
+        factors
+    }
+}
+
+fn hundredths(share: f64) -> i64 {
+    (share * 100.0).round() as i64
+}
+
 /// A decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Decision<'a> {
@@ -54,6 +92,12 @@ pub struct Decision<'a> {
     pub phase: Phase,
     /// The scores.
     pub scores: Scores,
+    /// Number of the model that gave them.
+    pub model: u8,
+    /// The score that the phase rests on.
+    pub leading: Label,
+    /// What moved it.
+    pub factors: Factors,
     /// The arm of each slot.
     pub layout: PerSlot<u8>,
     /// Bit per slot whose arm differs from before.
@@ -72,10 +116,15 @@ pub struct Decision<'a> {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     slots: Vec<SlotText>,
+    policy: String,
+    models: Vec<ModelText>,
+}
+
+#[derive(Clone, Debug)]
+struct ModelText {
+    label: String,
     /// `,"policy":…,"model":…,"tables_ms":0}`
     tail: String,
-    policy: String,
-    model: String,
 }
 
 #[derive(Clone, Debug)]
@@ -89,8 +138,8 @@ struct SlotText {
 }
 
 impl Recorder {
-    /// A recorder for a policy and a model.
-    pub fn new(policy: &Policy, model_label: &str) -> Recorder {
+    /// A recorder for a policy and models, by their numbers.
+    pub fn new<'a>(policy: &Policy, models: impl IntoIterator<Item = &'a str>) -> Recorder {
         let slots = policy.slots.iter().map(|slot| {
             let default = &slot.arms[slot.default].name;
             SlotText {
@@ -105,18 +154,31 @@ impl Recorder {
                 ),
             }
         });
-        let mut tail = Vec::new();
-        tail.extend_from_slice(b",\"policy\":");
-        json_text(policy.label.as_bytes(), &mut tail);
-        tail.extend_from_slice(b",\"model\":");
-        json_text(model_label.as_bytes(), &mut tail);
-        tail.extend_from_slice(b",\"tables_ms\":0}");
+        let models = models.into_iter().map(|label| {
+            let mut tail = Vec::new();
+            tail.extend_from_slice(b",\"policy\":");
+            json_text(policy.label.as_bytes(), &mut tail);
+            tail.extend_from_slice(b",\"model\":");
+            json_text(label.as_bytes(), &mut tail);
+            tail.extend_from_slice(b",\"tables_ms\":0}");
+            ModelText {
+                label: label.into(),
+                tail: String::from_utf8(tail).expect("labels are text"),
+            }
+        });
         Recorder {
             slots: slots.collect(),
-            tail: String::from_utf8(tail).expect("labels are text"),
             policy: policy.label.clone(),
-            model: model_label.into(),
+            models: models.collect(),
         }
+    }
+
+    /// A recorder for the rules of a run.
+    pub fn of(rules: &Rules) -> Recorder {
+        Recorder::new(
+            &rules.policy,
+            rules.models.iter().map(|(_, model)| model.label.as_str()),
+        )
     }
 
     /// Appends a decision as one JSON object, without a newline.
@@ -165,8 +227,15 @@ impl Recorder {
             comma(&mut first, out);
             quoted(reason, out);
         }
+        if decision.factors.count > 0 {
+            comma(&mut first, out);
+            out.push(b'"');
+            factors(decision, out);
+            out.push(b'"');
+        }
         out.push(b']');
-        out.extend_from_slice(self.tail.as_bytes());
+        let model = &self.models[usize::from(decision.model)];
+        out.extend_from_slice(model.tail.as_bytes());
     }
 
     fn object(&self, out: &mut Vec<u8>, value: impl Fn(&SlotText, usize, &mut Vec<u8>)) {
@@ -244,11 +313,16 @@ impl Recorder {
         fields.extend(slots().map(|(_, slot)| text(&|f| slot.leaf(decision, f))));
         let changed = slots().filter(|(at, _)| decision.changed & (1 << at) != 0);
         let changed: Vec<&str> = changed.map(|(_, slot)| slot.name.as_str()).collect();
-        let reasons: Vec<&str> = self.reasons(decision).collect();
+        let mut reasons: Vec<String> = self.reasons(decision).map(String::from).collect();
+        if decision.factors.count > 0 {
+            let words = text(&|f| factors(decision, f));
+            reasons.push(String::from_utf8(words).expect("names and numbers are text"));
+        }
         fields.push(changed.join(";").into());
         fields.push(reasons.join("; ").into());
         fields.push(self.policy.clone().into());
-        fields.push(self.model.clone().into());
+        let model = &self.models[usize::from(decision.model)];
+        fields.push(model.label.clone().into());
         fields.push(b"0".to_vec());
         csv_row(fields.iter().map(Vec::as_slice), out);
     }
@@ -334,6 +408,28 @@ pub fn decimal(ppm: u32, out: &mut Vec<u8>) {
     }
     let used = digits.iter().rposition(|&digit| digit != b'0').unwrap_or(0);
     out.extend_from_slice(&digits[..=used]);
+}
+
+/// What moved the leading score: `p_purchase by cart_size +1.20, gap_last -0.31`, in log-odds.
+fn factors(decision: &Decision<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(match decision.leading {
+        Label::Purchase => b"p_purchase by ",
+        Label::Abandon => b"p_abandon by ",
+    });
+    let mut first = true;
+    let parts = &decision.factors.parts[..usize::from(decision.factors.count)];
+    for (index, share) in parts {
+        if !std::mem::take(&mut first) {
+            out.extend_from_slice(b", ");
+        }
+        out.extend_from_slice(FEATURES[usize::from(*index)].name.as_bytes());
+        let hundredths = hundredths(*share);
+        out.extend_from_slice(if hundredths < 0 { b" -" } else { b" +" });
+        integer(hundredths.unsigned_abs() / 100, out);
+        out.push(b'.');
+        let rest = hundredths.unsigned_abs() % 100;
+        out.extend_from_slice(&[b'0' + (rest / 10) as u8, b'0' + (rest % 10) as u8]);
+    }
 }
 
 fn integer(number: u64, out: &mut Vec<u8>) {

@@ -6,10 +6,11 @@
 //! Cost: about 300 ns an event, of which the fold is a tenth.
 
 use super::choose::{CERTAIN_PPM, Why, choose};
-use super::decision::{Decision, PerSlot, Trigger};
+use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
-use super::model::{Model, Scores};
+use super::model::schedule::Schedule;
+use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
 use super::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX, Situation};
 use super::session::{Overflow, Session};
@@ -20,8 +21,8 @@ use crate::event::{ArrivalMs, Event, EventMs, Id, Kind, VisitorId};
 pub struct Rules {
     /// The layout policy.
     pub policy: Policy,
-    /// The intent model.
-    pub model: Model,
+    /// The intent models, and from when each holds.
+    pub models: Schedule,
 }
 
 /// A visitor with a live session.
@@ -54,6 +55,8 @@ pub struct Visit {
     pub peak: Option<f64>,
     /// The current scores.
     pub scores: Scores,
+    /// Number of the model that gave them.
+    pub model: u8,
     phase: PhaseState,
     layout: PerSlot<u8>,
     why: PerSlot<Why>,
@@ -126,7 +129,7 @@ impl Visit {
         ) {
             self.phase.set_stalled(false);
         }
-        self.judge(self.session.last, rules, features);
+        self.judge(event.arrival, self.session.last, rules, features);
         let waits = self.session.cart_units > 0 && !self.phase.is_stalled();
         self.stalls_at = rules
             .policy
@@ -153,15 +156,16 @@ impl Visit {
     ) -> Option<Decision<'_>> {
         self.stalls_at = None;
         self.phase.set_stalled(true);
-        self.judge(self.session.last.max(EventMs(at.0)), rules, features);
+        self.judge(at, self.session.last.max(EventMs(at.0)), rules, features);
         self.decide(at, Trigger::Hesitation, rules, features)
     }
 
     /// Reads the features, scores them and moves the phase.
-    fn judge(&mut self, now: EventMs, rules: &Rules, features: &mut Vector) {
+    fn judge(&mut self, at: ArrivalMs, now: EventMs, rules: &Rules, features: &mut Vector) {
         debug_assert_eq!(features.len(), FEATURE_COUNT);
         fill(&self.session, now, features);
-        self.scores = rules.model.score(features);
+        self.model = rules.models.at(at);
+        self.scores = rules.models.get(self.model).score(features);
         let phase = self
             .phase
             .update(self.scores, self.session.cart_units, &rules.policy.phases);
@@ -190,6 +194,10 @@ impl Visit {
         }
         let seq = self.next_seq;
         self.next_seq += 1;
+        let leading = match self.phase.phase() {
+            Phase::Hesitating => Label::Abandon,
+            _ => Label::Purchase,
+        };
         Some(Decision {
             at,
             visitor: &self.visitor_text,
@@ -198,6 +206,17 @@ impl Visit {
             trigger,
             phase: self.phase.phase(),
             scores: self.scores,
+            model: self.model,
+            leading,
+            factors: match (changed, rules.policy.factors) {
+                (0, _) | (_, 0) => Factors::default(),
+                (_, most) => {
+                    let mut parts = [0.0; FEATURE_COUNT];
+                    let model = rules.models.get(self.model);
+                    model.contributions(leading, features, &mut parts);
+                    Factors::of(&parts, most)
+                }
+            },
             layout: self.layout,
             changed,
             propensity_ppm: [CERTAIN_PPM; SLOTS_MAX],

@@ -4,7 +4,7 @@
 //! [`visitors::Visitors`] holds all visitors of a worker; [`live::Visit`] is one of them with its
 //! live session; [`session::Session`] folds events, [`feature`] reads features off it, [`model`]
 //! scores them, [`phase`] sums them up, [`policy`] says what may be shown, [`choose`] is the seam
-//! at which it is chosen, [`decision`] the record that comes out.
+//! at which it is chosen, [`decision`] the record that comes out. [`rows`] is what models are trained on.
 
 pub mod choose;
 pub mod decision;
@@ -19,6 +19,7 @@ pub mod model;
 pub mod phase;
 pub mod policy;
 pub mod recent;
+pub mod rows;
 pub mod session;
 pub mod slab;
 pub mod tally;

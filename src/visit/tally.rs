@@ -1,5 +1,6 @@
 //! What a run counts. Everything is an integer and adds up over workers in any order.
 
+use super::model::summary::Observed;
 use super::phase::Phase;
 use crate::event::{Event, KIND_COUNT, Kind};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,8 @@ pub struct Tally {
     pub peak_not_bought: Histogram,
     /// Sessions that bought before any score was there.
     pub bought_at_once: u64,
+    /// Sessions over the bins of each model's training summary, by the model's number.
+    pub drift: BTreeMap<u8, Observed>,
     /// Events and decisions over time, where a plot wants them.
     pub timeline: Option<Timeline>,
 }
@@ -250,6 +253,9 @@ impl Tally {
         self.limits.live_sessions += other.limits.live_sessions;
         self.limits.histories += other.limits.histories;
         self.limits.event_ids += other.limits.event_ids;
+        for (model, observed) in &other.drift {
+            self.drift.entry(*model).or_default().merge(observed);
+        }
         self.live_sessions_peak += other.live_sessions_peak;
         self.state_bytes += other.state_bytes;
         self.state_sessions += other.state_sessions;

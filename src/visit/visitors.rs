@@ -37,7 +37,7 @@ pub trait Output {
     fn observed(&mut self, _visit: &Visit, _features: &Vector) {}
     /// Is shown every visit whose session has just ended.
     #[inline]
-    fn ended(&mut self, _visit: &Visit) {}
+    fn ended(&mut self, _visit: &Visit, _at: ArrivalMs) {}
 }
 
 /// What happened to the visitor that is followed.
@@ -387,8 +387,16 @@ impl Visitors {
     /// Counts what a session came to.
     fn end(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) -> History {
         let visit = self.visits.get(key);
-        if self.followed == Some(visit.visitor) {
+        let followed = self.followed == Some(visit.visitor);
+        let watch = self.rules.models.get(visit.model).watch.as_ref();
+        if followed || watch.is_some() {
             super::feature::fill(&visit.session, visit.session.last, &mut self.features);
+        }
+        if let Some(watch) = watch {
+            let drift = self.tally.drift.entry(visit.model).or_default();
+            watch.count(&self.features, visit.scores, drift);
+        }
+        if followed {
             out.step(&Step {
                 at,
                 cause: Cause::End(ending),
@@ -413,7 +421,7 @@ impl Visitors {
             (Some(peak), false) => tally.peak_not_bought.count(peak),
             (None, _) => tally.bought_at_once += 1,
         }
-        out.ended(visit);
+        out.ended(visit, at);
         visit.history()
     }
 

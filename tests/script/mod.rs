@@ -22,6 +22,7 @@ use restage::visit::decision::{Decision, Recorder};
 use restage::visit::duration::parse_duration_ms;
 use restage::visit::feature::{FEATURES, Vector, index_of};
 use restage::visit::live::{Rules, Visit};
+use restage::visit::model::schedule::Schedule;
 use restage::visit::model::{Model, ModelFeature, Scorer, Transform, empty_file, file};
 use restage::visit::policy::Policy;
 use restage::visit::tally::Tally;
@@ -99,7 +100,10 @@ pub fn neighbours(count: usize) -> Vec<String> {
 /// Rules from a policy's text and a model.
 pub fn rules(policy: &str, model: Model) -> Arc<Rules> {
     let policy = Policy::read(policy).unwrap_or_else(|error| panic!("{error}\n{policy}"));
-    Arc::new(Rules { policy, model })
+    Arc::new(Rules {
+        policy,
+        models: Schedule::of(model),
+    })
 }
 
 /// An event with its texts, owned.
@@ -251,7 +255,7 @@ impl Scenario {
     fn play<'a>(&self, acts: impl Iterator<Item = &'a str>) -> (Vec<String>, Tally) {
         let mut visitors: Option<Visitors> = None;
         let mut out = Transcript {
-            recorder: Recorder::new(&self.rules.policy, "given"),
+            recorder: Recorder::of(&self.rules),
             shown: &self.shown,
             reasons: self.reasons,
             lines: Vec::new(),
@@ -371,7 +375,7 @@ pub struct Lines {
 impl Lines {
     pub fn new(rules: &Rules) -> Lines {
         Lines {
-            recorder: Recorder::new(&rules.policy, &rules.model.label),
+            recorder: Recorder::of(&rules),
             lines: Vec::new(),
             ended: Vec::new(),
         }
@@ -395,7 +399,7 @@ impl Output for Lines {
 
     fn step(&mut self, _: &Step<'_>) {}
 
-    fn ended(&mut self, visit: &Visit) {
+    fn ended(&mut self, visit: &Visit, _at: ArrivalMs) {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.ended.push((
             text(&visit.visitor_text),

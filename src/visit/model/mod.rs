@@ -4,7 +4,7 @@
 //! trees ([`forest`], from [`tree`]) or a constant; [`calibration`] turns its log-odds into a
 //! probability. Models are read from a sealed file ([`file`]) or from a text dump of LightGBM
 //! ([`lightgbm`]). [`shapley`] and the regressions' own terms say what each feature contributed,
-//! [`summary`] how far the features have drifted since training.
+//! [`summary`] how far the features have drifted since training, [`schedule`] which model holds when.
 //!
 //! Scoring is sums in one fixed order and an exponential from a pure-Rust library: the same bits on
 //! every platform. Cost: see each part; nothing is allocated.
@@ -13,6 +13,7 @@ pub mod calibration;
 pub mod file;
 pub mod forest;
 pub mod linear;
+pub mod schedule;
 pub mod summary;
 pub mod tree;
 

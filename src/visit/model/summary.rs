@@ -178,7 +178,7 @@ impl Watch {
     }
 
     /// The index of every feature and score: name, PSI. Features in the model's order, then scores.
-    pub fn psi(&self, observed: &Observed) -> Vec<(&str, f64)> {
+    pub fn psi(&self, observed: &Observed) -> Vec<(&'static str, f64)> {
         let of = |first: usize, part: &Distribution| {
             let counts = observed.counts.get(first..first + part.counts.len());
             counts.map_or(0.0, |counts| part.psi(counts))

@@ -11,7 +11,7 @@ mod tables;
 mod tests;
 
 use super::feature::{FEATURE_COUNT, FEATURES, Vector};
-use super::model::Scores;
+use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseRules};
 use super::session::SessionLimits;
 use crate::event::{VisitorId, hash_text, mix};
@@ -49,6 +49,10 @@ pub struct Policy {
     pub holdout: Holdout,
     /// The slots, in the order of the file.
     pub slots: Vec<Slot>,
+    /// Most features that a record names as the reason for its score; 0 to [`FACTORS_MAX`].
+    pub factors: usize,
+    /// New models take effect at multiples of this, in ms.
+    pub quantum_ms: u64,
 }
 
 /// Where sessions come from and when they end.
@@ -139,18 +143,9 @@ pub struct Rule {
     /// What showing the arm is taken to be worth.
     pub gain: f64,
     /// A score that the gain is multiplied by.
-    pub scaled_by: Option<Score>,
+    pub scaled_by: Option<Label>,
     /// The words for a record's `reason`.
     pub reason: String,
-}
-
-/// One of the two scores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Score {
-    /// `p_purchase`
-    Purchase,
-    /// `p_abandon`
-    Abandon,
 }
 
 /// A part of a context leaf.
@@ -245,8 +240,8 @@ impl Rule {
     pub fn worth(&self, scores: Scores) -> f64 {
         match self.scaled_by {
             None => self.gain,
-            Some(Score::Purchase) => self.gain * scores.purchase,
-            Some(Score::Abandon) => self.gain * scores.abandon,
+            Some(Label::Purchase) => self.gain * scores.purchase,
+            Some(Label::Abandon) => self.gain * scores.abandon,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! A policy's TOML → [`Policy`]. Every error has a line, a column and, where a name is not known,
 //! the nearest name that is.
 
+use super::super::decision::FACTORS_MAX;
 use super::super::duration::parse_duration_ms;
 use super::super::feature::index_of;
+use super::super::model::Label;
 use super::super::phase::{Phase, PhaseRules, Threshold};
 use super::super::session::SessionLimits;
 use super::tables::{
@@ -11,7 +13,7 @@ use super::tables::{
 };
 use super::{
     ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Context, Holdout, Limits,
-    MEASURE_COUNT, Policy, RULES_MAX, Rule, SLOTS_MAX, Score, SessionRules, Slot, Stability, check,
+    MEASURE_COUNT, Policy, RULES_MAX, Rule, SLOTS_MAX, SessionRules, Slot, Stability, check,
     measure_name,
 };
 use crate::event::{BINS, hash_text};
@@ -67,6 +69,24 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
             ),
         },
         slots: Vec::new(),
+        factors: match &file.reason.factors {
+            None => 3,
+            Some(most) if *most.get_ref() <= FACTORS_MAX => *most.get_ref(),
+            Some(most) => {
+                let what = format!("{} is more than {FACTORS_MAX}", most.get_ref());
+                return Err(reader.error(most.span(), what));
+            }
+        },
+        quantum_ms: match (
+            reader.duration(&file.tables.quantum, 1_000)?,
+            &file.tables.quantum,
+        ) {
+            (0, Some(quantum)) => {
+                let what = "tables.quantum must be above 0".into();
+                return Err(reader.error(quantum.span(), what));
+            }
+            (ms, _) => ms,
+        },
     };
     if policy
         .hesitation_ms
@@ -389,8 +409,8 @@ impl Reader<'_> {
         let scaled_by = match &table.scaled_by {
             None => None,
             Some(score) => Some(match score.get_ref().as_str() {
-                "p_purchase" => Score::Purchase,
-                "p_abandon" => Score::Abandon,
+                "p_purchase" => Label::Purchase,
+                "p_abandon" => Label::Abandon,
                 other => {
                     let what = format!(
                         "`{other}` is not a score; it is p_purchase or p_abandon{}",

@@ -23,6 +23,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) holdout: HoldoutTable,
     #[serde(default)]
+    pub(super) reason: ReasonTable,
+    #[serde(default)]
+    pub(super) tables: TablesTable,
+    #[serde(default)]
     pub(super) slot: Vec<Spanned<SlotTable>>,
 }
 
@@ -73,6 +77,18 @@ pub(super) struct ThresholdTable {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HesitationTable {
     pub(super) after: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReasonTable {
+    pub(super) factors: Option<Spanned<usize>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TablesTable {
+    pub(super) quantum: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
