@@ -38,6 +38,30 @@ pub enum FitError {
     /// The equations could not be solved, or the steps did not settle.
     #[error("the fit did not converge")]
     Diverged,
+    /// There are no rows.
+    #[error("there were no rows to fit")]
+    NoRows,
+    /// There are no columns.
+    #[error("there were no columns to fit")]
+    NoColumns,
+    /// The values, labels and weights do not make a table.
+    #[error("the rows, labels and weights did not have the same length")]
+    Shape,
+    /// All rows are alike.
+    #[error("no column tells two rows apart")]
+    Constant,
+    /// A value is infinite, or as good as.
+    #[error("column {column} had a value that is not a finite number below 1e300")]
+    Infinite {
+        /// The column, from 0.
+        column: usize,
+    },
+    /// A weight is not a number above zero.
+    #[error("row {row} had a weight that is not a finite number above zero")]
+    Weight {
+        /// The row, from 0.
+        row: usize,
+    },
 }
 
 const STEPS_MAX: usize = 50;

@@ -1,5 +1,6 @@
-//! Fitting intent models. For now the logistic regression behind the shipped default model.
+//! Fitting intent models: regressions, trees, calibrations, and the division of sessions for them.
 
+pub mod boost;
 pub mod calibrate;
 pub mod logistic;
 pub mod split;
