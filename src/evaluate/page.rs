@@ -7,7 +7,6 @@
 use super::bootstrap::Interval;
 use super::by_prefix::Figures;
 use super::report::Report;
-use std::fmt::Write;
 
 /// What stands for a figure that is not there.
 const NONE: &str = "-";
