@@ -168,7 +168,7 @@ mod tests {
         let row = |n: u32| {
             let unit = |salt: u64| (mix(u64::from(n) * 4 + salt) >> 40) as f64 / (1 << 24) as f64;
             let session = n / 2;
-            let label = session % 4 == 0;
+            let label = session.is_multiple_of(4);
             Row {
                 score: unit(1) * (1.0 - skill) + if label { skill } else { 0.0 },
                 weight: 0.5,

@@ -138,8 +138,8 @@ impl Ranking {
 /// A score as a probability: what lies outside 0 to 1 goes to the nearer end, and what is no
 /// number counts as 0.
 pub fn probability(score: f64) -> f64 {
-    // `max` takes the number where the other is none.
-    score.max(0.0).min(1.0)
+    // What is no number is not above 0 either.
+    if score > 0.0 { score.min(1.0) } else { 0.0 }
 }
 
 #[cfg(test)]

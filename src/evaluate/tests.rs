@@ -3,9 +3,12 @@
 use super::*;
 use crate::event::mix;
 
+/// Names of baselines, and their scores for every session's rows.
+type Named = Vec<(&'static str, Vec<Vec<f64>>)>;
+
 /// Sessions of some eight rows, some of which buy, with scores that get better with the events;
 /// with them the scores of a constant and of a rule that knows only whether there is a cart.
-pub(crate) fn simulated(sessions: u64) -> (Vec<ScoredSession>, Vec<(&'static str, Vec<Vec<f64>>)>) {
+pub(crate) fn simulated(sessions: u64) -> (Vec<ScoredSession>, Named) {
     let mut all = Vec::new();
     let (mut constant, mut cart) = (Vec::new(), Vec::new());
     for n in 0..sessions {

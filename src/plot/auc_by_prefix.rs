@@ -48,7 +48,12 @@ impl Axis {
 /// # Errors
 /// None but those of the SVG backend.
 pub(super) fn draw(judgement: &Judgement, svg: &mut String) -> io::Result<()> {
-    let mut sheet = sheet(svg, "AUC by number of events", judgement)?;
+    let mut sheet = sheet(
+        svg,
+        "AUC by number of events",
+        "one row a session at each number of events",
+        judgement,
+    )?;
     let series = series(judgement);
     let why = nothing(judgement).or_else(|| {
         let none = series.iter().flatten().all(Option::is_none);

@@ -5,7 +5,9 @@
 //! precision-recall curve is drawn in steps, as average precision is summed, beside the line of
 //! the base rate. The model is drawn last, over the others. Cost: some 500 points a curve.
 
-use super::intent::{BESIDE, OWN, figure, level_axis, nothing, sheet, short_name, upright_axis};
+use super::intent::{
+    ALL, BESIDE, OWN, figure, level_axis, nothing, sheet, short_name, upright_axis,
+};
 use super::sheet::{AXIS, Frame, Point, Sheet, extend};
 use crate::evaluate::Judgement;
 use crate::evaluate::curves::Curves;
@@ -25,7 +27,7 @@ const LEGEND: Point = (FRAME.right + 36, FRAME.top + 8);
 /// # Errors
 /// None but those of the SVG backend.
 pub(super) fn draw_roc(judgement: &Judgement, svg: &mut String) -> io::Result<()> {
-    let mut sheet = sheet(svg, "ROC curve", judgement)?;
+    let mut sheet = sheet(svg, "ROC curve", ALL, judgement)?;
     if let Some(why) = nothing(judgement) {
         sheet.say(why, FRAME)?;
         return sheet.finish();
@@ -55,7 +57,7 @@ pub(super) fn draw_roc(judgement: &Judgement, svg: &mut String) -> io::Result<()
 /// # Errors
 /// None but those of the SVG backend.
 pub(super) fn draw_precision_recall(judgement: &Judgement, svg: &mut String) -> io::Result<()> {
-    let mut sheet = sheet(svg, "Precision and recall", judgement)?;
+    let mut sheet = sheet(svg, "Precision and recall", ALL, judgement)?;
     if let Some(why) = nothing(judgement) {
         sheet.say(why, FRAME)?;
         return sheet.finish();

@@ -41,16 +41,20 @@ pub fn intent_plots(dir: &Path, judgement: &Judgement) -> Result<Vec<PathBuf>, P
     write_plots(dir, &PLOTS, judgement)
 }
 
-/// A sheet with a title that names the model, and a remark on the rows.
+/// How rows count in the plots over all rows.
+pub(super) const ALL: &str = "each session weighs one";
+
+/// A sheet with a title that names the model, and a remark on the rows and how they count.
 pub(super) fn sheet<'a>(
     svg: &'a mut String,
     title: &str,
+    weighing: &str,
     judgement: &Judgement,
 ) -> io::Result<Sheet<'a>> {
     let report = &judgement.report;
     let (kind, label) = (short_name(&report.kind), short_name(&report.label));
     let remark = format!(
-        "{}, {}, of which {} positive",
+        "{}, {}, of which {} positive; {weighing}",
         things(u64::from(report.sessions), "session", "sessions"),
         things(report.overall.rows as u64, "row", "rows"),
         count(report.overall.positives as u64)

@@ -5,7 +5,7 @@
 //! and thirteen events, and leave out bins of fewer than [`ROWS_MIN`] rows. Below, how many rows
 //! each bin holds, on a logarithmic axis: nearly all scores are small. Cost: ten points a line.
 
-use super::intent::{OWN, level_axis, nothing, sheet, upright_axis};
+use super::intent::{ALL, OWN, level_axis, nothing, sheet, upright_axis};
 use super::scale::{Scale, short, things};
 use super::sheet::{AXIS, Face, Frame, GREEN, Hold, ORANGE, Point, SKY, Sheet, extend};
 use crate::evaluate::Judgement;
@@ -35,7 +35,7 @@ const ROWS_MIN: u64 = 10;
 /// # Errors
 /// None but those of the SVG backend.
 pub(super) fn draw(judgement: &Judgement, svg: &mut String) -> io::Result<()> {
-    let mut sheet = sheet(svg, "Reliability", judgement)?;
+    let mut sheet = sheet(svg, "Reliability", ALL, judgement)?;
     if let Some(why) = nothing(judgement) {
         sheet.say(why, FRAME)?;
         return sheet.finish();
