@@ -2,11 +2,12 @@
 //!
 //! `cli → flow → visit → event`: arrows point one way. [`event`] is the record, [`format`] reads
 //! and writes logs, [`visit`] is the pure core (sessions, features, intent, layout), [`flow`] moves
-//! data through timely dataflow, [`train`] fits intent models, [`simulate`] is the simulated shop,
-//! [`sort`] puts logs in order of time, [`validate`] says what is wrong with them,
-//! [`plot`] draws what a run counted, [`cli`] is the outside.
+//! data through timely dataflow, [`train`] fits intent models, [`evaluate`] judges them,
+//! [`simulate`] is the simulated shop, [`sort`] puts logs in order of time, [`validate`] says what
+//! is wrong with them, [`plot`] draws what was counted and judged, [`cli`] is the outside.
 
 pub mod cli;
+pub mod evaluate;
 pub mod event;
 pub mod flow;
 pub mod format;

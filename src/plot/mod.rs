@@ -1,15 +1,22 @@
-//! Plots of what a replay counted, as three SVG files.
+//! Plots of what a replay counted and of how good a model is, as SVG files.
 //!
-//! `events.svg` shows how much came in and how much was decided over time, `phases.svg` how many
-//! sessions were live in which phase, and `p_purchase.svg` how well the score told those that
-//! bought from those that did not. A plot is a function of the [`Tally`] alone: the same counts
-//! give the same bytes, for any number of workers. Counts of nothing give a plot that says so.
+//! Of a replay: `events.svg` shows how much came in and how much was decided over time,
+//! `phases.svg` how many sessions were live in which phase, and `p_purchase.svg` how well the score
+//! told those that bought from those that did not. Of a model: [`intent`]. A plot is a function of
+//! the [`Tally`] or the judgement alone: the same numbers give the same bytes, for any number of
+//! workers. Counts of nothing give a plot that says so.
 //!
 //! [`sheet`] is what all are drawn on, [`scale`] and [`time_axis`] are the axes. A file is written
 //! only when its picture is complete. Cost: a few milliseconds, and 150 kB a file at most.
 
+mod auc_by_prefix;
+mod curves;
 pub mod events;
+pub mod intent;
+#[cfg(test)]
+mod intent_tests;
 pub mod phases;
+mod reliability;
 pub mod scale;
 pub mod scores;
 pub mod sheet;
@@ -50,11 +57,11 @@ pub enum PlotError {
     },
 }
 
-/// A function that draws a plot into a string.
-type Drawer = fn(&Tally, &mut String) -> io::Result<()>;
+/// A name of a file, and a function that draws what belongs there into a string.
+type Plot<T> = (&'static str, fn(&T, &mut String) -> io::Result<()>);
 
-/// The plots of a replay: name of the file, and what draws it.
-const PLOTS: [(&str, Drawer); 3] = [
+/// The plots of a replay.
+const PLOTS: [Plot<Tally>; 3] = [
     ("events.svg", events::draw),
     ("phases.svg", phases::draw),
     ("p_purchase.svg", scores::draw),
@@ -66,15 +73,20 @@ const PLOTS: [(&str, Drawer); 3] = [
 /// # Errors
 /// The first folder or file that could not be written; files before it are complete.
 pub fn replay_plots(dir: &Path, tally: &Tally) -> Result<Vec<PathBuf>, PlotError> {
+    write_plots(dir, &PLOTS, tally)
+}
+
+/// Draws plots of the same thing into a folder.
+fn write_plots<T>(dir: &Path, plots: &[Plot<T>], of: &T) -> Result<Vec<PathBuf>, PlotError> {
     fs::create_dir_all(dir).map_err(|source| PlotError::Folder {
         path: dir.to_owned(),
         source,
     })?;
-    let mut paths = Vec::with_capacity(PLOTS.len());
+    let mut paths = Vec::with_capacity(plots.len());
     let mut svg = String::new();
-    for (name, draw) in PLOTS {
+    for (name, draw) in plots {
         let path = dir.join(name);
-        if let Err(source) = draw(tally, &mut svg) {
+        if let Err(source) = draw(of, &mut svg) {
             return Err(PlotError::Draw { path, source });
         }
         if let Err(source) = fs::write(&path, &svg) {

@@ -240,6 +240,17 @@ impl<'a> Sheet<'a> {
         Ok(())
     }
 
+    /// Draws a legend of one entry below the other, the first at a point.
+    pub fn list(&mut self, entries: &[(String, RGBColor)], at: Point) -> io::Result<()> {
+        let (x, mut y) = at;
+        for (text, colour) in entries {
+            self.rectangle((x, y - 6), (x + 12, y + 6), *colour, 1.0)?;
+            self.text(text, (x + 18, y), Hold::Left, Face::SMALL)?;
+            y += 24;
+        }
+        Ok(())
+    }
+
     /// Ends the picture. Without this it lacks its closing tag.
     pub fn finish(mut self) -> io::Result<()> {
         self.0.present().map_err(io::Error::other)

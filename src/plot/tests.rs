@@ -106,7 +106,7 @@ fn cases() -> Vec<(&'static str, Tally)> {
 }
 
 fn drawn(tally: &Tally) -> Vec<(&'static str, String)> {
-    let draw = |(name, draw): (&'static str, Drawer)| {
+    let draw = |(name, draw): Plot<Tally>| {
         let mut svg = String::new();
         draw(tally, &mut svg).expect("a string takes all");
         (name, svg)
@@ -141,26 +141,29 @@ fn texts(svg: &str) -> Vec<(String, [f64; 4])> {
         .collect()
 }
 
+/// Asserts that the texts of a picture stay inside it and do not meet.
+pub(super) fn assert_texts_apart(name: &str, svg: &str) {
+    let texts = texts(svg);
+    assert!(texts.len() >= 2, "{name}");
+    for (n, (text, [left, right, top, bottom])) in texts.iter().enumerate() {
+        let inside = *left >= 0.0
+            && *right <= f64::from(WIDTH)
+            && *top >= 0.0
+            && *bottom <= f64::from(HEIGHT);
+        assert!(inside, "{name}: {text:?} leaves the picture");
+        for (other, edges) in &texts[n + 1..] {
+            let apart =
+                edges[0] >= *right || edges[1] <= *left || edges[2] >= *bottom || edges[3] <= *top;
+            assert!(apart, "{name}: {text:?} meets {other:?}");
+        }
+    }
+}
+
 #[test]
 fn text_stays_inside_the_picture_and_apart() {
     for (case, tally) in cases() {
         for (name, svg) in drawn(&tally) {
-            let texts = texts(&svg);
-            assert!(texts.len() >= 2, "{case} {name}");
-            for (n, (text, [left, right, top, bottom])) in texts.iter().enumerate() {
-                let inside = *left >= 0.0
-                    && *right <= f64::from(WIDTH)
-                    && *top >= 0.0
-                    && *bottom <= f64::from(HEIGHT);
-                assert!(inside, "{case} {name}: {text:?} leaves the picture");
-                for (other, edges) in &texts[n + 1..] {
-                    let apart = edges[0] >= *right
-                        || edges[1] <= *left
-                        || edges[2] >= *bottom
-                        || edges[3] <= *top;
-                    assert!(apart, "{case} {name}: {text:?} meets {other:?}");
-                }
-            }
+            assert_texts_apart(&format!("{case} {name}"), &svg);
         }
     }
 }
