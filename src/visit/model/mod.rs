@@ -10,6 +10,8 @@
 //! feature and 10 ns a score.
 
 pub mod forest;
+pub mod lightgbm;
+pub mod shapley;
 pub mod tree;
 
 use crate::visit::feature::{FEATURES, Vector, index_of};
