@@ -6,7 +6,7 @@
 
 For each case: NAME.txt, the model as `save_model` writes it, and NAME.csv, random rows with what
 LightGBM predicts for them (`raw` score and `probability`, 17 digits). An empty cell is a missing
-value. Everything is seeded: the same version writes the same files.
+value. NAME.contributions.csv has the SHAP values of the first 40 rows, for some cases. Everything is seeded: the same version writes the same files.
 """
 
 import math
@@ -42,6 +42,7 @@ CASES = {
     # Nothing to split on: one constant tree.
     "constant": {"min_data_in_leaf": 100000},
 }
+EXPLAINED = ["default", "zero_missing"]
 
 
 def table(random, count):
@@ -97,7 +98,7 @@ def main():
         if options["objective"] == "cross_entropy":
             label = chance
         data = lightgbm.Dataset(rows, label, feature_name=FEATURES)
-        model = lightgbm.train(options, data, 12)
+        model = lightgbm.train(options, data, 10)
         model.save_model(FOLDER / f"{name}.txt")
         rows = odd(random)
         raw = model.predict(rows, raw_score=True)
@@ -106,6 +107,11 @@ def main():
         for row, *scores in zip(rows, raw, probability):
             lines.append(",".join([*map(cell, row), *(f"{score:.17g}" for score in scores)]))
         (FOLDER / f"{name}.csv").write_text("\n".join(lines) + "\n")
+        if name in EXPLAINED:
+            parts = model.predict(rows[:40], pred_contrib=True)
+            lines = [",".join([*FEATURES, "expected"])]
+            lines += [",".join(f"{part:.17g}" for part in row) for row in parts]
+            (FOLDER / f"{name}.contributions.csv").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
