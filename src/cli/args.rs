@@ -8,7 +8,7 @@ use crate::format::{FormatName, LaneOptions, Mapping, Source};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::live::Rules;
 use crate::visit::model::schedule::Schedule;
-use crate::visit::model::{Label, Model, ModelError};
+use crate::visit::model::{Label, Model, ModelError, lightgbm};
 use crate::visit::policy::Policy;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -165,7 +165,7 @@ impl RuleArgs {
                 let wanted = "it is not TIME=FILE";
                 Failure::usage(format!("--swap-model {swap}: {wanted}"))
             })?;
-            swaps.push((swap_time_ms(time)?, read_model(file)?));
+            swaps.push((swap_time_ms(time)?, whole_model(file)?));
         }
         let models = Schedule::with_swaps(self.model()?, swaps, policy.quantum_ms)
             .map_err(|error| Failure::usage(format!("--swap-model: {error}")))?;
@@ -194,13 +194,13 @@ impl RuleArgs {
                     let name = label.name();
                     return Err(Failure::usage(format!("--model {name}= stands twice")));
                 }
-                Some((label, file)) => heads.push((label, read_model(file)?)),
+                Some((label, file)) => heads.push((label, read_model(file)?.0)),
                 None if model.is_some() => {
                     return Err(Failure::usage(
                         "--model names two models; purchase=FILE and abandon=FILE say which score comes from which",
                     ));
                 }
-                None => model = Some(read_model(given)?),
+                None => model = Some(whole_model(given)?),
             }
         }
         let base = model.unwrap_or_else(Model::shipped);
@@ -226,9 +226,25 @@ fn swap_time_ms(text: &str) -> Result<u64, Failure> {
     })
 }
 
-/// Reads a model, whoever trained it.
-pub fn read_model(path: &str) -> Result<Model, Failure> {
-    Model::read(&read_file(Path::new(path))?).map_err(|error| refused(path, error))
+/// Reads a model, whoever trained it, and says whether it gives both scores.
+fn read_model(path: &str) -> Result<(Model, bool), Failure> {
+    let bytes = read_file(Path::new(path))?;
+    let dump = lightgbm::is_dump(&bytes);
+    let model = if dump {
+        Model::of_dump(&bytes)
+    } else {
+        Model::read(&bytes)
+    };
+    Ok((model.map_err(|error| refused(path, error))?, !dump))
+}
+
+/// Reads a model; where it gives one score only, that is p_purchase, and the other comes from the
+/// built-in model.
+pub fn whole_model(path: &str) -> Result<Model, Failure> {
+    Ok(match read_model(path)? {
+        (model, true) => model,
+        (model, false) => Model::shipped().with_head(Label::Purchase, &model),
+    })
 }
 
 /// A model file that was refused.

@@ -172,8 +172,14 @@ fn boost(
         .iter()
         .map(|&row| f64::from(u8::from(rows.labels[row])))
         .collect();
-    let largest = drawn.iter().map(|&row| rows.weights[row]).fold(0.0, f64::max);
-    let mut weights: Vec<f64> = drawn.iter().map(|&row| rows.weights[row] / largest).collect();
+    let largest = drawn
+        .iter()
+        .map(|&row| rows.weights[row])
+        .fold(0.0, f64::max);
+    let mut weights: Vec<f64> = drawn
+        .iter()
+        .map(|&row| rows.weights[row] / largest)
+        .collect();
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
     weights.iter_mut().for_each(|weight| *weight /= mean);
 

@@ -182,6 +182,9 @@ pub enum ModelError {
     /// Not JSON of the right shape.
     #[error("it is not a model file: {0}")]
     Syntax(#[from] serde_json::Error),
+    /// Not a dump of LightGBM that can be read.
+    #[error("it is not a dump of LightGBM that can be read: {0}")]
+    LightGbm(#[from] super::lightgbm::LightGbmError),
     /// Not text.
     #[error("it is not UTF-8 text")]
     Encoding,

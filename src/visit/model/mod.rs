@@ -12,8 +12,10 @@
 pub mod calibration;
 pub mod file;
 pub mod forest;
+pub mod lightgbm;
 pub mod linear;
 pub mod schedule;
+pub mod shapley;
 pub mod summary;
 pub mod tree;
 
@@ -24,7 +26,9 @@ pub use linear::{Input, Transform};
 use super::feature::{FEATURE_COUNT, FEATURES, Vector, index_of};
 use file::{Fallback, Quality};
 use forest::Forest;
+use lightgbm::Dump;
 use linear::Linear;
+use shapley::Explainer;
 use summary::Watch;
 use tree::Tree;
 
@@ -82,7 +86,7 @@ struct Ready {
 enum ReadyScorer {
     Constant(f64),
     Linear(Linear<1>),
-    Trees(Forest),
+    Trees(Box<(Forest, Explainer)>),
 }
 
 impl Ready {
@@ -91,7 +95,7 @@ impl Ready {
         match &self.scorer {
             ReadyScorer::Constant(log_odds) => *log_odds,
             ReadyScorer::Linear(linear) => linear.log_odds(features)[0],
-            ReadyScorer::Trees(forest) => forest.log_odds(features),
+            ReadyScorer::Trees(trees) => trees.0.log_odds(features),
         }
     }
 }
@@ -186,6 +190,53 @@ impl Model {
         Some(Model::of_file(&beside, "fallback"))
     }
 
+    /// A model of which both heads are what LightGBM saved: it gives one score, and the caller knows
+    /// which. Features are found by their names; those that no tree asks for do not matter.
+    ///
+    /// # Errors
+    /// [`ModelError`] when it is not a dump that can be read, or asks for a feature unknown here.
+    pub fn of_dump(bytes: &[u8]) -> Result<Model, ModelError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| ModelError::Encoding)?;
+        let dump = lightgbm::read(text)?;
+        let asked = |place: usize| {
+            let mut asked = dump.trees.iter().flat_map(|tree| &tree.feature);
+            asked.any(|feature| *feature as usize == place)
+        };
+        let mut strange = Vec::new();
+        let mut places = Vec::with_capacity(dump.feature_names.len());
+        for (place, name) in dump.feature_names.iter().enumerate() {
+            match index_of(name) {
+                Some(index) => places.push(index),
+                // A place that no tree asks for may stand for anything.
+                None if !asked(place) => places.push(0),
+                None => strange.push(format!("{name} is unknown")),
+            }
+        }
+        if !strange.is_empty() {
+            return Err(ModelError::Features(strange.join(", ")));
+        }
+        let Dump {
+            base,
+            trees,
+            sigmoid,
+            ..
+        } = dump;
+        let scorer = flattened(base, &trees, &places).map_err(|what| unusable("the dump", what))?;
+        let ready = Ready {
+            scorer,
+            calibration: Calibration::Platt {
+                slope: sigmoid,
+                offset: 0.0,
+            },
+        };
+        Ok(Model {
+            label: format!("lightgbm@{}", file::checksum(text)),
+            watch: None,
+            heads: [ready.clone(), ready],
+            fused: None,
+        })
+    }
+
     /// Takes one head from another model.
     pub fn with_head(mut self, label: Label, other: &Model) -> Model {
         self.heads[label as usize] = other.heads[label as usize].clone();
@@ -230,7 +281,10 @@ impl Model {
                 linear.contributions(features, out);
                 linear.bias[0]
             }
-            ReadyScorer::Trees(forest) => forest.log_odds(features),
+            ReadyScorer::Trees(trees) => {
+                trees.1.contributions(features, out);
+                trees.1.expected()
+            }
         }
     }
 
@@ -345,7 +399,7 @@ fn ready(head: &Head, part: &str, inputs: &[Input]) -> Result<Ready, ModelError>
         }
         Scorer::Trees { base, trees } => {
             let places: Vec<usize> = inputs.iter().map(|input| input.feature).collect();
-            ReadyScorer::Trees(forest(*base, trees, &places).map_err(|what| unusable(part, what))?)
+            flattened(*base, trees, &places).map_err(|what| unusable(part, what))?
         }
     };
     Ok(Ready {
@@ -355,7 +409,7 @@ fn ready(head: &Head, part: &str, inputs: &[Input]) -> Result<Ready, ModelError>
 }
 
 /// Checks trees over a model's features and flattens them over the features of this build.
-fn forest(base: f64, trees: &[Tree], places: &[usize]) -> Result<Forest, String> {
+fn flattened(base: f64, trees: &[Tree], places: &[usize]) -> Result<ReadyScorer, String> {
     if let Some(what) = wrong(&[base], WEIGHT_MAX) {
         return Err(what.into());
     }
@@ -374,7 +428,10 @@ fn forest(base: f64, trees: &[Tree], places: &[usize]) -> Result<Forest, String>
         }
         moved.push(tree);
     }
-    Ok(Forest::new(base, &moved))
+    Ok(ReadyScorer::Trees(Box::new((
+        Forest::new(base, &moved),
+        Explainer::new(base, &moved, FEATURE_COUNT),
+    ))))
 }
 
 /// A model file with nothing in it yet.

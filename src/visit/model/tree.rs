@@ -21,8 +21,9 @@ pub enum Missing {
     ZeroRight,
 }
 
-/// Magnitude up to which a value is zero where zero counts as missing.
-pub const ZERO_MAX: f64 = 1e-35;
+/// Magnitude up to which a value is zero where zero counts as missing: single precision, as
+/// LightGBM has it.
+pub const ZERO_MAX: f64 = 1e-35f32 as f64;
 
 /// A child of an inner node: an inner node, or a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +105,11 @@ impl Tree {
 
     /// Whether an inner node sends a row left.
     pub fn goes_left(&self, node: usize, row: &[f64]) -> bool {
-        let x = row[self.feature[node] as usize];
+        self.sends_left(node, row[self.feature[node] as usize])
+    }
+
+    /// Whether an inner node sends a value of its feature left.
+    pub fn sends_left(&self, node: usize, x: f64) -> bool {
         let missing = self.missing[node];
         if missing.is(x) {
             missing.goes_left()
