@@ -2,5 +2,7 @@
 
 pub mod boost;
 pub mod calibrate;
+pub mod inputs;
+pub mod intent;
 pub mod logistic;
 pub mod split;
