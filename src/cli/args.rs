@@ -20,6 +20,13 @@ pub struct LogArgs {
     /// Logs to read, each a lane; `-` is stdin. `.gz` and `.zst` are read as they are
     #[arg(required = true, value_name = "LOG")]
     pub logs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub form: FormArgs,
+}
+
+/// What kind of log.
+#[derive(Args, Clone, Debug)]
+pub struct FormArgs {
     /// The logs' format: auto, restage-csv, restage-jsonl, rees46, retailrocket, taobao,
     /// yoochoose, otto or jd
     #[arg(long, default_value = "auto", value_name = "NAME")]
@@ -27,6 +34,28 @@ pub struct LogArgs {
     /// A TOML file that says how to read any other CSV or JSONL
     #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub mapping: Option<PathBuf>,
+}
+
+/// How the logs of a training or a judging are run through the job.
+#[derive(Args, Debug)]
+pub struct PassArgs {
+    #[command(flatten)]
+    pub clocks: ClockArgs,
+    /// The layout policy, for what a session is; `restage policy` prints the default
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Sort each log by time first, as `restage import` does
+    #[arg(long)]
+    pub sort: bool,
+    /// Worker threads; they cannot change a result
+    #[arg(short, long, default_value_t = 1, value_name = "N")]
+    pub workers: usize,
+    /// Take this share of the visitors, drawn by a hash of their ids
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    pub sample: f64,
+    /// Feed the draws of splits, folds and intervals
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
 }
 
 /// How far clocks may be off.
@@ -71,11 +100,11 @@ impl LogArgs {
             ));
         }
         let input = |error: crate::format::InputError| Failure::new(error.exit_code(), error);
-        let format = match self.format.as_str() {
+        let format = match self.form.format.as_str() {
             "auto" => None,
             name => Some(name.parse::<FormatName>().map_err(input)?),
         };
-        let mapping = match &self.mapping {
+        let mapping = match &self.form.mapping {
             Some(path) => Some(Arc::new(Mapping::load(path).map_err(input)?)),
             None => None,
         };
@@ -158,7 +187,7 @@ pub struct RuleArgs {
 impl RuleArgs {
     /// Reads all files.
     pub fn resolve(&self) -> Result<Arc<Rules>, Failure> {
-        let policy = self.policy()?;
+        let policy = policy_or_shipped(self.policy.as_deref())?;
         let mut swaps = Vec::with_capacity(self.swap_model.len());
         for swap in &self.swap_model {
             let (time, file) = swap.split_once('=').ok_or_else(|| {
@@ -170,14 +199,6 @@ impl RuleArgs {
         let models = Schedule::with_swaps(self.model()?, swaps, policy.quantum_ms)
             .map_err(|error| Failure::usage(format!("--swap-model: {error}")))?;
         Ok(Arc::new(Rules { policy, models }))
-    }
-
-    /// Reads the policy.
-    pub fn policy(&self) -> Result<Policy, Failure> {
-        match &self.policy {
-            None => Ok(Policy::shipped()),
-            Some(path) => read_policy(path),
-        }
     }
 
     /// Reads the model, or puts it together.
@@ -251,6 +272,11 @@ pub fn whole_model(path: &str) -> Result<Model, Failure> {
 pub fn refused(path: &str, error: ModelError) -> Failure {
     let what = format!("model {path} was refused");
     Failure::new(2, anyhow::Error::new(error).context(what))
+}
+
+/// The policy of a file, or the default.
+pub fn policy_or_shipped(path: Option<&Path>) -> Result<Policy, Failure> {
+    path.map_or_else(|| Ok(Policy::shipped()), read_policy)
 }
 
 /// Reads a policy file.

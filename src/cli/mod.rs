@@ -6,15 +6,20 @@
 //! sink cannot be reached, 130 and 143 ended by a signal.
 
 mod args;
+mod collect;
 mod drift;
+mod evaluate;
 mod explain;
 mod import;
+mod judged;
 mod policy;
 mod progress;
 mod replay;
 mod report;
 mod simulate;
 mod size;
+mod train;
+mod train_table;
 mod validate;
 
 use crate::flow::failure::say;
@@ -37,6 +42,8 @@ enum Command {
     Replay(replay::Replay),
     Import(import::Import),
     Validate(validate::Validate),
+    Train(train::Train),
+    Evaluate(evaluate::Evaluate),
     Explain(explain::Explain),
     Policy(policy::PolicyCommand),
     Simulate(simulate::Simulate),
@@ -76,6 +83,8 @@ pub fn run() -> i32 {
                 Command::Replay(command) => command.run(),
                 Command::Import(command) => command.run(),
                 Command::Validate(command) => command.run(),
+                Command::Train(command) => command.run(),
+                Command::Evaluate(command) => command.run(),
                 Command::Explain(command) => command.run(),
                 Command::Policy(command) => command.run(),
                 Command::Simulate(command) => command.run(),

@@ -58,6 +58,11 @@ impl FormatName {
         }
     }
 
+    /// Whether its events have times of day, and not only gaps between them.
+    pub const fn has_times(self) -> bool {
+        !matches!(self, FormatName::Jd)
+    }
+
     /// Longest line of the format in bytes.
     pub const fn line_bytes_max(self) -> usize {
         match self {

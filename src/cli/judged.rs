@@ -1,0 +1,74 @@
+//! What `train` and `evaluate` say of a model: one JSON object, or a page for people.
+
+use super::Failure;
+use crate::evaluate::Options;
+use crate::evaluate::report::Report;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What is said.
+#[derive(Serialize)]
+pub struct Said<'a> {
+    /// The figures of the label asked for.
+    #[serde(flatten)]
+    pub report: &'a Report,
+    /// The figures of the other label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<&'a Report>,
+    /// What decision records would call the model.
+    pub model: String,
+    /// Where it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    /// Which sessions it was judged on.
+    pub judged: String,
+    /// What a user should know.
+    pub notes: Vec<String>,
+}
+
+impl Said<'_> {
+    /// One JSON object on one line, or a page for people.
+    pub fn page(&self, json: bool) -> String {
+        if json {
+            let mut text = serde_json::to_string(self).expect("a report is plain data");
+            text.push('\n');
+            return text;
+        }
+        let mut page = self.report.text();
+        let mut row = |name: &str, value: &str| {
+            // Writing to memory cannot fail.
+            let _ = writeln!(page, "{name:<12} {value}");
+        };
+        row("judged", &self.judged);
+        if let Some(other) = self.other {
+            let auc = other.overall.auc;
+            let auc = auc.map_or("no figures: one class only".into(), |auc| {
+                format!("AUC {auc:.3}; --label {} shows more", other.label)
+            });
+            row("beside", &format!("p_{}: {auc}", other.label));
+        }
+        for note in &self.notes {
+            row("note", note);
+        }
+        match &self.written {
+            Some(path) => row("model", &format!("{} written to {path}", self.model)),
+            None => row("model", &self.model),
+        }
+        page
+    }
+}
+
+/// Checks the options of a judging.
+pub fn options(precision: f64, replicates: u32, seed: u64) -> Result<Options, Failure> {
+    if !(0.0..=1.0).contains(&precision) {
+        return Err(Failure::usage("--precision does not lie between 0 and 1"));
+    }
+    if replicates > 10_000 {
+        return Err(Failure::usage("--replicates is more than 10000"));
+    }
+    Ok(Options {
+        precision,
+        replicates,
+        seed,
+    })
+}
