@@ -9,7 +9,7 @@
 use super::table::{Cells, Table};
 use crate::visit::model::Transform;
 
-/// A table as numbers: `values` holds `columns` numbers a row.
+/// A table as numbers, one for each name a row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Encoded {
     /// The columns' names; a category's is `column=category`.
