@@ -1,9 +1,9 @@
 //! Gradient-boosted trees for intent scores: fitted by the `perpetual` crate, kept as our own
 //! [`Tree`]s.
 //!
-//! A fit is a pure function of its rows and its [`BoostSpec`]. The learner's own
-//! seed does nothing on small tables, so ours orders the rows: that decides in which of its five
-//! internal folds a row lands.
+//! A fit is a pure function of its rows and its [`BoostSpec`]. The learner's own seed does nothing
+//! on small tables, so ours orders the rows: that decides in which of its five internal folds a row
+//! lands.
 //!
 //! Weights only count relative to each other: they are scaled to a mean of one, because the
 //! learner's leaf penalty is in units of rows. Columns that do not vary are kept from it. Cost: about
@@ -17,7 +17,7 @@ use crate::visit::model::tree::Tree;
 /// How to boost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoostSpec {
-    /// Effort: each 1.0 more makes steps ten times smaller, so more trees. From 0.1 to 3.
+    /// Effort: the greater, the smaller the steps and the more the trees. From 0.1 to 3.
     pub budget: f64,
     /// Orders and draws the rows.
     pub seed: u64,
