@@ -1,33 +1,23 @@
 //! Gradient-boosted trees for intent scores: fitted by the `perpetual` crate, kept as our own
 //! [`Tree`]s.
 //!
-//! A fit is a pure function of its rows and its [`BoostSpec`]. The learner runs on one thread, so
-//! its sums have one order. It also looks at the machine's free memory to size its arena and with it
-//! the largest tree; the arena is therefore sized here, by [`BoostSpec::leaves_max`], to something
-//! far below what any machine has. The learner's own seed does nothing on small tables, so ours
-//! orders the rows: that decides in which of its five internal folds a row lands.
+//! A fit is a pure function of its rows and its [`BoostSpec`]. The learner's own seed does nothing
+//! on small tables, so ours orders the rows: that decides in which of its five internal folds a row
+//! lands.
 //!
 //! Weights only count relative to each other: they are scaled to a mean of one, because the
 //! learner's leaf penalty is in units of rows. Columns that do not vary are kept from it. Cost: about
 //! rows × columns × trees × levels; see `budget` for how many trees.
 
+use super::learner::{boost, convert};
 use super::logistic::{FitError, Rows};
 use crate::event::mix;
-use crate::visit::model::tree::{Child, Missing, Tree};
-use perpetual::bin::Bin;
-use perpetual::binning::bin_matrix;
-use perpetual::booster::config::BoosterConfig;
-use perpetual::histogram::{FeatureHistogram, NodeHistogram};
-use perpetual::node::Node;
-use perpetual::objective::Objective;
-use perpetual::{Matrix, PerpetualBooster};
-use std::collections::HashMap;
-use std::mem::size_of;
+use crate::visit::model::tree::Tree;
 
 /// How to boost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoostSpec {
-    /// Effort: each 1.0 more makes steps ten times smaller, so more trees. From 0.1 to 3.
+    /// Effort: the greater, the smaller the steps and the more the trees. From 0.1 to 3.
     pub budget: f64,
     /// Orders and draws the rows.
     pub seed: u64,
@@ -41,6 +31,30 @@ pub struct BoostSpec {
     pub share: f64,
 }
 
+impl BoostSpec {
+    /// For the job, where every event is scored: at most 50 trees of at most 16 leaves.
+    pub fn serving() -> BoostSpec {
+        BoostSpec {
+            budget: 1.5,
+            seed: 0,
+            trees_max: 50,
+            leaves_max: 16,
+            bags: 1,
+            share: 1.0,
+        }
+    }
+
+    /// For tables: the mean of ten ensembles, each of some fifty small trees.
+    pub fn table() -> BoostSpec {
+        BoostSpec {
+            trees_max: TREES_MAX,
+            bags: 10,
+            share: 0.6,
+            ..BoostSpec::serving()
+        }
+    }
+}
+
 /// Most trees a bag.
 pub const TREES_MAX: usize = 1000;
 /// Most leaves a tree.
@@ -49,7 +63,7 @@ pub const LEAVES_MAX: usize = 512;
 pub const VALUE_MAX: f64 = 1e300;
 
 /// A fitted ensemble: log-odds = `base` + the values of the leaves that a row comes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Boosted {
     /// Log-odds before the first tree.
     pub base: f64,
@@ -73,31 +87,71 @@ impl Boosted {
 /// [`FitError`] when the rows are not a table of finite numbers, when all have one label, or when
 /// no column tells two rows apart.
 pub fn fit(rows: &Rows, spec: &BoostSpec) -> Result<Boosted, FitError> {
+    grow(rows, spec, |_, _| {})
+}
+
+/// Fits an ensemble, and gives each row the mean log-odds of the bags that did not draw it:
+/// scores to calibrate on, for nothing. Rows that all bags drew have none.
+///
+/// # Errors
+/// Those of [`fit`].
+pub fn fit_out_of_bag(
+    rows: &Rows,
+    spec: &BoostSpec,
+) -> Result<(Boosted, Vec<Option<f64>>), FitError> {
+    let count = rows.labels.len();
+    let mut sums = vec![(0.0, 0u32); count];
+    let whole = grow(rows, spec, |bag, drawn| {
+        let mut inside = vec![false; count];
+        drawn.iter().for_each(|&row| inside[row] = true);
+        for row in (0..count).filter(|&row| !inside[row]) {
+            let values = &rows.values[row * rows.columns..][..rows.columns];
+            sums[row].0 += bag.log_odds(values);
+            sums[row].1 += 1;
+        }
+    })?;
+    let mean = |&(sum, bags): &(f64, u32)| (bags > 0).then(|| sum / f64::from(bags));
+    Ok((whole, sums.iter().map(mean).collect()))
+}
+
+/// Grows the bags one after the other, shows each with its rows, and averages them.
+fn grow(
+    rows: &Rows,
+    spec: &BoostSpec,
+    mut show: impl FnMut(&Boosted, &[usize]),
+) -> Result<Boosted, FitError> {
     check(rows)?;
     let columns = varying(rows);
     if columns.is_empty() {
         return Err(FitError::Constant);
     }
     let bags = spec.bags.max(1);
-    let mut whole = Boosted {
-        base: 0.0,
-        trees: Vec::new(),
-    };
+    let mut whole = Boosted::default();
     for bag in 0..bags {
         let drawn = draw(rows, spec, bag);
         let booster = boost(rows, &columns, &drawn, spec)?;
-        whole.base += booster.base_score / bags as f64;
+        let mut one = Boosted {
+            base: booster.base_score,
+            trees: Vec::new(),
+        };
         for tree in booster.get_prediction_trees() {
-            let tree = convert(&tree.nodes, &columns, bags).ok_or(FitError::Diverged)?;
+            let tree = convert(&tree.nodes, &columns).ok_or(FitError::Diverged)?;
             tree.check(rows.columns).map_err(|_| FitError::Diverged)?;
+            one.trees.push(tree);
+        }
+        if !one.base.is_finite() {
+            return Err(FitError::Diverged);
+        }
+        show(&one, &drawn);
+        whole.base += one.base / bags as f64;
+        for mut tree in one.trees {
+            tree.value
+                .iter_mut()
+                .for_each(|value| *value /= bags as f64);
             whole.trees.push(tree);
         }
     }
-    if whole.base.is_finite() {
-        Ok(whole)
-    } else {
-        Err(FitError::Diverged)
-    }
+    Ok(whole)
 }
 
 fn check(rows: &Rows) -> Result<(), FitError> {
@@ -156,118 +210,175 @@ fn draw(rows: &Rows, spec: &BoostSpec, bag: usize) -> Vec<usize> {
     drawn.into_iter().map(|(_, row)| row).collect()
 }
 
-fn boost(
-    rows: &Rows,
-    columns: &[usize],
-    drawn: &[usize],
-    spec: &BoostSpec,
-) -> Result<PerpetualBooster, FitError> {
-    let at = |row: &usize, column: &usize| rows.values[row * rows.columns + column];
-    let values: Vec<f64> = columns
-        .iter()
-        .flat_map(|column| drawn.iter().map(move |row| at(row, column)))
-        .collect();
-    let matrix = Matrix::new(&values, drawn.len(), columns.len());
-    let labels: Vec<f64> = drawn
-        .iter()
-        .map(|&row| f64::from(u8::from(rows.labels[row])))
-        .collect();
-    let largest = drawn
-        .iter()
-        .map(|&row| rows.weights[row])
-        .fold(0.0, f64::max);
-    let mut weights: Vec<f64> = drawn
-        .iter()
-        .map(|&row| rows.weights[row] / largest)
-        .collect();
-    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
-    weights.iter_mut().for_each(|weight| *weight /= mean);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perpetual::Matrix;
 
-    let trees_max = spec.trees_max.clamp(1, TREES_MAX);
-    let cfg = BoosterConfig {
-        objective: Objective::LogLoss,
-        budget: spec.budget.clamp(0.1, 3.0) as f32,
-        num_threads: Some(1),
-        create_missing_branch: false,
-        seed: spec.seed,
-        iteration_limit: Some(trees_max),
-        memory_limit: Some(memory_limit(&matrix, &weights, trees_max, spec.leaves_max)?),
-        auto_class_weights: false,
-        ..BoosterConfig::default()
-    };
-    let mut booster = PerpetualBooster {
-        cfg,
-        ..PerpetualBooster::default()
-    };
-    booster
-        .fit(&matrix, &labels, Some(&weights), None)
-        .map_err(|_| FitError::Diverged)?;
-    Ok(booster)
-}
-
-/// The memory limit, in 10⁹ bytes, at which the learner's arena has room for a tree of
-/// `leaves_max` leaves and no more: its own sum (`fit_trees`), turned round. There is no other way
-/// to bound its trees, and without a limit the bound is what the machine has free.
-fn memory_limit(
-    matrix: &Matrix<f64>,
-    weights: &[f64],
-    trees_max: usize,
-    leaves_max: usize,
-) -> Result<f32, FitError> {
-    let defaults = BoosterConfig::default();
-    let binned = bin_matrix(matrix, Some(weights), defaults.max_bin, f64::NAN, None)
-        .map_err(|_| FitError::Diverged)?;
-    let bins: usize = binned.nunique.iter().sum();
-    let mut histogram = (size_of::<Bin>() * bins) as f64;
-    if matrix.cols > 1 {
-        histogram += size_of::<NodeHistogram>() as f64;
-        histogram += (size_of::<FeatureHistogram>() * matrix.cols) as f64;
-    }
-    let data = (matrix.rows * (matrix.cols * 2 + 8 + 4 + 4 + 4)) as f64;
-    let ensemble = (trees_max * 256 * size_of::<Node>()) as f64 * 1.3;
-    let nodes = 2.0 * leaves_max.clamp(2, LEAVES_MAX) as f64 - 0.5;
-    Ok(((data + ensemble + histogram * nodes / 0.7) / 0.9e9) as f32)
-}
-
-/// One of the learner's trees in our form, its inner nodes numbered from the root down, left
-/// before right. Nothing where a node is absent or has a third child.
-fn convert(nodes: &HashMap<usize, Node>, columns: &[usize], bags: usize) -> Option<Tree> {
-    let mut tree = Tree::default();
-    // Numbers of nodes to come, each with the place where its parent waits for it.
-    let mut waiting = vec![(0, None)];
-    while let Some((number, parent)) = waiting.pop() {
-        let node = nodes.get(&number)?;
-        let child = if node.is_leaf {
-            tree.value.push(f64::from(node.weight_value) / bags as f64);
-            tree.cover.push(f64::from(node.hessian_sum).max(COVER_MIN));
-            Child::Leaf(tree.value.len() as u32 - 1)
-        } else {
-            if node.left_cats.is_some() {
-                return None;
-            }
-            let missing = match node.missing_node {
-                number if number == node.left_child => Missing::Left,
-                number if number == node.right_child => Missing::Right,
-                _ => return None,
-            };
-            let at = tree.feature.len();
-            tree.feature.push(*columns.get(node.split_feature)? as u32);
-            tree.threshold.push(node.split_value);
-            tree.missing.push(missing);
-            tree.left.push(Child::Leaf(0));
-            tree.right.push(Child::Leaf(0));
-            waiting.push((node.right_child, Some((at, false))));
-            waiting.push((node.left_child, Some((at, true))));
-            Child::Inner(at as u32)
+    /// Rows of three columns; the label leans on the first two, the third is noise, and a tenth of
+    /// the cells is missing.
+    fn rows(count: usize) -> Rows {
+        let mut rows = Rows {
+            columns: 3,
+            ..Rows::default()
         };
-        match parent {
-            Some((at, true)) => tree.left[at] = child,
-            Some((at, false)) => tree.right[at] = child,
-            None => {}
+        let unit = |key: u64| (mix(key) >> 11) as f64 / (1u64 << 53) as f64;
+        for row in 0..count as u64 {
+            let cell = |column: u64| unit(row * 8 + column + 1);
+            for column in 0..3 {
+                let gone = unit(row * 8 + column + 4) < 0.1;
+                rows.values.push(if gone { f64::NAN } else { cell(column) });
+            }
+            rows.labels
+                .push(cell(0) + cell(1) * cell(1) + 0.3 * unit(row * 8) > 1.1);
+            rows.weights.push(1.0 + (row % 3) as f64);
+        }
+        rows
+    }
+
+    fn spec() -> BoostSpec {
+        BoostSpec {
+            budget: 0.7,
+            seed: 7,
+            ..BoostSpec::serving()
         }
     }
-    Some(tree)
-}
 
-/// Least cover of a leaf: its rows' summed p · (1 − p) may round to nothing.
-const COVER_MIN: f64 = 1e-12;
+    #[test]
+    fn our_trees_score_as_the_learner_does() {
+        let rows = rows(600);
+        let all: Vec<usize> = (0..600).collect();
+        let booster = boost(&rows, &[0, 1, 2], &all, &spec()).unwrap();
+        let by_column: Vec<f64> = (0..3)
+            .flat_map(|column| rows.values[column..].iter().step_by(3).copied())
+            .collect();
+        let theirs = booster.predict(&Matrix::new(&by_column, 600, 3), false);
+        let trees = booster.get_prediction_trees().iter();
+        let ours = Boosted {
+            base: booster.base_score,
+            trees: trees
+                .map(|tree| convert(&tree.nodes, &[0, 1, 2]).unwrap())
+                .collect(),
+        };
+        assert!(ours.trees.len() > 5);
+        assert!(rows.values.iter().any(|x| x.is_nan()));
+        for (row, theirs) in rows.values.chunks_exact(3).zip(theirs) {
+            assert!((ours.log_odds(row) - theirs).abs() < 1e-5, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_fit_is_a_function_of_rows_and_spec() {
+        let rows = rows(500);
+        let bagged = BoostSpec {
+            bags: 3,
+            share: 0.7,
+            ..spec()
+        };
+        let first = fit(&rows, &bagged).unwrap();
+        assert_eq!(first, fit(&rows, &bagged).unwrap());
+        let (same, out_of_bag) = fit_out_of_bag(&rows, &bagged).unwrap();
+        assert_eq!(first, same);
+        let scored = out_of_bag.iter().flatten().count();
+        assert!((200..500).contains(&scored), "{scored}");
+        let other = BoostSpec { seed: 8, ..bagged };
+        assert_ne!(first, fit(&rows, &other).unwrap());
+    }
+
+    #[test]
+    fn limits_on_trees_and_leaves_hold_and_are_reached() {
+        let rows = rows(2000);
+        for leaves_max in [2, 3, 5] {
+            let limited = BoostSpec {
+                leaves_max,
+                trees_max: 9,
+                ..spec()
+            };
+            let fitted = fit(&rows, &limited).unwrap();
+            assert!(fitted.trees.len() <= 9);
+            let most = fitted.trees.iter().map(|tree| tree.value.len()).max();
+            assert_eq!(most, Some(leaves_max));
+        }
+    }
+
+    #[test]
+    fn weights_count_relative_to_each_other() {
+        let rows = rows(400);
+        let mut scaled = rows.clone();
+        scaled
+            .weights
+            .iter_mut()
+            .for_each(|weight| *weight *= 1024.0);
+        assert_eq!(fit(&rows, &spec()), fit(&scaled, &spec()));
+    }
+
+    #[test]
+    fn a_fit_learns_what_there_is_to_learn() {
+        let rows = rows(2000);
+        let fitted = fit(&rows, &spec()).unwrap();
+        let cells = rows.values.chunks_exact(3);
+        let mut scored: Vec<_> = cells
+            .zip(&rows.labels)
+            .map(|(row, &label)| (fitted.log_odds(row), label))
+            .collect();
+        let auc = super::super::logistic::auc(&mut scored).unwrap();
+        assert!(auc > 0.9, "{auc}");
+    }
+
+    #[test]
+    fn columns_that_do_not_vary_are_no_trouble() {
+        let mut rows = rows(300);
+        for row in 0..300 {
+            rows.values[row * 3] = f64::NAN;
+            rows.values[row * 3 + 2] = 5.0;
+        }
+        let fitted = fit(&rows, &spec()).unwrap();
+        let mut used = fitted.trees.iter().flat_map(|tree| &tree.feature);
+        assert!(used.all(|&feature| feature == 1));
+        rows.values.fill(f64::NAN);
+        assert_eq!(fit(&rows, &spec()), Err(FitError::Constant));
+    }
+
+    #[test]
+    fn rows_that_make_no_table_are_refused() {
+        type Spoil = fn(&mut Rows);
+        let spoils: [(Spoil, FitError); 8] = [
+            (
+                |r| {
+                    *r = Rows {
+                        columns: 3,
+                        ..Rows::default()
+                    }
+                },
+                FitError::NoRows,
+            ),
+            (|r| r.columns = 0, FitError::NoColumns),
+            (|r| r.columns = 2, FitError::Shape),
+            (
+                |r| r.values[4] = f64::INFINITY,
+                FitError::Infinite { column: 1 },
+            ),
+            (
+                |r| r.values[5] = -f64::MAX,
+                FitError::Infinite { column: 2 },
+            ),
+            (|r| r.weights[3] = 0.0, FitError::Weight { row: 3 }),
+            (|r| r.weights[2] = f64::NAN, FitError::Weight { row: 2 }),
+            (|r| r.labels.fill(true), FitError::OneClass),
+        ];
+        for (spoil, error) in spoils {
+            let mut rows = rows(50);
+            spoil(&mut rows);
+            assert_eq!(fit(&rows, &spec()), Err(error));
+        }
+    }
+
+    #[test]
+    fn a_handful_of_rows_is_enough_to_not_fail() {
+        for count in [2, 3, 9, 40] {
+            let mut rows = rows(count);
+            rows.labels[0] = !rows.labels[1];
+            assert!(fit(&rows, &spec()).is_ok(), "{count} rows");
+        }
+    }
+}
