@@ -12,7 +12,7 @@
 //! A leaf under very many tests has no table; algorithm 2 runs for it.
 //!
 //! Cost (`benches/score.rs` measures): a comparison per group and test, an addition per group and
-//! feature. Memory: up to 2^[`GROUP_TESTS`] rows a group, some 22 kB for a tree of 16 leaves.
+//! feature. Memory: up to 2⁸ rows a group of several leaves, some 22 kB for a tree of 16 leaves.
 
 use super::tree::{Child, Missing, Tree, ZERO_MAX};
 
