@@ -102,6 +102,9 @@ def main():
         model.save_model(FOLDER / f"{name}.txt")
         rows = odd(random)
         raw = model.predict(rows, raw_score=True)
+        if extra.get("boosting") == "rf":
+            # LightGBM takes the mean only on the way to the probability.
+            raw /= model.num_trees()
         probability = model.predict(rows)
         lines = [",".join([*FEATURES, "raw", "probability"])]
         for row, *scores in zip(rows, raw, probability):

@@ -110,8 +110,10 @@ impl Forest {
     }
 
     /// The log-odds of rows that lie one after the other, `columns` values each: the same bits as
-    /// one by one. Writes as many as there are rows and places in `out`.
+    /// one by one. Writes as many as there are whole rows, or places in `out`.
     pub fn log_odds_of_rows(&self, rows: &[f64], columns: usize, out: &mut [f64]) {
+        let whole = rows.len().checked_div(columns).unwrap_or(out.len());
+        let (out, _) = out.split_at_mut(whole.min(out.len()));
         let slots = self.searches.len() * SEARCH_WIDTH;
         if slots == 0 || slots * BATCH_ROWS > BATCH_RANKS || columns == 0 {
             for (at, out) in out.iter_mut().enumerate() {
@@ -509,6 +511,9 @@ pub(crate) mod tests {
         let constant = Forest::new(0.5, &[Tree::constant(1.0, 1.0)]);
         let mut out = [0.0; 3];
         constant.log_odds_of_rows(&[f64::NAN; 6], 2, &mut out);
+        assert_eq!(out, [1.5; 3]);
+        constant.log_odds_of_rows(&[], 2, &mut out);
+        constant.log_odds_of_rows(&[], 0, &mut out);
         assert_eq!(out, [1.5; 3]);
     }
 }

@@ -12,12 +12,12 @@
 //! A leaf under very many tests has no table; algorithm 2 runs for it.
 //!
 //! Cost (`benches/score.rs` measures): a comparison per group and test, an addition per group and
-//! feature. Memory: up to 2^[`GROUP_TESTS`] rows a group, some 30 kB for a tree of 16 leaves.
+//! feature. Memory: up to 2⁸ rows a group of several leaves, some 22 kB for a tree of 16 leaves.
 
 use super::tree::{Child, Missing, Tree, ZERO_MAX};
 
 /// Most tests of a group of several leaves.
-const GROUP_TESTS: usize = 6;
+const GROUP_TESTS: usize = 8;
 /// Most tests of a leaf that has a table.
 const TABLE_TESTS: usize = 10;
 /// Values kept on the stack; beyond, an allocation.
