@@ -6,9 +6,10 @@ use super::judged::{Said, options};
 use super::train::{label, plots, split_words};
 use super::{Failure, print};
 use crate::evaluate::judge;
+use crate::train::Kind;
 use crate::train::boost::BoostSpec;
 use crate::train::inputs::Choice;
-use crate::train::intent::{Kind, L2, TrainSpec, scored, train};
+use crate::train::intent::{L2, TrainSpec, scored, train};
 use crate::train::split::{Part, part};
 use crate::visit::model::{Label, Model, ModelFile, Split, file, lightgbm};
 use crate::visit::rows::SessionRows;
@@ -94,7 +95,7 @@ impl Evaluate {
         let said = Said {
             report: &judgement.report,
             other: None,
-            model: model.label.clone(),
+            model: Some(model.label.clone()),
             written: None,
             judged: split_words(split),
             notes,

@@ -15,8 +15,9 @@ pub struct Said<'a> {
     /// The figures of the other label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<&'a Report>,
-    /// What decision records would call the model.
-    pub model: String,
+    /// What decision records call the model, if it can make any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Where it was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written: Option<String>,
@@ -50,9 +51,10 @@ impl Said<'_> {
         for note in &self.notes {
             row("note", note);
         }
-        match &self.written {
-            Some(path) => row("model", &format!("{} written to {path}", self.model)),
-            None => row("model", &self.model),
+        match (&self.model, &self.written) {
+            (Some(model), Some(path)) => row("written", &format!("{model} to {path}")),
+            (Some(model), None) => row("named", model),
+            (None, _) => {}
         }
         page
     }

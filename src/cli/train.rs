@@ -7,9 +7,10 @@ use super::train_table::TableArgs;
 use super::{Failure, print};
 use crate::evaluate::{Judgement, judge};
 use crate::plot::intent::intent_plots;
+use crate::train::Kind;
 use crate::train::boost::BoostSpec;
 use crate::train::inputs::Choice;
-use crate::train::intent::{Kind, L2, TrainSpec, TrainedModel, head_of, train};
+use crate::train::intent::{L2, TrainSpec, TrainedModel, head_of, train};
 use crate::visit::model::file::{self, Quality};
 use crate::visit::model::{Label, Split, is_name};
 use clap::Args;
@@ -188,7 +189,7 @@ impl Train {
         let said = Said {
             report: &main.report,
             other: Some(&other.report),
-            model: format!("{}@{}", trained.file.name, checksum_of(&text)),
+            model: Some(format!("{}@{}", trained.file.name, checksum_of(&text))),
             written: Some(out.display().to_string()),
             judged: split_words(trained.file.trained.split),
             notes,

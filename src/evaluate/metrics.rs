@@ -33,6 +33,18 @@ pub struct Areas {
     pub average_precision: f64,
 }
 
+/// Area under the ROC curve of scores on any scale, every row weighing the same; `None` unless both
+/// classes are there.
+pub fn auc(scored: impl IntoIterator<Item = (f64, bool)>) -> Option<f64> {
+    let rows = scored.into_iter().map(|(score, label)| Row {
+        score,
+        weight: 1.0,
+        session: 0,
+        label,
+    });
+    Some(Ranking::sorted(rows.collect()).areas()?.auc)
+}
+
 /// Rows by falling score.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ranking {
@@ -45,6 +57,10 @@ impl Ranking {
         for row in &mut rows {
             row.score = probability(row.score);
         }
+        Ranking::sorted(rows)
+    }
+
+    fn sorted(mut rows: Vec<Row>) -> Ranking {
         rows.sort_by(|left, right| right.score.total_cmp(&left.score));
         Ranking { rows }
     }
@@ -166,6 +182,22 @@ pub(super) mod tests {
     }
 
     /// The expected numbers are those of scikit-learn 1.9.1 for the same rows and weights.
+    #[test]
+    fn auc_counts_pairs() {
+        assert_eq!(auc([(-7.0, false), (9.0, true)]), Some(1.0));
+        assert_eq!(auc([(0.5, false), (0.5, true)]), Some(0.5));
+        let mixed = [
+            (1.0, false),
+            (4.0, true),
+            (3.5, false),
+            (8.0, true),
+            (4.0, false),
+        ];
+        // Pairs: 4 beats 1 and 3.5, ties 4; 8 beats three.
+        assert_eq!(auc(mixed), Some(5.5 / 6.0));
+        assert_eq!(auc([(0.5, true)]), None);
+    }
+
     #[test]
     fn figures_are_those_of_scikit_learn() {
         let plain = ranking(false);

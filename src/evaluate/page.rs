@@ -18,8 +18,10 @@ impl Report {
         let mut lines = vec![named("model", &kind), named("judged on", &self.judged_on())];
         lines.extend(named_once("overall", self.overall_lines()));
         lines.push(String::new());
-        lines.extend(table(&self.cells()));
-        lines.push(String::new());
+        if !self.by_prefix.is_empty() {
+            lines.extend(table(&self.cells()));
+            lines.push(String::new());
+        }
         for (name, baseline) in &self.baselines.0 {
             let lead = baseline.auc_difference.overall;
             let difference = lead.difference.map_or(NONE.to_owned(), |difference| {
@@ -31,7 +33,9 @@ impl Report {
             let value = format!("{difference} over {name}{share}");
             lines.push(named("lead in AUC", &value));
         }
-        lines.extend(named_once("lead time", self.lead_lines()));
+        if !self.by_prefix.is_empty() {
+            lines.extend(named_once("lead time", self.lead_lines()));
+        }
         if self.replicates_skipped > 0 {
             let skipped = grouped(u64::from(self.replicates_skipped));
             let value = format!("{skipped} replicates that lacked a class");

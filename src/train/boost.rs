@@ -34,13 +34,19 @@ pub struct BoostSpec {
 impl BoostSpec {
     /// For the job, where every event is scored: at most 50 trees of at most 16 leaves.
     pub fn serving() -> BoostSpec {
+        let env = |n: &str, d: f64| {
+            std::env::var(n)
+                .ok()
+                .and_then(|s| s.parse().ok())
+                .unwrap_or(d)
+        };
         BoostSpec {
-            budget: 1.5,
+            budget: env("RB_B", 1.0),
             seed: 0,
-            trees_max: 50,
-            leaves_max: 16,
-            bags: 1,
-            share: 1.0,
+            trees_max: env("RB_T", 20.0) as usize,
+            leaves_max: env("RB_L", 8.0) as usize,
+            bags: env("RB_G", 4.0) as usize,
+            share: env("RB_S", 1.0),
         }
     }
 
@@ -129,6 +135,9 @@ fn grow(
     let mut whole = Boosted::default();
     for bag in 0..bags {
         let drawn = draw(rows, spec, bag);
+        if drawn.iter().all(|&row| rows.labels[row]) || drawn.iter().all(|&row| !rows.labels[row]) {
+            return Err(FitError::OneClass);
+        }
         let booster = boost(rows, &columns, &drawn, spec)?;
         let mut one = Boosted {
             base: booster.base_score,
@@ -192,15 +201,20 @@ fn varying(rows: &Rows) -> Vec<usize> {
     (0..rows.columns).filter(differs).collect()
 }
 
-/// The rows of a bag, in the order in which the learner sees them: `share` of each class, at least
-/// one row, by a pinned hash.
+/// The rows of a bag, in the order in which the learner sees them: of every group one row, and of
+/// these `share` of each class, at least one row; by a pinned hash.
+///
+/// The learner guards against over-fitting by what rows it left out tell it of a split. Rows of one
+/// session are all but copies of each other, so with several of them it would be told what it wants
+/// to hear.
 fn draw(rows: &Rows, spec: &BoostSpec, bag: usize) -> Vec<usize> {
     let key = mix(spec.seed ^ mix(bag as u64 + 1));
+    let candidates = one_of_each(rows, key);
     let mut drawn = Vec::new();
     for class in [false, true] {
-        let of_class = (0..rows.labels.len()).filter(|&row| rows.labels[row] == class);
+        let of_class = candidates.iter().filter(|&&row| rows.labels[row] == class);
         let mut keyed: Vec<(u64, usize)> =
-            of_class.map(|row| (mix(key ^ row as u64), row)).collect();
+            of_class.map(|&row| (mix(key ^ row as u64), row)).collect();
         keyed.sort_unstable();
         let count = (keyed.len() as f64 * spec.share).ceil() as usize;
         keyed.truncate(count.max(1));
@@ -209,6 +223,23 @@ fn draw(rows: &Rows, spec: &BoostSpec, bag: usize) -> Vec<usize> {
     drawn.sort_unstable();
     drawn.into_iter().map(|(_, row)| row).collect()
 }
+
+/// One row of every group, by a pinned hash; every row where there are no groups.
+fn one_of_each(rows: &Rows, key: u64) -> Vec<usize> {
+    if rows.groups.is_empty() {
+        return (0..rows.labels.len()).collect();
+    }
+    let mut first = 0;
+    let one = |(group, &length): (usize, &u32)| {
+        let place = mix(mix(key ^ GROUP_SALT) ^ group as u64) % u64::from(length.max(1));
+        first += length as usize;
+        first - length as usize + place as usize
+    };
+    rows.groups.iter().enumerate().map(one).collect()
+}
+
+/// Sets the draw within a group apart from that of the groups.
+const GROUP_SALT: u64 = 0x67_726f_7570;
 
 #[cfg(test)]
 mod tests {
@@ -317,11 +348,10 @@ mod tests {
         let rows = rows(2000);
         let fitted = fit(&rows, &spec()).unwrap();
         let cells = rows.values.chunks_exact(3);
-        let mut scored: Vec<_> = cells
+        let scored = cells
             .zip(&rows.labels)
-            .map(|(row, &label)| (fitted.log_odds(row), label))
-            .collect();
-        let auc = super::super::logistic::auc(&mut scored).unwrap();
+            .map(|(row, &label)| (fitted.log_odds(row), label));
+        let auc = crate::evaluate::metrics::auc(scored).unwrap();
         assert!(auc > 0.9, "{auc}");
     }
 

@@ -36,6 +36,7 @@ pub fn platt(rows: &[Scored]) -> Calibration {
         values: rows.iter().map(|row| row.0).collect(),
         labels: rows.iter().map(|row| row.1).collect(),
         weights: rows.iter().map(|row| row.2).collect(),
+        groups: Vec::new(),
     };
     // A slight pull towards the identity would need an offset; towards 0 keeps it finite where a
     // line separates the classes.

@@ -6,22 +6,15 @@
 //! calibrated by a line through the log-odds (Platt 1999), fitted on the rows that a bag left out.
 //! Folds run side by side; the result does not depend on how many. Cost: one fit a fold.
 
+use super::Kind;
 use super::boost::{self, BoostSpec};
 use super::encode::{Encoded, Standard};
-use super::logistic::{self, FitError, Rows, auc};
+use super::logistic::{self, FitError, Rows};
 use super::table::{Cells, Table, TableError};
+use crate::evaluate::metrics::auc;
 use crate::event::mix;
 use crate::visit::model::sigmoid;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Which learner.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A logistic regression.
-    Logistic,
-    /// Boosted trees, as [`BoostSpec::table`] has them.
-    Trees,
-}
 
 /// How to cross-validate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +68,7 @@ impl OutOfFold {
     /// Area under the ROC curve of all rows together.
     pub fn pooled_auc(&self) -> f64 {
         let rows = self.scores.iter().copied().zip(self.labels.iter().copied());
-        auc(&mut rows.collect::<Vec<_>>()).unwrap_or(f64::NAN)
+        auc(rows).unwrap_or(f64::NAN)
     }
 
     /// Area under the ROC curve of each fold.
@@ -83,10 +76,7 @@ impl OutOfFold {
         let folds = self.fold.iter().max().map_or(0, |&fold| fold + 1);
         let of_fold = |fold: u8| {
             let rows = (0..self.fold.len()).filter(|&row| self.fold[row] == fold);
-            let mut scored: Vec<_> = rows
-                .map(|row| (self.scores[row], self.labels[row]))
-                .collect();
-            auc(&mut scored).unwrap_or(f64::NAN)
+            auc(rows.map(|row| (self.scores[row], self.labels[row]))).unwrap_or(f64::NAN)
         };
         (0..folds).map(of_fold).collect()
     }
@@ -282,8 +272,7 @@ fn warnings(table: &Table) -> Vec<String> {
 fn telling(cells: &Cells, labels: &[bool]) -> f64 {
     let area = |values: &mut dyn Iterator<Item = f64>| {
         let present = values.zip(labels).filter(|(x, _)| !x.is_nan());
-        let mut scored: Vec<_> = present.map(|(x, &label)| (x, label)).collect();
-        auc(&mut scored).map_or(0.5, |area| area.max(1.0 - area))
+        auc(present.map(|(x, &label)| (x, label))).map_or(0.5, |area| area.max(1.0 - area))
     };
     match cells {
         Cells::Number(values) | Cells::Boolean(values) => area(&mut values.iter().copied()),

@@ -152,6 +152,7 @@ impl Inputs {
         };
         for session in sessions {
             let share = 1.0 / session.rows.len() as f64;
+            table.groups.push(session.rows.len() as u32);
             for row in &session.rows {
                 for (feature, place) in self.features.iter().zip(&self.places) {
                     let x = row.features[*place];

@@ -10,7 +10,8 @@ use super::boost::{self, BoostSpec};
 use super::calibrate::{self, Scored, rounded};
 use super::inputs::{Choice, Inputs};
 use super::logistic::{self, FitError};
-use super::split::{Part, calibrated_or_fitted, fold, part};
+use super::split::{Part, deal, part};
+use super::{Kind, blend};
 use crate::evaluate::baselines::{base_rate, cart_only};
 use crate::evaluate::{Outcome, ScoredRow, ScoredSession};
 use crate::visit::feature::index_of;
@@ -20,25 +21,6 @@ use crate::visit::model::{
     Calibration, Head, Label, Model, ModelFile, Scorer, Split, Trained, empty_file,
 };
 use crate::visit::rows::SessionRows;
-
-/// What kind of model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Logistic regression.
-    Logistic,
-    /// Gradient-boosted trees.
-    Trees,
-}
-
-impl Kind {
-    /// The name in commands and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Logistic => "logistic",
-            Kind::Trees => "trees",
-        }
-    }
-}
 
 /// What to train.
 #[derive(Clone, Debug)]
@@ -120,30 +102,69 @@ pub struct Judged {
 /// # Errors
 /// [`TrainError`] when the label asked for cannot be learned from the sessions.
 pub fn train(sessions: &[SessionRows], spec: &TrainSpec) -> Result<TrainedModel, TrainError> {
-    let mut judged: [Judged; 2] = Default::default();
-    if let Split::Folds { folds, seed } = spec.split {
-        for number in 0..folds {
-            let mine = |session: &SessionRows| fold(session.visitor, folds, seed) == number;
-            let inner = |session: &SessionRows| match mine(session) {
-                true => None,
-                false => Some(calibrated_or_fitted(session.visitor, seed)),
+    match spec.split {
+        Split::Folds { folds, seed } => in_turn(sessions, folds, seed, spec),
+        split => {
+            let of = |wanted| -> Vec<&SessionRows> {
+                let sessions = sessions.iter();
+                sessions
+                    .filter(|session| part(split, session) == Some(wanted))
+                    .collect()
             };
-            let (file, _) = fit(sessions, inner, spec)?;
-            let seen = sessions.iter().filter(|session| !mine(session));
-            let unseen: Vec<&SessionRows> = sessions.iter().filter(|s| mine(s)).collect();
-            for (all, part) in judged.iter_mut().zip(judge(&file, seen, &unseen)) {
-                all.add(part);
-            }
+            let fitted = of(Part::Fit);
+            let (mut file, notes) = fit(&fitted, spec)?;
+            let margins = Margins::of(&file, &of(Part::Calibrate));
+            calibrated(&mut file, &margins);
+            file.summary = Some(summary(&file, &fitted));
+            let judged = judge(&file, &fitted, &of(Part::Judge));
+            Ok(TrainedModel {
+                file,
+                judged,
+                notes,
+            })
         }
     }
-    let in_part = |session: &SessionRows| part(spec.split, session);
-    let (file, notes) = fit(sessions, in_part, spec)?;
-    if !matches!(spec.split, Split::Folds { .. }) {
-        let is = |session: &&SessionRows, wanted| in_part(session) == Some(wanted);
-        let seen = sessions.iter().filter(|session| is(session, Part::Fit));
-        let unseen: Vec<&SessionRows> = sessions.iter().filter(|s| is(s, Part::Judge)).collect();
-        judged = judge(&file, seen, &unseen);
+}
+
+/// Every visitor is judged by a model that did not see it, and that was calibrated on what the
+/// models of the other turns said of sessions that they did not see. The model that is kept is
+/// fitted on all sessions and calibrated on all that was said out of turn.
+fn in_turn(
+    sessions: &[SessionRows],
+    folds: u32,
+    seed: u64,
+    spec: &TrainSpec,
+) -> Result<TrainedModel, TrainError> {
+    let fold_of = deal(sessions, |session| has(session, spec.label), folds, seed);
+    let all: Vec<&SessionRows> = sessions.iter().collect();
+    let of = |number: u32, inside: bool| -> Vec<&SessionRows> {
+        let sessions = sessions.iter();
+        sessions
+            .filter(|session| (fold_of[&session.visitor.0] == number) == inside)
+            .collect()
+    };
+    let mut turns = Vec::new();
+    for number in 0..folds {
+        let (file, _) = fit(&of(number, false), spec)?;
+        let margins = Margins::of(&file, &of(number, true));
+        turns.push((file, margins));
     }
+    let mut judged: [Judged; 2] = Default::default();
+    for number in 0..folds {
+        let others = turns.iter().zip(0..).filter(|(_, other)| *other != number);
+        let others = Margins::sum(others.map(|((_, margins), _)| margins));
+        let mut file = turns[number as usize].0.clone();
+        calibrated(&mut file, &others);
+        for (sum, part) in judged.iter_mut().zip(judge(&file, &all, &of(number, true))) {
+            sum.add(part);
+        }
+    }
+    let (mut file, notes) = fit(&all, spec)?;
+    calibrated(
+        &mut file,
+        &Margins::sum(turns.iter().map(|(_, margins)| margins)),
+    );
+    file.summary = Some(summary(&file, &all));
     Ok(TrainedModel {
         file,
         judged,
@@ -166,17 +187,16 @@ impl Judged {
 
 /// Scores sessions by a model file and by the baselines, which learn their one or two numbers from
 /// the sessions `seen`.
-fn judge<'a>(
-    file: &ModelFile,
-    seen: impl Iterator<Item = &'a SessionRows> + Clone,
-    unseen: &[&SessionRows],
-) -> [Judged; 2] {
-    let model = Model::of_file(file, "new").expect("what was fitted can be used");
-    let beside = match Model::of_fallback(file) {
-        Some(beside) => Some(beside.expect("what was fitted can be used")),
-        None => None,
-    };
-    Label::ALL.map(|label| scored(&model, beside.as_ref(), label, seen.clone(), unseen))
+fn judge(file: &ModelFile, seen: &[&SessionRows], unseen: &[&SessionRows]) -> [Judged; 2] {
+    let (model, beside) = ready(file);
+    Label::ALL.map(|label| scored(&model, beside.as_ref(), label, seen.iter().copied(), unseen))
+}
+
+/// The model of a file that was made here, and the regressions beside it.
+fn ready(file: &ModelFile) -> (Model, Option<Model>) {
+    let usable = "what was fitted can be used";
+    let beside = Model::of_fallback(file).map(|beside| beside.expect(usable));
+    (Model::of_file(file, "new").expect(usable), beside)
 }
 
 /// Scores sessions by a model and by the baselines: the base rate, the cart-only rule and, where
@@ -259,20 +279,9 @@ fn outcome(session: &SessionRows, label: Label) -> Option<Outcome> {
     }
 }
 
-/// Fits and calibrates both heads on the sessions that have a part.
-fn fit(
-    sessions: &[SessionRows],
-    part: impl Fn(&SessionRows) -> Option<Part>,
-    spec: &TrainSpec,
-) -> Result<(ModelFile, Vec<String>), TrainError> {
-    let of = |wanted| -> Vec<&SessionRows> {
-        let sessions = sessions.iter();
-        sessions
-            .filter(|session| part(session) == Some(wanted))
-            .collect()
-    };
-    let (fitted, held) = (of(Part::Fit), of(Part::Calibrate));
-    let inputs = spec.choice.inputs(&fitted);
+/// Fits both heads on sessions.
+fn fit(fitted: &[&SessionRows], spec: &TrainSpec) -> Result<(ModelFile, Vec<String>), TrainError> {
+    let inputs = spec.choice.inputs(fitted);
     let mut notes = inputs.notes.clone();
     let mut file = empty_file(&spec.name);
     file.features = inputs.features.clone();
@@ -313,15 +322,16 @@ fn fit(
             label: label.name(),
             error,
         };
-        let regression = head(logistic_scorer(&inputs, &fitted, label, spec.l2).map_err(failed)?);
+        let regression = head(logistic_scorer(&inputs, fitted, label, spec.l2).map_err(failed)?);
         *head_of(&mut file, label) = match spec.kind {
             Kind::Logistic => regression.clone(),
             Kind::Trees => {
-                let table = inputs.table(&fitted, label, false);
+                let table = inputs.table(fitted, label, false);
                 let fit = boost::fit(&table, &spec.boost).map_err(failed)?;
                 head(Scorer::Trees {
                     base: fit.base,
                     trees: fit.trees,
+                    weights: Vec::new(),
                 })
             }
         };
@@ -333,8 +343,6 @@ fn fit(
             abandon: abandon.clone(),
         });
     }
-    calibrated(&mut file, &held);
-    file.summary = Some(summary(&file, &fitted));
     Ok((file, notes))
 }
 
@@ -374,39 +382,78 @@ fn logistic_scorer(
     })
 }
 
-/// Calibrates every head that was fitted, on sessions that were not.
-fn calibrated(file: &mut ModelFile, held: &[&SessionRows]) {
-    let curve = |model: &Model, label| {
-        let rows: Vec<Scored> = held
-            .iter()
-            .flat_map(|session| {
+/// What a model that was not calibrated yet said of sessions it had not seen, by label; of the
+/// model's own heads, and of the regressions beside them.
+#[derive(Clone, Debug, Default)]
+struct Margins {
+    own: [Vec<Scored>; 2],
+    beside: [Vec<Scored>; 2],
+}
+
+impl Margins {
+    fn of(file: &ModelFile, unseen: &[&SessionRows]) -> Margins {
+        let (model, beside) = ready(file);
+        let rows = |model: &Model, label| -> Vec<Scored> {
+            let of_session = |session: &&SessionRows| {
                 let share = 1.0 / session.rows.len() as f64;
-                session.rows.iter().map(move |row| {
+                let rows = session.rows.iter();
+                let scored = rows.map(|row| {
                     let log_odds = model.log_odds(label, &row.features);
                     (log_odds, session.label(label, row), share)
-                })
-            })
-            .collect();
-        match model.kind(label) {
-            "constant" => Calibration::None,
-            _ => calibrate::fit(&rows),
+                });
+                scored.collect::<Vec<_>>()
+            };
+            unseen.iter().flat_map(of_session).collect()
+        };
+        Margins {
+            own: Label::ALL.map(|label| rows(&model, label)),
+            beside: beside.map_or(Default::default(), |beside| {
+                Label::ALL.map(|label| rows(&beside, label))
+            }),
+        }
+    }
+
+    fn sum<'a>(parts: impl Iterator<Item = &'a Margins>) -> Margins {
+        let mut sum = Margins::default();
+        for part in parts {
+            let rows = sum.own.iter_mut().chain(&mut sum.beside);
+            for (rows, more) in rows.zip(part.own.iter().chain(&part.beside)) {
+                rows.extend_from_slice(more);
+            }
+        }
+        sum
+    }
+}
+
+/// Calibrates every head that was fitted. Trees take in the regression beside them first, with the
+/// shares of both that serve sessions not fitted on best.
+fn calibrated(file: &mut ModelFile, margins: &Margins) {
+    let curve = |head: &mut Head, rows: &[Scored]| {
+        if !matches!(head.scorer, Scorer::Constant { .. }) {
+            head.calibration = calibrate::fit(rows);
         }
     };
-    let model = Model::of_file(file, "new").expect("what was fitted can be used");
-    let beside =
-        Model::of_fallback(file).map(|beside| beside.expect("what was fitted can be used"));
-    for label in Label::ALL {
-        head_of(file, label).calibration = curve(&model, label);
+    let mut own = margins.own.clone();
+    if let Some(mut fallback) = file.fallback.take() {
+        let beside = [&mut fallback.purchase, &mut fallback.abandon];
+        for ((label, beside), rows) in Label::ALL.into_iter().zip(beside).zip(&margins.beside) {
+            let own = &mut own[label as usize];
+            if let Some(shares) = blend::shares(own, rows) {
+                blend::mix(head_of(file, label), beside, shares);
+                blend::mix_rows(own, rows, shares);
+            }
+            curve(beside, rows);
+        }
+        file.fallback = Some(fallback);
     }
-    if let (Some(fallback), Some(beside)) = (&mut file.fallback, beside) {
-        fallback.purchase.calibration = curve(&beside, Label::Purchase);
-        fallback.abandon.calibration = curve(&beside, Label::Abandon);
+    for (label, own) in Label::ALL.into_iter().zip(&own) {
+        curve(head_of(file, label), own);
     }
 }
 
 /// How features and scores were distributed over the sessions fitted on, as they ended.
 fn summary(file: &ModelFile, sessions: &[&SessionRows]) -> Summary {
-    let model = Model::of_file(file, "new").expect("what was fitted can be used");
+    let (model, _) = ready(file);
     let last = || sessions.iter().filter_map(|session| session.rows.last());
     let features = file.features.iter().filter_map(|feature| {
         let place = index_of(&feature.name)?;

@@ -35,14 +35,11 @@ pub(super) fn boost(
         .iter()
         .map(|&row| f64::from(u8::from(rows.labels[row])))
         .collect();
-    let largest = drawn
-        .iter()
-        .map(|&row| rows.weights[row])
-        .fold(0.0, f64::max);
-    let mut weights: Vec<f64> = drawn
-        .iter()
-        .map(|&row| rows.weights[row] / largest)
-        .collect();
+    // A row that stands for its group has the weight of all of it.
+    let lengths = rows.group_lengths();
+    let weight = |row: &usize| rows.weights[*row] * lengths[*row];
+    let largest = drawn.iter().map(weight).fold(0.0, f64::max);
+    let mut weights: Vec<f64> = drawn.iter().map(|row| weight(row) / largest).collect();
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
     weights.iter_mut().for_each(|weight| *weight /= mean);
 

@@ -18,6 +18,21 @@ pub struct Rows {
     pub labels: Vec<bool>,
     /// Each row's weight; above zero.
     pub weights: Vec<f64>,
+    /// How many rows in turn belong together, as those of a session do; empty if none do.
+    pub groups: Vec<u32>,
+}
+
+impl Rows {
+    /// For every row, how many rows are in its group.
+    pub fn group_lengths(&self) -> Vec<f64> {
+        if self.groups.is_empty() {
+            return vec![1.0; self.labels.len()];
+        }
+        let lengths = self.groups.iter();
+        lengths
+            .flat_map(|&length| std::iter::repeat_n(f64::from(length), length as usize))
+            .collect()
+    }
 }
 
 /// A fitted regression: log-odds = bias + weights · row.
@@ -166,30 +181,6 @@ fn solve(matrix: &mut [f64], right: &[f64], size: usize) -> Option<Vec<f64>> {
     Some(x)
 }
 
-/// Area under the ROC curve: the probability that a positive scores above a negative, ties half
-/// (Hanley, McNeil 1982). `None` unless both classes are there.
-pub fn auc(scored: &mut [(f64, bool)]) -> Option<f64> {
-    scored.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let positives = scored.iter().filter(|(_, label)| *label).count() as f64;
-    let negatives = scored.len() as f64 - positives;
-    let (mut rank_sum, mut at) = (0.0, 0);
-    while at < scored.len() {
-        let tied = scored[at..]
-            .iter()
-            .take_while(|row| row.0 == scored[at].0)
-            .count();
-        let mean_rank = at as f64 + (tied as f64 + 1.0) / 2.0;
-        let hits = scored[at..at + tied]
-            .iter()
-            .filter(|(_, label)| *label)
-            .count();
-        rank_sum += mean_rank * hits as f64;
-        at += tied;
-    }
-    let area = (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives);
-    (positives > 0.0 && negatives > 0.0).then_some(area)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +211,7 @@ mod tests {
             values: vec![0.5; labels.len()],
             labels,
             weights,
+            ..Rows::default()
         };
         let weighted = fit(&rows(vec![3.0, 1.0], vec![true, false]), 0.1).unwrap();
         let repeated = fit(&rows(vec![1.0; 4], vec![true, true, true, false]), 0.1).unwrap();
@@ -233,23 +225,8 @@ mod tests {
             values: vec![1.0, 2.0],
             labels: vec![true, true],
             weights: vec![1.0, 1.0],
+            ..Rows::default()
         };
         assert_eq!(fit(&rows, 1.0), Err(FitError::OneClass));
-    }
-
-    #[test]
-    fn auc_counts_pairs() {
-        assert_eq!(auc(&mut [(0.1, false), (0.9, true)]), Some(1.0));
-        assert_eq!(auc(&mut [(0.5, false), (0.5, true)]), Some(0.5));
-        let mut mixed = [
-            (0.1, false),
-            (0.4, true),
-            (0.35, false),
-            (0.8, true),
-            (0.4, false),
-        ];
-        // Pairs: 0.4 beats 0.1 and 0.35, ties 0.4; 0.8 beats three.
-        assert_eq!(auc(&mut mixed), Some(5.5 / 6.0));
-        assert_eq!(auc(&mut [(0.5, true)]), None);
     }
 }

@@ -7,6 +7,7 @@
 use crate::event::{VisitorId, mix};
 use crate::visit::model::Split;
 use crate::visit::rows::SessionRows;
+use std::collections::BTreeMap;
 
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +28,27 @@ fn draw(visitor: VisitorId, seed: u64) -> u64 {
     mix(visitor.0 ^ mix(seed ^ SPLIT_SALT))
 }
 
-/// A fold of a visitor, from 0.
-pub fn fold(visitor: VisitorId, folds: u32, seed: u64) -> u32 {
-    (draw(visitor, seed) % u64::from(folds.max(1))) as u32
+/// Deals visitors to folds, those of whom a session has the label separately, so that all folds
+/// have about as many of them. By the visitor's id.
+pub fn deal(
+    sessions: &[SessionRows],
+    has: impl Fn(&SessionRows) -> bool,
+    folds: u32,
+    seed: u64,
+) -> BTreeMap<u64, u32> {
+    let mut visitors: BTreeMap<u64, bool> = BTreeMap::new();
+    for session in sessions {
+        *visitors.entry(session.visitor.0).or_default() |= has(session);
+    }
+    let mut order: Vec<(bool, u64, u64)> = visitors
+        .iter()
+        .map(|(visitor, has)| (*has, draw(VisitorId(*visitor), seed), *visitor))
+        .collect();
+    order.sort_unstable();
+    let dealt = order.into_iter().zip((0..folds.max(1)).cycle());
+    dealt
+        .map(|((_, _, visitor), fold)| (visitor, fold))
+        .collect()
 }
 
 /// A split by time: the last fifth of the sessions, by their beginning, is judged, and the last
@@ -72,16 +91,8 @@ pub fn part(split: Split, session: &SessionRows) -> Option<Part> {
             })
         }
         // Fitted on all; the judging was done in turn.
-        Split::Folds { seed, .. } => Some(calibrated_or_fitted(session.visitor, seed)),
+        Split::Folds { .. } => Some(Part::Fit),
         Split::Unknown => Some(Part::Judge),
-    }
-}
-
-/// Within what a model may see, a fifth of the visitors is set aside to calibrate on.
-pub fn calibrated_or_fitted(visitor: VisitorId, seed: u64) -> Part {
-    match draw(visitor, seed) / 1_000 % 5 {
-        0 => Part::Calibrate,
-        _ => Part::Fit,
     }
 }
 
@@ -154,10 +165,23 @@ mod tests {
                 part(split, &session(n, 99, 999))
             );
         }
-        let folds: Vec<u32> = (0..5_000).map(|n| fold(VisitorId(n), 5, 1)).collect();
-        for number in 0..5 {
-            let count = folds.iter().filter(|fold| **fold == number).count();
-            assert!((880..1_120).contains(&count), "{number}: {count}");
+    }
+
+    #[test]
+    fn folds_have_the_same_share_of_the_label_and_keep_visitors_together() {
+        let sessions: Vec<_> = (0..1_000).map(|n| session(n % 500, n, n)).collect();
+        let has = |session: &SessionRows| session.visitor.0 < 50;
+        let fold_of = deal(&sessions, has, 5, 1);
+        assert_eq!(fold_of.len(), 500);
+        for fold in 0..5 {
+            let of = |rare: bool| {
+                let visitors = fold_of.iter();
+                visitors
+                    .filter(|(visitor, its)| **its == fold && (**visitor < 50) == rare)
+                    .count()
+            };
+            assert_eq!((of(true), of(false)), (10, 90));
         }
+        assert_ne!(deal(&sessions, has, 5, 2), fold_of);
     }
 }

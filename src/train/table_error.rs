@@ -106,3 +106,17 @@ pub enum TableError {
     #[error("could not fit the table: {0}")]
     Fit(#[from] FitError),
 }
+
+impl TableError {
+    /// The exit code that the outside fixes for this failure: 2 for what was asked for, 5 for a file
+    /// that cannot be reached, 1 for data that cannot be learned from.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            TableError::Unknown { .. } | TableError::LabelDropped(_) | TableError::Folds { .. } => {
+                2
+            }
+            TableError::Io(_) => 5,
+            _ => 1,
+        }
+    }
+}

@@ -134,12 +134,16 @@ pub enum Scorer {
         /// A weight per feature, per standard deviation.
         weights: Vec<f64>,
     },
-    /// Gradient-boosted trees.
+    /// Gradient-boosted trees, and a regression whose sum is added to theirs where that was found
+    /// to help.
     Trees {
-        /// Log-odds before the first tree.
+        /// Log-odds before the first tree, every feature at its mean.
         base: f64,
         /// The trees.
         trees: Vec<Tree>,
+        /// A weight per feature, per standard deviation; empty for trees alone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        weights: Vec<f64>,
     },
 }
 

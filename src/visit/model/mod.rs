@@ -86,7 +86,15 @@ struct Ready {
 enum ReadyScorer {
     Constant(f64),
     Linear(Linear<1>),
-    Trees(Box<(Forest, Explainer)>),
+    Trees(Box<Trees>),
+}
+
+/// A sum of trees and, where it has terms, of a regression.
+#[derive(Clone, Debug)]
+struct Trees {
+    forest: Forest,
+    explainer: Explainer,
+    linear: Linear<1>,
 }
 
 impl Ready {
@@ -95,7 +103,10 @@ impl Ready {
         match &self.scorer {
             ReadyScorer::Constant(log_odds) => *log_odds,
             ReadyScorer::Linear(linear) => linear.log_odds(features)[0],
-            ReadyScorer::Trees(trees) => trees.0.log_odds(features),
+            ReadyScorer::Trees(trees) => {
+                let [beside] = trees.linear.log_odds(features);
+                beside + trees.forest.log_odds(features)
+            }
         }
     }
 }
@@ -221,9 +232,13 @@ impl Model {
             sigmoid,
             ..
         } = dump;
-        let scorer = flattened(base, &trees, &places).map_err(|what| unusable("the dump", what))?;
+        let trees = moved(base, &trees, &places).map_err(|what| unusable("the dump", what))?;
+        let alone = Linear {
+            bias: [0.0],
+            terms: Vec::new(),
+        };
         let ready = Ready {
-            scorer,
+            scorer: flattened(base, &trees, alone),
             calibration: Calibration::Platt {
                 slope: sigmoid,
                 offset: 0.0,
@@ -282,8 +297,13 @@ impl Model {
                 linear.bias[0]
             }
             ReadyScorer::Trees(trees) => {
-                trees.1.contributions(features, out);
-                trees.1.expected()
+                let mut by_trees = [0.0; FEATURE_COUNT];
+                trees.explainer.contributions(features, &mut by_trees);
+                trees.linear.contributions(features, out);
+                for (sum, part) in out.iter_mut().zip(by_trees) {
+                    *sum += part;
+                }
+                trees.explainer.expected()
             }
         }
     }
@@ -304,8 +324,8 @@ const WEIGHT_MAX: f64 = 1e6;
 const MEASURE_MAX: f64 = 1e15;
 const SCALE_MIN: f64 = 1e-9;
 
-/// Most trees of a head.
-pub const TREES_MAX: usize = 10_000;
+/// Most leaves of all trees of a head.
+pub const LEAVES_MAX: usize = 200_000;
 
 fn unusable(part: &str, what: impl Into<String>) -> ModelError {
     ModelError::Unusable {
@@ -382,24 +402,23 @@ fn ready(head: &Head, part: &str, inputs: &[Input]) -> Result<Ready, ModelError>
             ReadyScorer::Constant(*log_odds)
         }
         Scorer::Logistic { bias, weights } => {
-            if weights.len() != inputs.len() {
-                return Err(unusable(part, "it does not have one weight per feature"));
-            }
-            if let Some(what) = wrong(weights, WEIGHT_MAX).or(wrong(&[*bias], WEIGHT_MAX)) {
-                return Err(unusable(part, what));
-            }
-            ReadyScorer::Linear(Linear {
-                bias: [*bias],
-                terms: inputs
-                    .iter()
-                    .zip(weights)
-                    .map(|(input, weight)| (*input, [*weight]))
-                    .collect(),
-            })
+            ReadyScorer::Linear(regression(*bias, weights, inputs, part)?)
         }
-        Scorer::Trees { base, trees } => {
+        Scorer::Trees {
+            base,
+            trees,
+            weights,
+        } => {
+            let linear = match weights.as_slice() {
+                [] => Linear {
+                    bias: [0.0],
+                    terms: Vec::new(),
+                },
+                weights => regression(0.0, weights, inputs, part)?,
+            };
             let places: Vec<usize> = inputs.iter().map(|input| input.feature).collect();
-            flattened(*base, trees, &places).map_err(|what| unusable(part, what))?
+            let moved = moved(*base, trees, &places).map_err(|what| unusable(part, what))?;
+            flattened(*base, &moved, linear)
         }
     };
     Ok(Ready {
@@ -408,30 +427,58 @@ fn ready(head: &Head, part: &str, inputs: &[Input]) -> Result<Ready, ModelError>
     })
 }
 
-/// Checks trees over a model's features and flattens them over the features of this build.
-fn flattened(base: f64, trees: &[Tree], places: &[usize]) -> Result<ReadyScorer, String> {
+/// A regression over a model's inputs.
+fn regression(
+    bias: f64,
+    weights: &[f64],
+    inputs: &[Input],
+    part: &str,
+) -> Result<Linear<1>, ModelError> {
+    if weights.len() != inputs.len() {
+        return Err(unusable(part, "it does not have one weight per feature"));
+    }
+    if let Some(what) = wrong(weights, WEIGHT_MAX).or(wrong(&[bias], WEIGHT_MAX)) {
+        return Err(unusable(part, what));
+    }
+    let terms = inputs.iter().zip(weights);
+    Ok(Linear {
+        bias: [bias],
+        terms: terms.map(|(input, weight)| (*input, [*weight])).collect(),
+    })
+}
+
+/// Checks trees over a model's features, and gives them the places of this build's.
+fn moved(base: f64, trees: &[Tree], places: &[usize]) -> Result<Vec<Tree>, String> {
     if let Some(what) = wrong(&[base], WEIGHT_MAX) {
         return Err(what.into());
     }
-    if trees.len() > TREES_MAX {
-        return Err(format!("it has more than {TREES_MAX} trees"));
+    let leaves: usize = trees.iter().map(|tree| tree.value.len()).sum();
+    if leaves > LEAVES_MAX {
+        return Err(format!("its trees have more than {LEAVES_MAX} leaves"));
     }
     let mut moved = Vec::with_capacity(trees.len());
     for (number, tree) in trees.iter().enumerate() {
-        let checked = tree.check(places.len());
-        let usable = checked
-            .and_then(|()| wrong(&tree.value, WEIGHT_MAX).map_or(Ok(()), |what| Err(what.into())));
-        usable.map_err(|what: String| format!("tree {number}: {what}"))?;
+        tree.check(places.len())
+            .map_err(|what| format!("tree {number}: {what}"))?;
+        if let Some(what) = wrong(&tree.value, WEIGHT_MAX) {
+            return Err(format!("tree {number}: {what}"));
+        }
         let mut tree = tree.clone();
         for feature in &mut tree.feature {
             *feature = places[*feature as usize] as u32;
         }
         moved.push(tree);
     }
-    Ok(ReadyScorer::Trees(Box::new((
-        Forest::new(base, &moved),
-        Explainer::new(base, &moved, FEATURE_COUNT),
-    ))))
+    Ok(moved)
+}
+
+/// Trees over this build's features, ready to score.
+fn flattened(base: f64, trees: &[Tree], linear: Linear<1>) -> ReadyScorer {
+    ReadyScorer::Trees(Box::new(Trees {
+        forest: Forest::new(base, trees),
+        explainer: Explainer::new(base, trees, FEATURE_COUNT),
+        linear,
+    }))
 }
 
 /// A model file with nothing in it yet.
@@ -477,6 +524,7 @@ mod tests {
         file.abandon.scorer = Scorer::Trees {
             base: -0.1,
             trees: vec![tree],
+            weights: Vec::new(),
         };
         file.abandon.calibration = Calibration::Platt {
             slope: 2.0,
@@ -576,6 +624,29 @@ mod tests {
             spoil(&mut file);
             let error = read(&file).unwrap_err().to_string();
             assert!(error.contains(what), "{error} does not say {what}");
+        }
+    }
+
+    #[test]
+    fn trees_and_a_regression_add_up_and_so_do_their_contributions() {
+        let mut file = tiny();
+        let alone = read(&file).unwrap();
+        if let Scorer::Trees { weights, .. } = &mut file.abandon.scorer {
+            weights.push(0.5);
+        }
+        let both = read(&file).unwrap();
+        let cart = index_of("cart_size").unwrap();
+        for size in [0.0, 1.0, 3.0, f64::NAN] {
+            let mut features = [0.0; FEATURE_COUNT];
+            features[cart] = size;
+            let log_odds = both.log_odds(Label::Abandon, &features);
+            let z = (Transform::Log2.apply(size) - 1.0) / 0.5;
+            let beside = if z.is_nan() { 0.0 } else { 0.5 * z };
+            let expected = alone.log_odds(Label::Abandon, &features) + beside;
+            assert!((log_odds - expected).abs() < 1e-12);
+            let mut parts = [0.0; FEATURE_COUNT];
+            let average = both.contributions(Label::Abandon, &features, &mut parts);
+            assert!((parts.iter().sum::<f64>() + average - log_odds).abs() < 1e-9);
         }
     }
 
