@@ -83,16 +83,7 @@ fn events(acts: &[Act]) -> Vec<Event> {
 fn recompute(events: &[Event], history: &History) -> BTreeMap<&'static str, f64> {
     let of = |kind: Kind| events.iter().filter(move |event| event.kind == kind);
     let count = |kind: Kind| of(kind).count() as f64;
-    let touch = [
-        Kind::ItemView,
-        Kind::Click,
-        Kind::Dwell,
-        Kind::Scroll,
-        Kind::AddToCart,
-        Kind::RemoveFromCart,
-        Kind::Purchase,
-    ];
-    let touches = || events.iter().filter(|event| touch.contains(&event.kind));
+    let touches = || events.iter().filter(|event| TOUCH.contains(&event.kind));
     let items: BTreeSet<u64> = touches().map(|e| e.item.0).filter(|&id| id != 0).collect();
     let mut categories = BTreeMap::<u64, f64>::new();
     for event in touches().filter(|event| event.category.0 != 0) {
@@ -206,6 +197,32 @@ fn recompute(events: &[Event], history: &History) -> BTreeMap<&'static str, f64>
             "since_cart_add",
             last_add.map_or(f64::NAN, |e| since(e.time.0)),
         ),
+        (
+            "events_since_cart_add",
+            events
+                .iter()
+                .rposition(|event| event.kind == Kind::AddToCart)
+                .map_or(f64::NAN, |at| (events.len() - 1 - at) as f64),
+        ),
+        (
+            "cart_item_events",
+            (0..events.len())
+                .filter(|&at| touches_cart(&events[..at], &events[at]))
+                .count() as f64,
+        ),
+        (
+            "cart_item_in_focus",
+            touches()
+                .rfind(|event| event.item.0 != 0)
+                .map_or(0.0, |event| {
+                    let units = cart.units.get(&event.item.0);
+                    f64::from(u8::from(units.is_some_and(|(units, _)| *units > 0)))
+                }),
+        ),
+        (
+            "active_time",
+            gaps.iter().map(|gap| gap.min(&600_000)).sum::<u64>() as f64 / 1e3,
+        ),
         ("category_concentration", per(squares, touched * touched)),
         (
             "price_seen",
@@ -233,6 +250,22 @@ fn recompute(events: &[Event], history: &History) -> BTreeMap<&'static str, f64>
         ),
     ])
 }
+
+/// Whether an event is on an item that was in the cart after the events before it.
+fn touches_cart(before: &[Event], event: &Event) -> bool {
+    let units = cart(before).units.get(&event.item.0).copied();
+    event.item.0 != 0 && TOUCH.contains(&event.kind) && units.is_some_and(|(units, _)| units > 0)
+}
+
+const TOUCH: [Kind; 7] = [
+    Kind::ItemView,
+    Kind::Click,
+    Kind::Dwell,
+    Kind::Scroll,
+    Kind::AddToCart,
+    Kind::RemoveFromCart,
+    Kind::Purchase,
+];
 
 #[derive(Default)]
 struct Cart {

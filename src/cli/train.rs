@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// Fit an intent model, write it, print how good it is
 ///
 /// The logs run through the job, so a model is fitted on the very features that it will score: one
-/// row after every event, each session weighing the same. Both scores are fitted, p_purchase and
+/// row after every event, the k-th weighing 1/k. Both scores are fitted, p_purchase and
 /// p_abandon. The last fifth of the sessions (or a fifth of the visitors, where a log has no times)
 /// is not shown to the model: it is judged on that, beside the base rate, the rule "something is in
 /// the cart" and, for trees, a logistic regression on the same rows.

@@ -65,9 +65,11 @@ impl<'a> Scorer<'a> {
         let mut rows = Vec::new();
         let filled = (0..self.sessions.len()).filter(|n| !self.sessions[*n].rows.is_empty());
         for (number, n) in filled.enumerate() {
-            let count = self.sessions[n].rows.len();
-            let weight = 1.0 / count as f64;
-            rows.extend((0..count).map(|at| self.row(n, at, number as u32, weight)));
+            let each = self.sessions[n].rows.iter().enumerate();
+            rows.extend(each.map(|(at, row)| {
+                let weight = 1.0 / f64::from(row.events.max(1));
+                self.row(n, at, number as u32, weight)
+            }));
         }
         rows
     }
@@ -161,7 +163,7 @@ pub fn at_prefix(scorers: &[Scorer<'_>], events: u32, replicates: u32, seed: u64
     Stage::new(rows.collect(), replicates, seed ^ u64::from(events) << 32)
 }
 
-/// Judges scorers of the same sessions on all rows, each session weighing one in total.
+/// Judges scorers of the same sessions on all rows, the one after k events weighing 1/k.
 pub fn overall(scorers: &[Scorer<'_>], replicates: u32, seed: u64) -> Stage {
     let rows = scorers.iter().map(|scorer| scorer.all());
     Stage::new(rows.collect(), replicates, seed)
@@ -218,18 +220,24 @@ mod tests {
     }
 
     #[test]
-    fn overall_every_session_weighs_one() {
+    fn overall_a_row_weighs_by_its_place_alone() {
         let sessions = sessions();
         let stage = overall(&[Scorer::own(&sessions)], 50, 1);
-        let mut weights = [0.0; 3];
-        for row in stage.rankings[0].rows() {
-            weights[row.session as usize] += row.weight;
+        let rows = sessions.iter().flat_map(|session| &session.rows);
+        let rows: Vec<(f64, bool, f64)> = rows
+            .map(|row| (row.score, row.label, 1.0 / f64::from(row.events)))
+            .collect();
+        let (mut above, mut pairs) = (0.0, 0.0);
+        for (score, _, weight) in rows.iter().filter(|row| row.1) {
+            for (other, _, beside) in rows.iter().filter(|row| !row.1) {
+                let wins =
+                    f64::from(u8::from(score > other)) + 0.5 * f64::from(u8::from(score == other));
+                above += weight * beside * wins;
+                pairs += weight * beside;
+            }
         }
-        assert_eq!(weights, [1.0; 3]);
-        // Positives 0.6 and 0.2 of a quarter each; negatives 0.5 (1/2), 0.3 (1), 0.1 (1/2 and
-        // twice 1/4).
         let auc = stage.figures[0].auc.expect("both classes");
-        assert!((auc - (0.25 * 2.5 + 0.25 * 1.0) / (0.5 * 2.5)).abs() < 1e-12);
+        assert!((auc - above / pairs).abs() < 1e-12);
     }
 
     #[test]

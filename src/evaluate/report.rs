@@ -19,7 +19,7 @@ pub struct Report {
     pub label: String,
     /// Number of sessions with rows.
     pub sessions: u32,
-    /// The figures over all rows, each session weighing one.
+    /// The figures over all rows, the k-th of a session weighing 1/k.
     #[serde(flatten)]
     pub overall: Figures,
     /// The figures at fixed numbers of events, one row a session.

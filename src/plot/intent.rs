@@ -42,7 +42,7 @@ pub fn intent_plots(dir: &Path, judgement: &Judgement) -> Result<Vec<PathBuf>, P
 }
 
 /// How rows count in the plots over all rows.
-pub(super) const ALL: &str = "each session weighs one";
+pub(super) const ALL: &str = "the k-th row of a session weighs 1/k";
 
 /// A sheet with a title that names the model, and a remark on the rows and how they count.
 pub(super) fn sheet<'a>(

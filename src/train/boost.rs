@@ -34,25 +34,20 @@ pub struct BoostSpec {
 impl BoostSpec {
     /// For the job, where every event is scored: at most 50 trees of at most 16 leaves.
     pub fn serving() -> BoostSpec {
-        let env = |n: &str, d: f64| {
-            std::env::var(n)
-                .ok()
-                .and_then(|s| s.parse().ok())
-                .unwrap_or(d)
-        };
         BoostSpec {
-            budget: env("RB_B", 1.0),
+            budget: 0.7,
             seed: 0,
-            trees_max: env("RB_T", 20.0) as usize,
-            leaves_max: env("RB_L", 8.0) as usize,
-            bags: env("RB_G", 4.0) as usize,
-            share: env("RB_S", 1.0),
+            trees_max: 60,
+            leaves_max: 16,
+            bags: 1,
+            share: 1.0,
         }
     }
 
     /// For tables: the mean of ten ensembles, each of some fifty small trees.
     pub fn table() -> BoostSpec {
         BoostSpec {
+            budget: 1.5,
             trees_max: TREES_MAX,
             bags: 10,
             share: 0.6,
@@ -171,7 +166,11 @@ fn check(rows: &Rows) -> Result<(), FitError> {
     if rows.columns == 0 {
         return Err(FitError::NoColumns);
     }
-    if rows.values.len() != count * rows.columns || rows.weights.len() != count {
+    let grouped: usize = rows.groups.iter().map(|&length| length as usize).sum();
+    if rows.values.len() != count * rows.columns
+        || rows.weights.len() != count
+        || !(rows.groups.is_empty() || grouped == count)
+    {
         return Err(FitError::Shape);
     }
     if let Some(at) = rows.values.iter().position(|x| x.abs() >= VALUE_MAX) {
@@ -224,18 +223,31 @@ fn draw(rows: &Rows, spec: &BoostSpec, bag: usize) -> Vec<usize> {
     drawn.into_iter().map(|(_, row)| row).collect()
 }
 
-/// One row of every group, by a pinned hash; every row where there are no groups.
+/// One row of every group, each as likely as its share of the group's weight, by a pinned hash;
+/// every row where there are no groups.
 fn one_of_each(rows: &Rows, key: u64) -> Vec<usize> {
     if rows.groups.is_empty() {
         return (0..rows.labels.len()).collect();
     }
     let mut first = 0;
     let one = |(group, &length): (usize, &u32)| {
-        let place = mix(mix(key ^ GROUP_SALT) ^ group as u64) % u64::from(length.max(1));
-        first += length as usize;
-        first - length as usize + place as usize
+        let range = first..first + length as usize;
+        first = range.end;
+        let weights = &rows.weights[range.clone()];
+        let draw = (mix(mix(key ^ GROUP_SALT) ^ group as u64) >> 11) as f64 / (1u64 << 53) as f64;
+        let mut left = draw * weights.iter().sum::<f64>();
+        let place = weights.iter().position(|weight| {
+            left -= weight;
+            left < 0.0
+        });
+        place.map_or(range.end.saturating_sub(1), |place| range.start + place)
     };
-    rows.groups.iter().enumerate().map(one).collect()
+    let drawn = rows
+        .groups
+        .iter()
+        .enumerate()
+        .filter(|(_, length)| **length > 0);
+    drawn.map(one).collect()
 }
 
 /// Sets the draw within a group apart from that of the groups.

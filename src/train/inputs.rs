@@ -1,7 +1,11 @@
 //! Which features a model is given, how they are standardised, and the table of rows it is fitted
 //! to.
 //!
-//! Every session weighs the same, however long: a row weighs one over the rows of its session. And
+//! The row after the k-th event of a session weighs 1/k, so that no long session drowns the others:
+//! one of a hundred events weighs five times as much as one of a single event. The weight must not
+//! depend on how long the session turns out to be: a row that weighs 1/n in a session of n events
+//! would count for less the longer the shopper stayed, and a model would learn that nobody who has
+//! just come in ever buys. And
 //! no class drowns the other: where the rarer class has less than [`CLASS_SHARE_MIN`] of the
 //! weight, its rows are weighed up to that. (Calibration, on sessions weighed as they are, puts the
 //! level of the probabilities right again.) A feature that does not vary is left out, and so is the
@@ -80,7 +84,7 @@ impl Choice {
                 continue;
             }
             let transform = match feature.unit {
-                "ratio" | "index" | "depth" => Transform::Identity,
+                "ratio" | "index" | "depth" | "yes" => Transform::Identity,
                 _ => Transform::Log2,
             };
             match measure(sessions, place, transform) {
@@ -113,14 +117,13 @@ impl Choice {
 /// Least standard deviation of a feature that says anything.
 const SCALE_MIN: f64 = 1e-4;
 
-/// Mean and standard deviation after the transform, each session weighing the same; none where the
-/// feature does not vary.
+/// Mean and standard deviation after the transform, by weight; none where the feature does not
+/// vary.
 fn measure(sessions: &[&SessionRows], place: usize, transform: Transform) -> Option<(f64, f64)> {
     let (mut weight, mut sum, mut squares) = (0.0, 0.0, 0.0);
     let mut missing = false;
     for session in sessions {
-        let share = 1.0 / session.rows.len() as f64;
-        for row in &session.rows {
+        for (row, share) in session.weighted() {
             let x = transform.apply(row.features[place]);
             if x.is_nan() {
                 missing = true;
@@ -151,9 +154,8 @@ impl Inputs {
             ..Rows::default()
         };
         for session in sessions {
-            let share = 1.0 / session.rows.len() as f64;
             table.groups.push(session.rows.len() as u32);
-            for row in &session.rows {
+            for (row, share) in session.weighted() {
                 for (feature, place) in self.features.iter().zip(&self.places) {
                     let x = row.features[*place];
                     table.values.push(if standardised {
@@ -227,7 +229,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn sessions_weigh_the_same_and_the_rarer_class_a_quarter() {
+    fn a_row_weighs_by_its_place_and_the_rarer_class_a_quarter() {
         let sessions: Vec<SessionRows> = (0..40)
             .map(|n| session(n, 1 + n as usize % 5, n.is_multiple_of(20)))
             .collect();
@@ -241,7 +243,10 @@ pub(super) mod tests {
             let rows = table.weights.iter().zip(&table.labels);
             rows.filter(|row| *row.1 == wanted).map(|row| row.0).sum()
         };
-        assert!((of(false) - 38.0).abs() < 1e-9);
+        let harmonic = |n: usize| (1..=n).map(|k| 1.0 / k as f64).sum::<f64>();
+        let others = sessions.iter().filter(|session| session.purchases == 0);
+        let expected: f64 = others.map(|session| harmonic(session.rows.len())).sum();
+        assert!((of(false) - expected).abs() < 1e-9);
         assert!((of(true) / (of(true) + of(false)) - CLASS_SHARE_MIN).abs() < 1e-9);
     }
 

@@ -217,9 +217,8 @@ pub fn scored<'a>(
         }
     };
     let rows = seen.flat_map(|session| {
-        let share = 1.0 / session.rows.len() as f64;
-        let rows = session.rows.iter();
-        rows.map(move |row| (row.features[cart] > 0.0, session.label(label, row), share))
+        let rows = session.weighted();
+        rows.map(move |(row, weight)| (row.features[cart] > 0.0, session.label(label, row), weight))
     });
     let base = base_rate(rows.clone().map(|(_, label, weight)| (label, weight)));
     let by_cart = cart_only(rows);
@@ -395,11 +394,9 @@ impl Margins {
         let (model, beside) = ready(file);
         let rows = |model: &Model, label| -> Vec<Scored> {
             let of_session = |session: &&SessionRows| {
-                let share = 1.0 / session.rows.len() as f64;
-                let rows = session.rows.iter();
-                let scored = rows.map(|row| {
+                let scored = session.weighted().map(|(row, weight)| {
                     let log_odds = model.log_odds(label, &row.features);
-                    (log_odds, session.label(label, row), share)
+                    (log_odds, session.label(label, row), weight)
                 });
                 scored.collect::<Vec<_>>()
             };

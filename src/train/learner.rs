@@ -36,8 +36,8 @@ pub(super) fn boost(
         .map(|&row| f64::from(u8::from(rows.labels[row])))
         .collect();
     // A row that stands for its group has the weight of all of it.
-    let lengths = rows.group_lengths();
-    let weight = |row: &usize| rows.weights[*row] * lengths[*row];
+    let by_group = rows.group_weights();
+    let weight = |row: &usize| by_group[*row];
     let largest = drawn.iter().map(weight).fold(0.0, f64::max);
     let mut weights: Vec<f64> = drawn.iter().map(|row| weight(row) / largest).collect();
     let mean = weights.iter().sum::<f64>() / weights.len() as f64;
@@ -99,7 +99,8 @@ pub(super) fn convert(nodes: &HashMap<usize, Node>, columns: &[usize]) -> Option
     while let Some((number, parent)) = waiting.pop() {
         let node = nodes.get(&number)?;
         let child = if node.is_leaf {
-            tree.value.push(f64::from(node.weight_value));
+            let value = f64::from(node.weight_value);
+            tree.value.push(value.clamp(-LEAF_MAX, LEAF_MAX));
             tree.cover.push(f64::from(node.hessian_sum).max(COVER_MIN));
             Child::Leaf(tree.value.len() as u32 - 1)
         } else {
@@ -129,6 +130,9 @@ pub(super) fn convert(nodes: &HashMap<usize, Node>, columns: &[usize]) -> Option
     }
     Some(tree)
 }
+
+/// Greatest value of a leaf: where a leaf has rows of one class only, nothing holds the learner back.
+const LEAF_MAX: f64 = 20.0;
 
 /// Least cover of a leaf: its rows' summed p · (1 − p) may round to nothing.
 const COVER_MIN: f64 = 1e-12;

@@ -23,15 +23,19 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// For every row, how many rows are in its group.
-    pub fn group_lengths(&self) -> Vec<f64> {
+    /// For every row, the weight of its group; its own where there are no groups.
+    pub fn group_weights(&self) -> Vec<f64> {
         if self.groups.is_empty() {
-            return vec![1.0; self.labels.len()];
+            return self.weights.clone();
         }
-        let lengths = self.groups.iter();
-        lengths
-            .flat_map(|&length| std::iter::repeat_n(f64::from(length), length as usize))
-            .collect()
+        let (mut first, mut weights) = (0, Vec::with_capacity(self.weights.len()));
+        for &length in &self.groups {
+            let group = &self.weights[first..first + length as usize];
+            let whole: f64 = group.iter().sum();
+            weights.extend(std::iter::repeat_n(whole, group.len()));
+            first += length as usize;
+        }
+        weights
     }
 }
 

@@ -60,6 +60,7 @@ const SAKAR: &str = "Sakar et al. 2019, Neural Computing and Applications 31";
 const MONTGOMERY: &str = "Montgomery et al. 2004, Marketing Science 23";
 const SISMEIRO: &str = "Sismeiro, Bucklin 2004, J. Marketing Research 41";
 const ROMOV: &str = "Romov, Sokolov 2015, RecSys Challenge";
+const BUCKLIN: &str = "Bucklin, Sismeiro 2003, J. Marketing Research 40";
 const KUKAR: &str = "Kukar-Kinney, Close 2010, J. Academy of Marketing Science 38";
 const POEL: &str = "Van den Poel, Buckinx 2005, European J. Operational Research 166";
 const GU: &str = "Gu et al. 2020, WSDM (JD micro-behaviours)";
@@ -129,6 +130,14 @@ features! {
         "time since the session began", |s, now| seconds(now.0.saturating_sub(s.start.0));
     since_cart_add, "s", ANY, KUKAR,
         "time since the last addition to the cart", |s, now| since_or(s.last_cart_add, now, f64::NAN);
+    events_since_cart_add, "events", ANY, KUKAR,
+        "events since the last addition to the cart", |s, _| if s.cart_add_event == 0 { f64::NAN } else { f64::from(s.events - s.cart_add_event) };
+    cart_item_events, "events", ANY, KUKAR,
+        "events on items that were in the cart already", |s, _| f64::from(s.cart_item_events);
+    cart_item_in_focus, "yes", (0.0, 1.0), KUKAR,
+        "1 while the latest item touched is in the cart", |s, _| f64::from(u8::from(s.cart_item_in_focus));
+    active_time, "s", ANY, BUCKLIN,
+        "time between events, no gap counting for more than ten minutes", |s, _| seconds(s.active_ms);
     category_concentration, "index", (0.0, 1.0), HIRSCHMAN,
         "Herfindahl–Hirschman index of the categories touched", |s, _| s.categories.concentration().unwrap_or(f64::NAN);
     price_seen, "currency", ANY, ROMOV,

@@ -77,6 +77,12 @@ impl Items {
 
     /// The entry at `at`.
     #[inline]
+    pub fn get(&self, at: usize) -> &Item {
+        &self.0[at]
+    }
+
+    /// The entry at `at`, to change it.
+    #[inline]
     pub fn get_mut(&mut self, at: usize) -> &mut Item {
         &mut self.0[at]
     }

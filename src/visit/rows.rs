@@ -121,6 +121,11 @@ impl SessionRows {
         })
     }
 
+    /// The rows with their weights: 1/k for the one after the k-th event.
+    pub fn weighted(&self) -> impl Iterator<Item = (&Row, f64)> + Clone {
+        self.rows.iter().zip((1..).map(|k: u32| 1.0 / f64::from(k)))
+    }
+
     /// The label of a row. A purchase must come after the row; a session either leaves its cart
     /// behind or does not.
     pub fn label(&self, label: Label, row: &Row) -> bool {

@@ -31,6 +31,9 @@ pub struct Overflow {
 /// Binary digits behind the point of the exponentially weighted gap.
 const GAP_SHIFT: u32 = 10;
 
+/// Longest part of a gap that counts as time spent: ten minutes.
+pub const ACTIVE_GAP_MS: u64 = 600_000;
+
 /// The state of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
@@ -82,8 +85,16 @@ pub struct Session {
     pub cart_since: EventMs,
     /// Event time of the last addition to the cart; 0 before the first.
     pub last_cart_add: EventMs,
+    /// Number of the last addition to the cart among the events, from 1; 0 before the first.
+    pub cart_add_event: u32,
+    /// Events on an item that was in the cart already.
+    pub cart_item_events: u32,
+    /// Whether the latest item touched is in the cart.
+    pub cart_item_in_focus: bool,
     /// Gap before the last event, in ms.
     pub gap_last: u64,
+    /// Sum of the gaps, each up to [`ACTIVE_GAP_MS`].
+    pub active_ms: u64,
     /// Exponentially weighted mean gap, in ms with [`GAP_SHIFT`] binary digits behind the point.
     gap_weighted: u64,
     /// Items remembered.
@@ -137,6 +148,9 @@ impl Session {
                 }
             }
         };
+        if let Some(at) = slot {
+            self.cart_item_events += u32::from(self.items.get(at).units > 0);
+        }
         match event.kind {
             Kind::ItemView => self.fold_view(event, slot),
             Kind::AddToCart => self.fold_add(event, slot),
@@ -158,6 +172,9 @@ impl Session {
             }
             _ => {}
         }
+        if touches_item(event.kind) && !event.item.is_none() {
+            self.cart_item_in_focus = slot.is_some_and(|at| self.items.get(at).units > 0);
+        }
         overflow
     }
 
@@ -165,6 +182,7 @@ impl Session {
         if self.events > 0 {
             let gap = at.0.saturating_sub(self.last.0);
             self.gap_last = gap;
+            self.active_ms += gap.min(ACTIVE_GAP_MS);
             let shifted = gap << GAP_SHIFT;
             self.gap_weighted = if self.events == 1 {
                 shifted
@@ -196,6 +214,7 @@ impl Session {
         let price = event.price.get().unwrap_or(0);
         self.units_added = self.units_added.saturating_add(units);
         self.last_cart_add = event.time;
+        self.cart_add_event = self.events;
         if price > 0 {
             self.priced_units = self.priced_units.saturating_add(units);
             self.price_cart_sum = self.price_cart_sum.saturating_add(worth(price, units));
@@ -229,6 +248,7 @@ impl Session {
             Some(at) => self.take_out(at, event.units()),
             None if event.item.is_none() => {
                 self.items.empty_cart();
+                self.cart_item_in_focus = false;
                 self.cart_units = 0;
                 self.cart_value = 0;
             }

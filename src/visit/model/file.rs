@@ -147,7 +147,7 @@ pub enum Scorer {
     },
 }
 
-/// Figures over all prefixes of the sessions judged, each session weighing the same; none where
+/// Figures over all prefixes of the sessions judged, the k-th of a session weighing 1/k; none where
 /// they are not defined.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
