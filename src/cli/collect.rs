@@ -56,7 +56,9 @@ impl SplitBy {
 /// Runs the job over the logs.
 pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
     if !(pass.sample > 0.0 && pass.sample <= 1.0) {
-        return Err(Failure::usage("--sample does not lie between 0 and 1"));
+        return Err(Failure::usage(
+            "--sample is not a share above 0 and up to 1",
+        ));
     }
     if !(1..=256).contains(&pass.workers) {
         return Err(Failure::usage("--workers does not lie between 1 and 256"));
