@@ -4,7 +4,7 @@ use super::Failure;
 use super::args::{LogArgs, PassArgs, policy_or_shipped};
 use super::progress::Bar;
 use crate::event::Carry;
-use crate::flow::failure::Stop;
+use crate::flow::failure::{Stop, Waiting};
 use crate::flow::job::{Cluster, JobSpec, run};
 use crate::flow::sessions::{Lines, Sample};
 use crate::flow::source::{Pace, Progress};
@@ -29,6 +29,9 @@ pub struct Sessions {
     pub data: String,
     /// What a user should know.
     pub notes: Vec<String>,
+    /// Nothing looks for signals while a model is fitted or judged: as long as this is kept, one
+    /// ends the process at once.
+    pub interruptible: Waiting,
 }
 
 /// How sessions are divided.
@@ -105,7 +108,7 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
                 *bar = Some(Bar::start(&shown, bytes));
             }
         }),
-        stop,
+        stop: stop.clone(),
     });
     if let Ok(mut bar) = bar.lock() {
         *bar = None;
@@ -114,6 +117,7 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
     let Some(result) = result else {
         return Err(Failure::usage("one process trains"));
     };
+    let interruptible = stop.exit_while_waiting();
     let rejected: u64 = result.rejected().iter().sum();
     let mut notes = Vec::new();
     if rejected > 0 {
@@ -137,5 +141,6 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
         rows: result.rows,
         has_times,
         notes,
+        interruptible,
     })
 }

@@ -179,6 +179,8 @@ impl Train {
         trained.file.trained.digest = sessions.digest;
         trained.file.trained.command = command();
         let text = file::write(&trained.file);
+        // The file beside the model's place must not be left behind.
+        drop(sessions.interruptible);
         write_whole(&out, &text)?;
 
         let (main, other) = match label {

@@ -1,8 +1,9 @@
 //! Training is a pure function of the logs and the specification: the same bytes every time.
 
-use crate::common::{report, restage, text};
+use crate::common::{report, restage, simulated, text};
 use crate::shop::SHOP;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Trains into a folder, named the same each time, and returns the file.
 fn trained(dir: &Path, flags: &[&str]) -> String {
@@ -119,4 +120,40 @@ fn a_label_is_a_score_of_its_own() {
     assert_eq!(abandon["other"]["label"], "purchase");
     assert_eq!(abandon["auc"], SHOP.said[0]["other"]["auc"]);
     assert_eq!(abandon["other"]["auc"], SHOP.said[0]["auc"]);
+}
+
+/// Fitting in twenty turns takes a while; whoever has seen enough need not wait for it.
+#[test]
+fn a_signal_ends_a_training_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    simulated(&dir.path().join("log.csv"), 8, 40_000);
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let mut child = restage()
+            .current_dir(dir.path())
+            .args(["train", "log.csv", "--out", "m.json"])
+            .args(["--kind", "trees", "--folds", "20"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(900));
+        let sent = std::process::Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+        let sent = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if sent.elapsed() > Duration::from_secs(5) {
+                child.kill().unwrap();
+                panic!("{signal} was not heeded");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        assert_eq!(status.code(), Some(code), "{signal}");
+        let left = crate::shop::names(dir.path());
+        assert_eq!(left, ["log.csv".to_string()].into());
+    }
 }
