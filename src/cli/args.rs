@@ -190,7 +190,8 @@ impl RuleArgs {
         let policy = policy_or_shipped(self.policy.as_deref())?;
         let mut swaps = Vec::with_capacity(self.swap_model.len());
         for swap in &self.swap_model {
-            let (time, file) = swap.split_once('=').ok_or_else(|| {
+            let parts = swap.split_once('=').filter(|(_, file)| !file.is_empty());
+            let (time, file) = parts.ok_or_else(|| {
                 let wanted = "it is not TIME=FILE";
                 Failure::usage(format!("--swap-model {swap}: {wanted}"))
             })?;
@@ -214,6 +215,10 @@ impl RuleArgs {
                 Some((label, _)) if heads.iter().any(|(other, _)| *other == label) => {
                     let name = label.name();
                     return Err(Failure::usage(format!("--model {name}= stands twice")));
+                }
+                Some((label, "")) => {
+                    let name = label.name();
+                    return Err(Failure::usage(format!("--model {name}= names no file")));
                 }
                 Some((label, file)) => heads.push((label, read_model(file)?.0)),
                 None if model.is_some() => {

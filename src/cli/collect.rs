@@ -4,7 +4,7 @@ use super::Failure;
 use super::args::{LogArgs, PassArgs, policy_or_shipped};
 use super::progress::Bar;
 use crate::event::Carry;
-use crate::flow::failure::Stop;
+use crate::flow::failure::{Stop, Waiting};
 use crate::flow::job::{Cluster, JobSpec, run};
 use crate::flow::sessions::{Lines, Sample};
 use crate::flow::source::{Pace, Progress};
@@ -29,6 +29,9 @@ pub struct Sessions {
     pub data: String,
     /// What a user should know.
     pub notes: Vec<String>,
+    /// Nothing looks for signals while a model is fitted or judged: as long as this is kept, one
+    /// ends the process at once.
+    pub interruptible: Waiting,
 }
 
 /// How sessions are divided.
@@ -56,7 +59,9 @@ impl SplitBy {
 /// Runs the job over the logs.
 pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
     if !(pass.sample > 0.0 && pass.sample <= 1.0) {
-        return Err(Failure::usage("--sample does not lie between 0 and 1"));
+        return Err(Failure::usage(
+            "--sample is not a share above 0 and up to 1",
+        ));
     }
     if !(1..=256).contains(&pass.workers) {
         return Err(Failure::usage("--workers does not lie between 1 and 256"));
@@ -103,7 +108,7 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
                 *bar = Some(Bar::start(&shown, bytes));
             }
         }),
-        stop,
+        stop: stop.clone(),
     });
     if let Ok(mut bar) = bar.lock() {
         *bar = None;
@@ -112,6 +117,7 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
     let Some(result) = result else {
         return Err(Failure::usage("one process trains"));
     };
+    let interruptible = stop.exit_while_waiting();
     let rejected: u64 = result.rejected().iter().sum();
     let mut notes = Vec::new();
     if rejected > 0 {
@@ -135,5 +141,6 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
         rows: result.rows,
         has_times,
         notes,
+        interruptible,
     })
 }

@@ -3,7 +3,7 @@
 use super::args::{LogArgs, PassArgs, read_file, refused};
 use super::collect::{Sessions, SplitBy, sessions};
 use super::judged::{Said, options};
-use super::train::{label, plots, split_words};
+use super::train::{check_plots, label, plots, split_words};
 use super::{Failure, print};
 use crate::evaluate::judge;
 use crate::train::Kind;
@@ -61,6 +61,7 @@ impl Evaluate {
     pub fn run(self) -> Result<(), Failure> {
         let label = label(&self.label)?;
         let options = options(self.precision, self.replicates, self.pass.seed)?;
+        check_plots(self.plot.as_deref())?;
         let (model, file) = read(&self.intent)?;
         let sessions = sessions(&self.logs, &self.pass)?;
         let mut notes = sessions.notes.clone();

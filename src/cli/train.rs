@@ -98,6 +98,7 @@ impl Train {
             )));
         }
         let options = options(self.precision, self.replicates, self.pass.seed)?;
+        check_plots(self.plot.as_deref())?;
         if let Some(table) = self.table {
             let Some(label) = self.label else {
                 return Err(Failure::usage("--table needs --label COLUMN"));
@@ -178,6 +179,8 @@ impl Train {
         trained.file.trained.digest = sessions.digest;
         trained.file.trained.command = command();
         let text = file::write(&trained.file);
+        // The file beside the model's place must not be left behind.
+        drop(sessions.interruptible);
         write_whole(&out, &text)?;
 
         let (main, other) = match label {
@@ -196,6 +199,17 @@ impl Train {
         };
         print(said.page(self.json).as_bytes())?;
         plots(self.plot.as_deref(), main)
+    }
+}
+
+/// Refuses a folder for plots that is a file: better known before the work than after.
+pub fn check_plots(dir: Option<&Path>) -> Result<(), Failure> {
+    match dir {
+        Some(dir) if dir.exists() && !dir.is_dir() => {
+            let what = format!("--plot {} is not a folder", dir.display());
+            Err(Failure::usage(what))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -330,7 +344,13 @@ fn writable(path: &Path) -> Result<(), Failure> {
             path.display()
         )));
     }
-    let temporary = tempfile::NamedTempFile::new_in(folder_of(path));
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        let why = anyhow::anyhow!("{} is not a folder", folder.display());
+        let what = format!("{} could not be written", path.display());
+        return Err(Failure::new(5, why.context(what)));
+    }
+    let temporary = tempfile::NamedTempFile::new_in(folder);
     temporary
         .map(drop)
         .map_err(|error| cannot_write(path, error))

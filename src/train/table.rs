@@ -108,7 +108,8 @@ impl Table {
                 Err(note) => table.notes.push(note),
             }
         }
-        if table.columns.is_empty() {
+        // Of a header alone, the missing rows are what is to be said.
+        if table.columns.is_empty() && !sheet.rows.is_empty() {
             return Err(TableError::NoColumns);
         }
         Ok(table)

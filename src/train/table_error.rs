@@ -7,7 +7,7 @@ use super::logistic::FitError;
 pub enum TableError {
     /// The file could not be read.
     #[error("could not read the table: {0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     /// Nothing in it.
     #[error("the table has no header line")]
     Empty,
@@ -104,7 +104,20 @@ pub enum TableError {
     },
     /// The learner gave up.
     #[error("could not fit the table: {0}")]
-    Fit(#[from] FitError),
+    Fit(FitError),
+}
+
+// The message has the cause in it already: it is no source as well, or it would be said twice.
+impl From<std::io::Error> for TableError {
+    fn from(error: std::io::Error) -> TableError {
+        TableError::Io(error)
+    }
+}
+
+impl From<FitError> for TableError {
+    fn from(error: FitError) -> TableError {
+        TableError::Fit(error)
+    }
 }
 
 impl TableError {

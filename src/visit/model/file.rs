@@ -185,10 +185,10 @@ pub struct Fallback {
 pub enum ModelError {
     /// Not JSON of the right shape.
     #[error("it is not a model file: {0}")]
-    Syntax(#[from] serde_json::Error),
+    Syntax(serde_json::Error),
     /// Not a dump of LightGBM that can be read.
     #[error("it is not a dump of LightGBM that can be read: {0}")]
-    LightGbm(#[from] super::lightgbm::LightGbmError),
+    LightGbm(super::lightgbm::LightGbmError),
     /// Not text.
     #[error("it is not UTF-8 text")]
     Encoding,
@@ -222,6 +222,19 @@ pub enum ModelError {
         /// What is wrong.
         what: String,
     },
+}
+
+// The message has the cause in it already: it is no source as well, or it would be said twice.
+impl From<serde_json::Error> for ModelError {
+    fn from(error: serde_json::Error) -> ModelError {
+        ModelError::Syntax(error)
+    }
+}
+
+impl From<super::lightgbm::LightGbmError> for ModelError {
+    fn from(error: super::lightgbm::LightGbmError) -> ModelError {
+        ModelError::LightGbm(error)
+    }
 }
 
 const SEAL: &str = "\n  \"checksum\": \"crc32:";

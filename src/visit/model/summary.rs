@@ -52,6 +52,10 @@ impl Distribution {
         // A bin that holds nothing tells nothing: edges are distinct, and above the least value.
         edges.dedup();
         edges.retain(|edge| sorted.first().is_some_and(|least| edge > least));
+        if edges.is_empty() {
+            // Nine in ten have the least value: what can move is how many have more.
+            edges.extend(sorted.iter().find(|value| **value > sorted[0]));
+        }
         let mut distribution = Distribution {
             name: name.into(),
             counts: vec![0; edges.len() + 2],
@@ -220,6 +224,13 @@ mod tests {
         assert_eq!(part.edges.len(), 9);
         assert_eq!(part.counts[..10], [10; 10]);
         assert_eq!(part.counts[10], 1, "the missing one");
+        let rare: Vec<f64> = [0.0; 95].into_iter().chain([2.0; 5]).collect();
+        let rare = Distribution::of("cart_size", &rare);
+        assert_eq!(
+            (&rare.edges[..], &rare.counts[..]),
+            (&[2.0][..], &[95, 5, 0][..])
+        );
+        assert!(rare.psi(&[60, 40, 0]) > 0.25);
         let constant = Distribution::of("events", &[3.0; 7]);
         assert_eq!(
             (constant.edges.len(), &constant.counts[..]),

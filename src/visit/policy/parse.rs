@@ -73,7 +73,10 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
             None => 3,
             Some(most) if *most.get_ref() <= FACTORS_MAX => *most.get_ref(),
             Some(most) => {
-                let what = format!("{} is more than {FACTORS_MAX}", most.get_ref());
+                let what = format!(
+                    "reason.factors {most} is more than {FACTORS_MAX}",
+                    most = most.get_ref()
+                );
                 return Err(reader.error(most.span(), what));
             }
         },
