@@ -5,22 +5,25 @@
 //! Every figure is for a stretch of the simulated shop's log, so that sessions, items and phases
 //! are as mixed as in a real log; throughput is in events.
 
+mod trees;
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use restage::event::{ArrivalMs, Batch, Carry, Event, Lane};
 use restage::format::{LaneOptions, LaneRead, LaneReader, LogWriter, Source};
 use restage::simulate::{Scratch, Shop, ShopParams};
 use restage::visit::decision::{Decision, Digest, Recorder};
-use restage::visit::feature::{FEATURE_COUNT, fill};
+use restage::visit::feature::{FEATURE_COUNT, FEATURES, Feature, fill};
 use restage::visit::history::History;
 use restage::visit::live::Rules;
-use restage::visit::model::Model;
 use restage::visit::model::schedule::Schedule;
+use restage::visit::model::{Calibration, Model, ModelFeature, Scorer, Transform, empty_file};
 use restage::visit::policy::Policy;
 use restage::visit::session::Session;
 use restage::visit::visitors::{Output, Step, Visitors};
 use restage::visit::wheel::{Timer, Wheel};
 use std::hint::black_box;
 use std::sync::Arc;
+use trees::Random;
 
 const EVENTS: usize = 200_000;
 
@@ -60,11 +63,37 @@ fn read(source: &Source, carry: Carry) -> Vec<Batch> {
     batches
 }
 
-fn rules() -> Arc<Rules> {
+fn rules(model: Model) -> Arc<Rules> {
     Arc::new(Rules {
         policy: Policy::shipped(),
-        models: Schedule::of(Model::shipped()),
+        models: Schedule::of(model),
     })
+}
+
+/// A model of 50 random trees of 16 leaves a head. Its scores mean nothing, but lie where those of
+/// a real one do, so that phases and pages move as often.
+fn forest() -> Model {
+    let mut file = empty_file("forest");
+    let feature = |feature: &Feature| ModelFeature {
+        name: feature.name.into(),
+        unit: feature.unit.into(),
+        transform: Transform::Identity,
+        mean: 0.0,
+        scale: 1.0,
+    };
+    file.features = FEATURES.iter().map(feature).collect();
+    for (seed, head) in [(2, &mut file.purchase), (3, &mut file.abandon)] {
+        head.scorer = Scorer::Trees {
+            base: 0.0,
+            trees: Random(seed).trees(50),
+            weights: Vec::new(),
+        };
+        head.calibration = Calibration::Platt {
+            slope: 0.3,
+            offset: -2.0,
+        };
+    }
+    Model::of_file(&file, "bench").unwrap()
 }
 
 /// Takes decisions and does nothing.
@@ -98,7 +127,7 @@ impl Output for Written {
 fn whole_core(c: &mut Criterion) {
     let log = log();
     let events: usize = log.batches.iter().map(Batch::len).sum();
-    let rules = rules();
+    let rules = rules(Model::shipped());
     let mut group = c.benchmark_group("core");
     group
         .throughput(Throughput::Elements(events as u64))
@@ -116,6 +145,10 @@ fn whole_core(c: &mut Criterion) {
     group.bench_function("observe: fold, score, phase, layout", |b| {
         b.iter(|| observe(&log, &rules, &mut Nowhere));
     });
+    let by_trees = self::rules(forest());
+    group.bench_function("observe, by 50 trees a head", |b| {
+        b.iter(|| observe(&log, &by_trees, &mut Nowhere));
+    });
     group.bench_function("observe, records written and digested", |b| {
         b.iter_batched(
             || Written {
@@ -132,7 +165,7 @@ fn whole_core(c: &mut Criterion) {
 
 fn pieces(c: &mut Criterion) {
     let log = log();
-    let rules = rules();
+    let rules = rules(Model::shipped());
     // One long session: every event of the first batch as if one visitor had made it.
     let events: Vec<Event> = log.batches[0].events()[..512].to_vec();
     let mut group = c.benchmark_group("pieces");

@@ -2,8 +2,10 @@
 //! workers and processes, the grain, the batch and the read-ahead, the bytes are the same.
 
 mod common;
+mod script;
 
 use common::{free_addresses, report, restage, simulated, text};
+use restage::visit::model::{ModelFile, file};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -124,6 +126,35 @@ fn limits_that_bite_decide_alike() {
         let other = logs.replay("other", &[&policy[..], &flags].concat());
         assert_eq!(one, other, "with {flags:?}");
     }
+}
+
+/// Trees are asked in batches, which end where epochs do, and only when their features have moved.
+#[test]
+fn trees_are_asked_as_often_and_decide_alike() {
+    let logs = Logs::new();
+    let model = logs.dir.path().join("trees.json");
+    let scorings = |flags: &[&str]| {
+        let mut args = vec!["replay", text(&logs.paths[0]), "--model", text(&model)];
+        args.extend(flags);
+        report(&args)["scorings"].as_u64().unwrap()
+    };
+    let kinds: [fn() -> ModelFile; 2] = [script::stumps::quiet, script::stumps::restless];
+    let often = kinds.map(|kind| {
+        std::fs::write(&model, file::write(&kind())).unwrap();
+        let model = ["--model", text(&model)];
+        let (one, asked) = (logs.replay("one", &model), scorings(&[]));
+        for flags in [
+            &["-w", "3"][..],
+            &["--grain", "50"],
+            &["--batch", "9", "-w", "2"],
+        ] {
+            let other = logs.replay("other", &[&model, flags].concat());
+            assert!(one == other, "with {flags:?}");
+            assert_eq!(asked, scorings(flags), "scorings with {flags:?}");
+        }
+        asked
+    });
+    assert!(often[0] * 3 < often[1] * 2, "scorings: {often:?}");
 }
 
 #[test]

@@ -6,70 +6,13 @@
 mod script;
 
 use proptest::prelude::*;
-use restage::event::{ArrivalMs, Id, Kind, Micros, bin_of};
+use restage::event::{ArrivalMs, Id, Kind, bin_of};
 use restage::visit::tally::Tally;
 use restage::visit::visitors::Visitors;
-use script::{HELPFUL, Lines, START_MS, Told, model, neighbours, play, rules, searching, with};
+use script::crowd::{tight, told};
+use script::{HELPFUL, Lines, START_MS, Told, model, play, rules, searching, with};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// A policy of which every limit bites.
-fn tight(source: &str) -> String {
-    let lines = format!(
-        "session = {{ source = \"{source}\", idle = \"60s\", max = \"200s\" }}
-         hesitation = {{ after = \"10s\" }}
-         limits = {{ live_sessions = 768, histories = 512, history_keep = \"300s\", event_ids = 768, event_ids_keep = \"30s\", items_per_session = 3, categories_per_session = 2 }}"
-    );
-    with(HELPFUL, &lines)
-}
-
-/// Ten visitors, four of whom share a bin.
-fn crowd() -> Vec<String> {
-    let mut names = neighbours(5);
-    names.extend((0..5).map(|n| format!("v{n}")));
-    names
-}
-
-fn told() -> impl Strategy<Value = Vec<Told>> {
-    let kinds = prop::sample::select(vec![
-        Kind::PageView,
-        Kind::ItemView,
-        Kind::Search,
-        Kind::AddToCart,
-        Kind::AddToCart,
-        Kind::RemoveFromCart,
-        Kind::BeginCheckout,
-        Kind::Purchase,
-        Kind::ExitIntent,
-    ]);
-    // Gaps that land on deadlines, beside them and anywhere.
-    let gaps = prop_oneof![
-        prop::sample::select(vec![
-            0u64, 0, 1, 9_999, 10_000, 10_001, 50_000, 60_000, 60_001
-        ]),
-        0u64..30_000,
-    ];
-    let late = prop_oneof![4 => Just(0u64), 1 => 0u64..90_000];
-    let step = (gaps, late, 0usize..10, kinds, 0u64..5, 0u64..6, 0usize..4);
-    prop::collection::vec(step, 1..120).prop_map(|steps| {
-        let names = crowd();
-        let mut at = START_MS;
-        steps
-            .into_iter()
-            .map(|(gap, late, who, kind, item, id, session)| {
-                at += gap;
-                let mut told = Told::new(at, &names[who], kind);
-                told.event.time.0 = at - late;
-                told.event.item = Id(item);
-                told.event.category = Id(item / 2);
-                told.event.price = Micros::new(item as i64 * 1_000_000);
-                // Mostly ids of their own, now and then one that comes again.
-                told.event.event_id = Id(if id < 2 { id + 1 } else { 0 });
-                told.in_session(["", "S", "S", "T"][session])
-            })
-            .collect()
-    })
-}
 
 fn lines(out: &Lines) -> Vec<&str> {
     out.lines.iter().map(|(_, line)| line.as_str()).collect()
@@ -95,7 +38,7 @@ proptest! {
         ticks in prop::collection::vec(0u64..70_000, 0..200),
         log in any::<bool>(),
     ) {
-        let rules = rules(&tight(if log { "log" } else { "engine" }), searching());
+        let rules = rules(&tight(HELPFUL, if log { "log" } else { "engine" }), searching());
         let (plain, counted) = play(&rules, &events);
         let mut out = Lines::new(&rules);
         let mut visitors = Visitors::new(Arc::clone(&rules), None, false);
@@ -128,7 +71,7 @@ proptest! {
         parts in 2usize..5,
         log in any::<bool>(),
     ) {
-        let rules = rules(&tight(if log { "log" } else { "engine" }), searching());
+        let rules = rules(&tight(HELPFUL, if log { "log" } else { "engine" }), searching());
         let (mut whole, counted) = play(&rules, &events);
         let mut split = Lines::new(&rules);
         let mut sum = Tally::default();
@@ -161,7 +104,7 @@ proptest! {
     /// The same events twice: the same bytes, in the same order.
     #[test]
     fn the_same_events_give_the_same_bytes(events in told()) {
-        let rules = rules(&tight("engine"), searching());
+        let rules = rules(&tight(HELPFUL, "engine"), searching());
         let (one, counted) = play(&rules, &events);
         let (two, again) = play(&rules, &events);
         prop_assert_eq!(lines(&one), lines(&two));

@@ -21,6 +21,7 @@ pub struct Report {
     carts_abandoned: u64,
     purchases: u64,
     revenue: f64,
+    scorings: u64,
     decisions: u64,
     changes_per_session: f64,
     phases: Counts,
@@ -115,6 +116,7 @@ impl Report {
             carts_abandoned: tally.carts_abandoned,
             purchases: tally.kind(Kind::Purchase),
             revenue: tally.revenue as f64 / 1e6,
+            scorings: tally.scorings,
             decisions: tally.decisions,
             changes_per_session: per_session(tally.changes),
             phases: Counts(
@@ -212,9 +214,10 @@ impl Report {
         row(
             "decisions",
             format!(
-                "{}: one a session and {:.3} changes a session; {decisions}",
+                "{}: one a session and {:.3} changes a session, after {} scorings; {decisions}",
                 grouped(self.decisions),
-                self.changes_per_session
+                self.changes_per_session,
+                grouped(self.scorings)
             ),
         );
         row("digest", self.digest.clone());

@@ -158,6 +158,17 @@ features! {
         "days between the last session and this one", |s, _| if s.history.returning() { s.start.0.saturating_sub(s.history.last.0) as f64 / DAY_MS as f64 } else { f64::NAN };
 }
 
+/// The features that move with every event, as good as always. A model that uses one of them is
+/// asked for new scores at every event.
+pub const RESTLESS: [&str; 6] = [
+    "events",
+    "gap_last",
+    "gap_mean",
+    "gap_weighted",
+    "since_start",
+    "hour_of_day",
+];
+
 const DAY_MS: u64 = 86_400_000;
 
 fn n(session: &Session, kind: Kind) -> f64 {
@@ -196,12 +207,64 @@ pub fn index_of(name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{ArrivalMs, Event, Id, Lane, Micros, Offset, VisitorId};
+    use crate::visit::session::SessionLimits;
 
     #[test]
     fn names_are_unique_and_documented() {
         for (index, feature) in FEATURES.iter().enumerate() {
             assert_eq!(index_of(feature.name), Some(index));
             assert!(!feature.definition.is_empty() && !feature.source.is_empty());
+        }
+    }
+
+    /// In a session of page views and searches at uneven times, the restless features move with
+    /// every event and every other one stands still at some event.
+    #[test]
+    fn the_restless_features_are_those_that_move_with_every_event() {
+        let limits = SessionLimits {
+            items_max: 10,
+            categories_max: 10,
+        };
+        let mut session = Session::default();
+        session.begin(EventMs(1_767_571_200_000), Default::default());
+        let (mut moved, mut before): (_, Vector) = ([0; FEATURE_COUNT], [0.0; FEATURE_COUNT]);
+        for (number, at) in [0, 4_000, 9_000, 11_000, 30_000].into_iter().enumerate() {
+            let event = Event {
+                time: EventMs(1_767_571_200_000 + at),
+                kind: [Kind::PageView, Kind::Search][number % 2],
+                ..page_view()
+            };
+            session.observe(&event, &limits);
+            let mut after = [0.0; FEATURE_COUNT];
+            fill(&session, session.last, &mut after);
+            for (moved, (one, other)) in moved.iter_mut().zip(before.iter().zip(after)) {
+                *moved += u32::from(number > 0 && one.to_bits() != other.to_bits());
+            }
+            before = after;
+        }
+        for (feature, moved) in FEATURES.iter().zip(moved) {
+            let restless = RESTLESS.contains(&feature.name);
+            assert_eq!(restless, moved == 4, "{} moved {moved} times", feature.name);
+        }
+    }
+
+    fn page_view() -> Event {
+        Event {
+            arrival: ArrivalMs(0),
+            time: EventMs(0),
+            offset: Offset(0),
+            line: 1,
+            visitor: VisitorId(1),
+            session: Id::NONE,
+            item: Id::NONE,
+            category: Id::NONE,
+            event_id: Id::NONE,
+            price: Micros::NONE,
+            value: Micros::NONE,
+            quantity: 0,
+            lane: Lane(0),
+            kind: Kind::PageView,
         }
     }
 

@@ -1,9 +1,11 @@
 //! One visit: a visitor's live session, what it is shown, and the step from one to the next.
 //!
-//! [`Visit::observe`] folds an event, scores, moves the phase and asks for the layout;
-//! [`Visit::stall`] does the same when the hesitation timer fires. Both return the decision to be
-//! recorded, if there is one. Stability is kept here: cooldown, least gain, most changes.
-//! Cost: about 300 ns an event, of which the fold is a tenth.
+//! The step has two halves. [`Visit::fold`] takes an event, [`Visit::stall`] the hesitation timer;
+//! neither looks at scores, phase or layout, and both return the [`Judgement`] that the page now
+//! awaits. [`Visit::judge`] gives it: the scores are there, the phase moves, the layout is chosen
+//! and the decision, if there is one, is returned. So the second halves may lag behind the first, as
+//! long as those of a visit keep their order. Stability is kept here: cooldown, least gain, most
+//! changes. Cost: about 300 ns an event, of which the fold is a tenth.
 
 use super::choose::{CERTAIN_PPM, Why, choose};
 use super::decision::{Decision, Factors, PerSlot, Trigger};
@@ -15,6 +17,7 @@ use super::phase::{Phase, PhaseState};
 use super::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX, Situation};
 use super::session::{Overflow, Session};
 use crate::event::{ArrivalMs, Event, EventMs, Id, Kind, VisitorId};
+use std::num::NonZeroU64;
 
 /// What does not change during a run.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct Visit {
     pub last_arrival: ArrivalMs,
     /// When the visit counts as stalled; `None` while the timer is off.
     pub stalls_at: Option<ArrivalMs>,
+    /// Whether it counts as stalled.
+    stalled: bool,
     /// The deadline that the wheel holds for this visit.
     pub timer: Option<ArrivalMs>,
     /// Number of the next decision.
@@ -53,10 +58,12 @@ pub struct Visit {
     pub reached: u8,
     /// Highest `p_purchase` before the first purchase.
     pub peak: Option<f64>,
-    /// The current scores.
+    /// The scores of the last judgement.
     pub scores: Scores,
     /// Number of the model that gave them.
     pub model: u8,
+    /// What the scores of the last fold or stall rest on, if that is one number.
+    footprint: Option<NonZeroU64>,
     phase: PhaseState,
     layout: PerSlot<u8>,
     why: PerSlot<Why>,
@@ -64,6 +71,26 @@ pub struct Visit {
     changes: u32,
     changed_at: ArrivalMs,
     holdout: bool,
+}
+
+/// What a visit's scores, phase and layout are still to be made of, besides its features.
+#[derive(Clone, Copy, Debug)]
+pub struct Judgement {
+    /// When, on the arrival clock: the event's arrival or the timer's deadline.
+    pub at: ArrivalMs,
+    /// What made it due.
+    pub trigger: Trigger,
+    /// Number of the model that holds.
+    pub model: u8,
+    /// Whether a feature that the model uses has moved since the judgement before; if not, the
+    /// scores stay as they are.
+    pub moved: bool,
+    /// Whether something is in the cart.
+    cart: bool,
+    /// Whether the visit counts as stalled.
+    stalled: bool,
+    /// Whether the session has bought.
+    bought: bool,
 }
 
 impl Visit {
@@ -111,69 +138,93 @@ impl Visit {
         };
     }
 
-    /// Takes one event. The first event of a session decides as [`Trigger::Start`].
-    pub fn observe(
+    /// Folds one event and reads the features. The first event of a session is judged as
+    /// [`Trigger::Start`].
+    pub fn fold(
         &mut self,
         event: &Event,
         rules: &Rules,
         features: &mut Vector,
-    ) -> (Option<Decision<'_>>, Overflow) {
+    ) -> (Judgement, Overflow) {
         let overflow = self.session.observe(event, &rules.policy.limits.session);
         self.last_arrival = event.arrival;
         if self.log_session.is_none() {
             self.log_session = event.session;
         }
-        if matches!(
+        let moves_on = matches!(
             event.kind,
             Kind::AddToCart | Kind::BeginCheckout | Kind::Purchase
-        ) {
-            self.phase.set_stalled(false);
-        }
-        self.judge(event.arrival, self.session.last, rules, features);
-        let waits = self.session.cart_units > 0 && !self.phase.is_stalled();
+        );
+        let cart = self.session.cart_units > 0;
+        self.stalled &= cart && !moves_on;
         self.stalls_at = rules
             .policy
             .hesitation_ms
-            .filter(|_| waits)
+            .filter(|_| cart && !self.stalled)
             .map(|ms| ArrivalMs(event.arrival.0 + ms));
         let trigger = if self.session.events == 1 {
             Trigger::Start
         } else {
             Trigger::Event(event.kind)
         };
+        fill(&self.session, self.session.last, features);
         (
-            self.decide(event.arrival, trigger, rules, features),
+            self.judgement(event.arrival, trigger, rules, features),
             overflow,
         )
     }
 
-    /// The hesitation timer has fired.
-    pub fn stall(
-        &mut self,
-        at: ArrivalMs,
-        rules: &Rules,
-        features: &mut Vector,
-    ) -> Option<Decision<'_>> {
+    /// The hesitation timer has fired: reads the features as they are now.
+    pub fn stall(&mut self, at: ArrivalMs, rules: &Rules, features: &mut Vector) -> Judgement {
         self.stalls_at = None;
-        self.phase.set_stalled(true);
-        self.judge(at, self.session.last.max(EventMs(at.0)), rules, features);
-        self.decide(at, Trigger::Hesitation, rules, features)
+        self.stalled = true;
+        let now = self.session.last.max(EventMs(at.0));
+        fill(&self.session, now, features);
+        self.judgement(at, Trigger::Hesitation, rules, features)
     }
 
-    /// Reads the features, scores them and moves the phase.
-    fn judge(&mut self, at: ArrivalMs, now: EventMs, rules: &Rules, features: &mut Vector) {
-        debug_assert_eq!(features.len(), FEATURE_COUNT);
-        fill(&self.session, now, features);
-        self.model = rules.models.at(at);
-        self.scores = rules.models.get(self.model).score(features);
+    fn judgement(
+        &mut self,
+        at: ArrivalMs,
+        trigger: Trigger,
+        rules: &Rules,
+        features: &Vector,
+    ) -> Judgement {
+        let model = rules.models.at(at);
+        let footprint = rules.models.get(model).footprint(model, features);
+        let before = std::mem::replace(&mut self.footprint, footprint);
+        Judgement {
+            at,
+            trigger,
+            model,
+            moved: footprint.is_none() || footprint != before,
+            cart: self.session.cart_units > 0,
+            stalled: self.stalled,
+            bought: self.session.count(Kind::Purchase) > 0,
+        }
+    }
+
+    /// Takes the scores that a judgement waited for, moves the phase and decides. Judgements come
+    /// in the order in which they became due, each with the features of that time.
+    pub fn judge(
+        &mut self,
+        judgement: &Judgement,
+        scores: Scores,
+        rules: &Rules,
+        features: &Vector,
+    ) -> Option<Decision<'_>> {
+        self.model = judgement.model;
+        self.scores = scores;
+        let Judgement { cart, stalled, .. } = *judgement;
         let phase = self
             .phase
-            .update(self.scores, self.session.cart_units, &rules.policy.phases);
+            .update(scores, cart, stalled, &rules.policy.phases);
         self.reached |= 1 << phase as u8;
-        if self.session.count(Kind::Purchase) == 0 {
-            let score = self.scores.purchase;
+        if !judgement.bought {
+            let score = scores.purchase;
             self.peak = Some(self.peak.map_or(score, |peak| peak.max(score)));
         }
+        self.decide(judgement.at, judgement.trigger, rules, features)
     }
 
     fn decide(
@@ -284,12 +335,12 @@ impl Visit {
         }
     }
 
-    /// The current phase.
+    /// The phase after the last judgement.
     pub fn phase(&self) -> Phase {
         self.phase.phase()
     }
 
-    /// The current layout.
+    /// The layout after the last judgement.
     pub fn layout(&self) -> &PerSlot<u8> {
         &self.layout
     }

@@ -3,7 +3,7 @@
 //!
 //! [`visitors::Visitors`] holds all visitors of a worker; [`live::Visit`] is one of them with its
 //! live session; [`session::Session`] folds events, [`feature`] reads features off it, [`model`]
-//! scores them, [`phase`] sums them up, [`policy`] says what may be shown, [`choose`] is the seam
+//! scores them when [`judging`] has them judged, [`phase`] sums them up, [`policy`] says what may be shown, [`choose`] is the seam
 //! at which it is chosen, [`decision`] the record that comes out. [`rows`] is what models are trained on.
 
 pub mod choose;
@@ -12,10 +12,12 @@ pub mod duration;
 pub mod feature;
 pub mod history;
 pub mod items;
+pub mod judging;
 pub mod keys;
 pub mod live;
 pub mod memory;
 pub mod model;
+pub mod output;
 pub mod phase;
 pub mod policy;
 pub mod recent;

@@ -75,8 +75,15 @@ pub struct PhaseState {
 }
 
 impl PhaseState {
-    /// Moves to where the scores say, and returns the phase.
-    pub fn update(&mut self, scores: Scores, cart_units: u32, rules: &PhaseRules) -> Phase {
+    /// Moves to where the scores say, and returns the phase. `cart` is whether something is in the
+    /// cart, `stalled` whether the visit has stalled with it.
+    pub fn update(
+        &mut self,
+        scores: Scores,
+        cart: bool,
+        stalled: bool,
+        rules: &PhaseRules,
+    ) -> Phase {
         while usize::from(self.rung) < 3
             && scores.purchase >= rules.rungs[usize::from(self.rung)].enter
         {
@@ -85,25 +92,15 @@ impl PhaseState {
         while self.rung > 0 && scores.purchase < rules.rungs[usize::from(self.rung) - 1].leave {
             self.rung -= 1;
         }
-        if cart_units == 0 {
+        self.stalled = cart && stalled;
+        if !cart {
             self.doubting = false;
-            self.stalled = false;
         } else if scores.abandon >= rules.hesitating.enter {
             self.doubting = true;
         } else if scores.abandon < rules.hesitating.leave {
             self.doubting = false;
         }
         self.phase()
-    }
-
-    /// The visit has stalled with something in the cart (`true`), or moved on (`false`).
-    pub fn set_stalled(&mut self, stalled: bool) {
-        self.stalled = stalled;
-    }
-
-    /// Whether the visit counts as stalled.
-    pub fn is_stalled(&self) -> bool {
-        self.stalled
     }
 
     /// The current phase.
@@ -150,7 +147,8 @@ mod tests {
                     purchase,
                     abandon: 0.0,
                 },
-                0,
+                false,
+                false,
                 &RULES,
             )
         };
@@ -165,23 +163,22 @@ mod tests {
     #[test]
     fn hesitation_needs_a_cart_and_has_its_own_hysteresis() {
         let mut state = PhaseState::default();
-        let mut at = |abandon: f64, cart: u32| {
+        let mut at = |abandon: f64, cart: bool, stalled: bool| {
             state.update(
                 Scores {
                     purchase: 0.35,
                     abandon,
                 },
                 cart,
+                stalled,
                 &RULES,
             )
         };
-        assert_eq!(at(0.9, 0), Phase::Deciding);
-        assert_eq!(at(0.9, 1), Phase::Hesitating);
-        assert_eq!(at(0.5, 1), Phase::Hesitating);
-        assert_eq!(at(0.3, 1), Phase::Deciding);
-        state.set_stalled(true);
-        assert_eq!(state.phase(), Phase::Hesitating);
-        state.update(Scores::default(), 0, &RULES);
-        assert_eq!(state.phase(), Phase::Browsing);
+        assert_eq!(at(0.9, false, false), Phase::Deciding);
+        assert_eq!(at(0.9, true, false), Phase::Hesitating);
+        assert_eq!(at(0.5, true, false), Phase::Hesitating);
+        assert_eq!(at(0.3, true, false), Phase::Deciding);
+        assert_eq!(at(0.3, true, true), Phase::Hesitating);
+        assert_eq!(at(0.3, false, true), Phase::Deciding);
     }
 }

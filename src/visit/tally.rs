@@ -30,6 +30,8 @@ pub struct Tally {
     pub sessions_bought: u64,
     /// Worth of the purchases, in millionths.
     pub revenue: i128,
+    /// Times that a model was asked for scores.
+    pub scorings: u64,
     /// Decision records.
     pub decisions: u64,
     /// Decision records that are not a session's first.
@@ -246,6 +248,7 @@ impl Tally {
         self.carts_abandoned += other.carts_abandoned;
         self.sessions_bought += other.sessions_bought;
         self.revenue += other.revenue;
+        self.scorings += other.scorings;
         self.decisions += other.decisions;
         self.changes += other.changes;
         self.limits.items_per_session += other.limits.items_per_session;

@@ -6,14 +6,18 @@
 //! workers nor the size of a batch can reach a result: within a bin everything happens in one
 //! fixed order (time, events before timers, lane and offset, then visitor).
 //!
+//! Judgements may wait for company ([`super::judging`]); what they change is settled before anyone
+//! looks at it, and [`Visitors::advance`], with which an epoch ends, leaves none behind.
+//!
 //! Cost: one map probe an event, plus the visit's own step. Memory: the live sessions, what is
 //! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
 
-use super::decision::{Decision, PerSlot};
-use super::feature::{FEATURE_COUNT, Vector};
+use super::decision::PerSlot;
+use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
+use super::judging::{Judging, QUEUE_MAX, Reach};
 use super::keys::KeyMap;
-use super::live::{Rules, Visit};
+use super::live::{Judgement, Rules, Visit};
 use super::memory::Memory;
 use super::model::Scores;
 use super::phase::Phase;
@@ -24,84 +28,21 @@ use super::wheel::{Timer, Wheel};
 use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
 use std::sync::Arc;
 
-/// Where the job's results go.
-pub trait Output {
-    /// Takes a decision.
-    fn decision(&mut self, decision: &Decision<'_>);
-    /// Takes an event that was dropped because its id had been seen.
-    fn duplicate(&mut self, event: &Event);
-    /// Takes a step in the story of the visitor that is followed.
-    fn step(&mut self, step: &Step<'_>);
-    /// Is shown every visit after every event, with its features; for those who learn from them.
-    #[inline]
-    fn observed(&mut self, _visit: &Visit, _features: &Vector) {}
-    /// Is shown every visit whose session has just ended.
-    #[inline]
-    fn ended(&mut self, _visit: &Visit, _at: ArrivalMs) {}
-}
-
-/// What happened to the visitor that is followed.
-#[derive(Debug)]
-pub struct Step<'a> {
-    /// When, on the arrival clock.
-    pub at: ArrivalMs,
-    /// What happened.
-    pub cause: Cause<'a>,
-    /// The features before, for an event or a stall within a session.
-    pub before: Option<&'a Vector>,
-    /// The features after.
-    pub after: &'a Vector,
-    /// The visit after.
-    pub visit: &'a Visit,
-    /// Scores before.
-    pub scores_before: Scores,
-    /// Phase before.
-    pub phase_before: Phase,
-    /// Layout before.
-    pub layout_before: PerSlot<u8>,
-}
-
-/// The causes of a step.
-#[derive(Clone, Copy, Debug)]
-pub enum Cause<'a> {
-    /// An event with its texts.
-    Event(&'a Event, Texts<'a>),
-    /// The hesitation timer.
-    Hesitation,
-    /// The session ended.
-    End(Ending),
-}
-
-/// Why a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The visitor was silent for too long.
-    Idle,
-    /// It lasted too long.
-    TooLong,
-    /// The log's session id changed.
-    LogSession,
-    /// There were too many live sessions.
-    Crowded,
-}
-
-impl Ending {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Ending::Idle => "the visitor was silent for longer than session.idle",
-            Ending::TooLong => "it lasted longer than session.max",
-            Ending::LogSession => "the log's session id changed",
-            Ending::Crowded => "limits.live_sessions was reached",
-        }
-    }
-}
+pub use super::output::{Cause, Ending, Output, Step};
 
 #[derive(Default)]
 struct Bin {
     live: KeyMap<u32>,
     memory: Memory,
     recent: RecentIds,
+}
+
+/// How the visit that is followed stood before a step.
+struct Before {
+    starts: bool,
+    scores: Scores,
+    phase: Phase,
+    layout: PerSlot<u8>,
 }
 
 /// Timers that nobody waits for, kept whatever the number of live sessions.
@@ -117,6 +58,7 @@ pub struct Visitors {
     live: u64,
     features: Box<Vector>,
     before: Box<Vector>,
+    judging: Judging,
     followed: Option<VisitorId>,
     tally: Tally,
 }
@@ -134,6 +76,7 @@ impl Visitors {
             live: 0,
             features: Box::new([0.0; FEATURE_COUNT]),
             before: Box::new([0.0; FEATURE_COUNT]),
+            judging: Judging::in_turns_of(QUEUE_MAX),
             followed,
             tally: Tally {
                 timeline: timeline.then(Timeline::default),
@@ -142,10 +85,17 @@ impl Visitors {
         }
     }
 
+    /// The same with judgements in turns of `most`, which cannot be seen; for the tests of that.
+    #[doc(hidden)]
+    pub fn judging_in_turns_of(mut self, most: usize) -> Visitors {
+        self.judging = Judging::in_turns_of(most);
+        self
+    }
+
     /// Takes the next event in canonical order.
     pub fn observe(&mut self, event: EventRef<'_>, out: &mut impl Output) {
         let EventRef { event, texts } = event;
-        self.advance(event.arrival, out);
+        self.run_to(event.arrival, out);
         let bin = bin_of(event.visitor);
         if !event.event_id.is_none() && self.is_duplicate(bin, event) {
             self.tally.duplicates += 1;
@@ -165,8 +115,14 @@ impl Visitors {
         self.step(key, event, texts, out);
     }
 
-    /// Moves the clock to `to`: fires the timers whose deadline lies before it.
+    /// Moves the clock to `to`, fires the timers whose deadline lies before it, and settles what
+    /// waits to be judged: every decision up to here is made.
     pub fn advance(&mut self, to: ArrivalMs, out: &mut impl Output) {
+        self.run_to(to, out);
+        self.settle(out);
+    }
+
+    fn run_to(&mut self, to: ArrivalMs, out: &mut impl Output) {
         let mut due = std::mem::take(&mut self.due);
         while self.wheel.next_due(to.0, &mut due) {
             let visits = &self.visits;
@@ -262,41 +218,82 @@ impl Visitors {
         self.tally.sessions += 1;
     }
 
-    /// Folds the event, counts, records, and sets the timer.
+    /// Folds the event, counts, has the visit judged, and sets the timer.
     fn step(&mut self, key: u32, event: &Event, texts: Texts<'_>, out: &mut impl Output) {
         self.tally.count(event);
+        let before = self.before(key, out);
         let visit = self.visits.get_mut(key);
-        let starts = visit.session.events == 0;
-        let phase_before = visit.phase();
-        let followed = self.followed == Some(event.visitor);
-        let (scores_before, layout_before) = (visit.scores, *visit.layout());
-        if followed && !starts {
-            super::feature::fill(&visit.session, visit.session.last, &mut self.before);
-        }
-        let (decision, overflow) = visit.observe(event, &self.rules, &mut self.features);
+        let (judgement, overflow) = visit.fold(event, &self.rules, &mut self.features);
         self.tally.limits.items_per_session += u64::from(overflow.item);
         self.tally.limits.categories_per_session += u64::from(overflow.category);
-        record(decision, &mut self.tally, out);
         out.observed(visit, &self.features);
-        let phase = visit.phase();
-        self.tally.move_phase(
-            event.arrival.0,
-            (!starts).then_some(phase_before),
-            Some(phase),
-        );
-        if followed {
-            out.step(&Step {
-                at: event.arrival,
-                cause: Cause::Event(event, texts),
-                before: (!starts).then_some(&*self.before),
-                after: &self.features,
-                visit,
-                scores_before,
-                phase_before,
-                layout_before,
-            });
+        self.judge(key, judgement, out);
+        if let Some(before) = before {
+            let cause = Cause::Event(event, texts);
+            self.tell(key, event.arrival, cause, &before, out);
         }
         self.set_timer(key);
+    }
+
+    fn judge(&mut self, key: u32, judgement: Judgement, out: &mut impl Output) {
+        let (judging, features, mut reach) = self.court(out);
+        judging.take(key, judgement, features, &mut reach);
+    }
+
+    fn settle(&mut self, out: &mut impl Output) {
+        let (judging, _, mut reach) = self.court(out);
+        judging.settle(&mut reach);
+    }
+
+    fn court<'a, O>(&'a mut self, out: &'a mut O) -> (&'a mut Judging, &'a Vector, Reach<'a, O>) {
+        let reach = Reach {
+            rules: &self.rules,
+            visits: &mut self.visits,
+            tally: &mut self.tally,
+            out,
+        };
+        (&mut self.judging, &self.features, reach)
+    }
+
+    /// How the visit stands, if it is the one that is followed. Nothing is left to be settled then.
+    fn before(&mut self, key: u32, out: &mut impl Output) -> Option<Before> {
+        if self.followed != Some(self.visits.get(key).visitor) {
+            return None;
+        }
+        self.settle(out);
+        let visit = self.visits.get(key);
+        let starts = visit.session.events == 0;
+        if !starts {
+            fill(&visit.session, visit.session.last, &mut self.before);
+        }
+        Some(Before {
+            starts,
+            scores: visit.scores,
+            phase: visit.phase(),
+            layout: *visit.layout(),
+        })
+    }
+
+    /// Tells a step of the visit that is followed.
+    fn tell(
+        &mut self,
+        key: u32,
+        at: ArrivalMs,
+        cause: Cause<'_>,
+        before: &Before,
+        out: &mut impl Output,
+    ) {
+        self.settle(out);
+        out.step(&Step {
+            at,
+            cause,
+            before: (!before.starts).then_some(&*self.before),
+            after: &self.features,
+            visit: self.visits.get(key),
+            scores_before: before.scores,
+            phase_before: before.phase,
+            layout_before: before.layout,
+        });
     }
 
     /// Makes sure that the wheel calls at the visit's next deadline or earlier.
@@ -340,28 +337,12 @@ impl Visitors {
     }
 
     fn stall(&mut self, key: u32, at: ArrivalMs, out: &mut impl Output) {
+        let before = self.before(key, out);
         let visit = self.visits.get_mut(key);
-        let followed = self.followed == Some(visit.visitor);
-        let (phase_before, scores_before, layout_before) =
-            (visit.phase(), visit.scores, *visit.layout());
-        if followed {
-            super::feature::fill(&visit.session, visit.session.last, &mut self.before);
-        }
-        let decision = visit.stall(at, &self.rules, &mut self.features);
-        record(decision, &mut self.tally, out);
-        let phase = visit.phase();
-        self.tally.move_phase(at.0, Some(phase_before), Some(phase));
-        if followed {
-            out.step(&Step {
-                at,
-                cause: Cause::Hesitation,
-                before: Some(&self.before),
-                after: &self.features,
-                visit,
-                scores_before,
-                phase_before,
-                layout_before,
-            });
+        let judgement = visit.stall(at, &self.rules, &mut self.features);
+        self.judge(key, judgement, out);
+        if let Some(before) = before {
+            self.tell(key, at, Cause::Hesitation, &before, out);
         }
     }
 
@@ -386,11 +367,14 @@ impl Visitors {
 
     /// Counts what a session came to.
     fn end(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) -> History {
+        if self.judging.owes(key) {
+            self.settle(out);
+        }
         let visit = self.visits.get(key);
         let followed = self.followed == Some(visit.visitor);
         let watch = self.rules.models.get(visit.model).watch.as_ref();
         if followed || watch.is_some() {
-            super::feature::fill(&visit.session, visit.session.last, &mut self.features);
+            fill(&visit.session, visit.session.last, &mut self.features);
         }
         if let Some(watch) = watch {
             let drift = self.tally.drift.entry(visit.model).or_default();
@@ -451,15 +435,4 @@ impl Visitors {
         let heap: usize = live.map(|&key| self.visits.get(key).bytes()).sum();
         (self.live as usize * each + heap + self.wheel.len() * Wheel::TIMER_BYTES) as u64
     }
-}
-
-/// Counts a decision and hands it on.
-fn record(decision: Option<Decision<'_>>, tally: &mut Tally, out: &mut impl Output) {
-    let Some(decision) = decision else { return };
-    tally.decisions += 1;
-    tally.changes += u64::from(decision.trigger != super::decision::Trigger::Start);
-    if let Some(timeline) = &mut tally.timeline {
-        timeline.at(decision.at.0).decisions += 1;
-    }
-    out.decision(&decision);
 }

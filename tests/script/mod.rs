@@ -15,6 +15,9 @@
 //! began, counted from the scenario's own beginning; a session named by the log by that name.
 #![allow(dead_code)]
 
+pub mod crowd;
+pub mod stumps;
+
 use restage::event::{
     ArrivalMs, Event, EventMs, EventRef, Id, Kind, Lane, Micros, Offset, Texts, VisitorId, bin_of,
 };

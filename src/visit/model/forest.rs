@@ -29,7 +29,9 @@ const SEARCH_WIDTH: usize = 4;
 /// Partial sums.
 const SUMS: usize = 4;
 /// Rows scored together in a batch.
-const BATCH_ROWS: usize = 64;
+pub const BATCH_ROWS: usize = 64;
+/// Fewer rows than this are scored alone: a batch has its costs.
+const BATCH_ROWS_MIN: usize = 4;
 /// Intervals kept on the stack for one row, and for a batch; beyond, an allocation.
 const SINGLE_RANKS: usize = 128;
 const BATCH_RANKS: usize = 64 * BATCH_ROWS;
@@ -115,7 +117,8 @@ impl Forest {
         let whole = rows.len().checked_div(columns).unwrap_or(out.len());
         let (out, _) = out.split_at_mut(whole.min(out.len()));
         let slots = self.searches.len() * SEARCH_WIDTH;
-        if slots == 0 || slots * BATCH_ROWS > BATCH_RANKS || columns == 0 {
+        let fits = slots > 0 && slots * BATCH_ROWS <= BATCH_RANKS && columns > 0;
+        if out.len() < BATCH_ROWS_MIN || !fits {
             for (at, out) in out.iter_mut().enumerate() {
                 *out = self.log_odds(&rows[at * columns..(at + 1) * columns]);
             }
@@ -136,6 +139,12 @@ impl Forest {
                 *out = self.total(sums);
             }
         }
+    }
+
+    /// The places of the features that the trees ask, some more than once.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        let columns = self.searches.iter().flat_map(|search| search.columns);
+        columns.map(|column| column as usize)
     }
 
     /// The interval of each feature: how many of its cuts are at most the value. The first cut is

@@ -1,10 +1,11 @@
 //! Intent models: what gives the scores `p_purchase` and `p_abandon`.
 //!
-//! A model has two heads, one per score. A head is a logistic regression ([`linear`]), a sum of
+//! A model has two heads, one per score (`head`). A head is a logistic regression ([`linear`]), a sum of
 //! trees ([`forest`], from [`tree`]) or a constant; [`calibration`] turns its log-odds into a
 //! probability. Models are read from a sealed file ([`file`]) or from a text dump of LightGBM
 //! ([`lightgbm`]). [`shapley`] and the regressions' own terms say what each feature contributed,
 //! [`summary`] how far the features have drifted since training, [`schedule`] which model holds when.
+//! `uses` knows when there is nothing new to score.
 //!
 //! Scoring is sums in one fixed order and an exponential from a pure-Rust library: the same bits on
 //! every platform. Cost: see each part; nothing is allocated.
@@ -12,12 +13,14 @@
 pub mod calibration;
 pub mod file;
 pub mod forest;
+mod head;
 pub mod lightgbm;
 pub mod linear;
 pub mod schedule;
 pub mod shapley;
 pub mod summary;
 pub mod tree;
+mod uses;
 
 pub use calibration::{Calibration, sigmoid};
 pub use file::{Head, ModelError, ModelFeature, ModelFile, Scorer, Split, Trained};
@@ -25,12 +28,12 @@ pub use linear::{Input, Transform};
 
 use super::feature::{FEATURE_COUNT, FEATURES, Vector, index_of};
 use file::{Fallback, Quality};
-use forest::Forest;
+use head::{Ready, ReadyScorer, flattened, moved, ready};
 use lightgbm::Dump;
 use linear::Linear;
-use shapley::Explainer;
+use std::num::NonZeroU64;
 use summary::Watch;
-use tree::Tree;
+use uses::Uses;
 
 /// The two scores of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -73,42 +76,7 @@ pub struct Model {
     heads: [Ready; 2],
     /// Both heads in one pass, where both are regressions over the same inputs.
     fused: Option<Linear<2>>,
-}
-
-/// A head ready to score.
-#[derive(Clone, Debug)]
-struct Ready {
-    scorer: ReadyScorer,
-    calibration: Calibration,
-}
-
-#[derive(Clone, Debug)]
-enum ReadyScorer {
-    Constant(f64),
-    Linear(Linear<1>),
-    Trees(Box<Trees>),
-}
-
-/// A sum of trees and, where it has terms, of a regression.
-#[derive(Clone, Debug)]
-struct Trees {
-    forest: Forest,
-    explainer: Explainer,
-    linear: Linear<1>,
-}
-
-impl Ready {
-    #[inline]
-    fn log_odds(&self, features: &Vector) -> f64 {
-        match &self.scorer {
-            ReadyScorer::Constant(log_odds) => *log_odds,
-            ReadyScorer::Linear(linear) => linear.log_odds(features)[0],
-            ReadyScorer::Trees(trees) => {
-                let [beside] = trees.linear.log_odds(features);
-                beside + trees.forest.log_odds(features)
-            }
-        }
-    }
+    uses: Uses,
 }
 
 impl Model {
@@ -126,6 +94,7 @@ impl Model {
         Model {
             label: "blank".into(),
             watch: None,
+            uses: Uses::of(&[&ready]),
             heads: [ready.clone(), ready],
             fused: None,
         }
@@ -179,6 +148,7 @@ impl Model {
         Ok(Model {
             label: format!("{}@{digest}", file.name),
             watch: file.summary.as_ref().map(Watch::new),
+            uses: Uses::of(&[&heads[0], &heads[1]]),
             heads,
             fused,
         })
@@ -247,6 +217,7 @@ impl Model {
         Ok(Model {
             label: format!("lightgbm@{}", file::checksum(text)),
             watch: None,
+            uses: Uses::of(&[&ready]),
             heads: [ready.clone(), ready],
             fused: None,
         })
@@ -256,6 +227,7 @@ impl Model {
     pub fn with_head(mut self, label: Label, other: &Model) -> Model {
         self.heads[label as usize] = other.heads[label as usize].clone();
         self.fused = None;
+        self.uses = Uses::of(&[&self.heads[0], &self.heads[1]]);
         self.watch = None;
         self.label = match label {
             Label::Purchase => format!("{}+{}", other.label, self.label),
@@ -274,10 +246,47 @@ impl Model {
                 self.heads[1].log_odds(features),
             ],
         };
+        self.calibrated(purchase, abandon)
+    }
+
+    /// Scores feature vectors into as many places: the same bits as one by one.
+    pub fn score_rows(&self, rows: &[Vector], out: &mut [Scores]) {
+        let turns = rows
+            .chunks(forest::BATCH_ROWS)
+            .zip(out.chunks_mut(forest::BATCH_ROWS));
+        for (rows, out) in turns {
+            let mut log_odds = [[0.0; forest::BATCH_ROWS]; 2];
+            for (head, log_odds) in self.heads.iter().zip(&mut log_odds) {
+                head.log_odds_of_rows(rows, &mut log_odds[..rows.len()]);
+            }
+            let [purchase, abandon] = &log_odds;
+            for ((out, purchase), abandon) in out.iter_mut().zip(purchase).zip(abandon) {
+                *out = self.calibrated(*purchase, *abandon);
+            }
+        }
+    }
+
+    #[inline]
+    fn calibrated(&self, purchase: f64, abandon: f64) -> Scores {
         Scores {
             purchase: self.heads[0].calibration.probability(purchase),
             abandon: self.heads[1].calibration.probability(abandon),
         }
+    }
+
+    /// Whether many vectors are scored for less than one by one: where trees are asked.
+    #[inline]
+    pub fn gains_from_batches(&self) -> bool {
+        let asks_trees = |head: &Ready| matches!(head.scorer, ReadyScorer::Trees(_));
+        self.heads.iter().any(asks_trees)
+    }
+
+    /// What the scores of a vector rest on, as one number: as long as it stays, so do the scores.
+    /// `None` where the model uses a feature that moves with every event. `number` tells the model
+    /// from others of its run. Two numbers are the same by accident once in 2⁶⁴ pairs.
+    #[inline]
+    pub fn footprint(&self, number: u8, features: &Vector) -> Option<NonZeroU64> {
+        self.uses.footprint(number, features)
     }
 
     /// The log-odds of a head, before calibration.
@@ -387,98 +396,6 @@ fn inputs(features: &[ModelFeature]) -> Result<Vec<Input>, ModelError> {
     } else {
         Err(ModelError::Features(strange.join(", ")))
     }
-}
-
-/// Checks a head and makes it ready.
-fn ready(head: &Head, part: &str, inputs: &[Input]) -> Result<Ready, ModelError> {
-    if let Some(what) = head.calibration.wrong() {
-        return Err(unusable(&format!("{part}, calibration"), what));
-    }
-    let scorer = match &head.scorer {
-        Scorer::Constant { log_odds } => {
-            if let Some(what) = wrong(&[*log_odds], WEIGHT_MAX) {
-                return Err(unusable(part, what));
-            }
-            ReadyScorer::Constant(*log_odds)
-        }
-        Scorer::Logistic { bias, weights } => {
-            ReadyScorer::Linear(regression(*bias, weights, inputs, part)?)
-        }
-        Scorer::Trees {
-            base,
-            trees,
-            weights,
-        } => {
-            let linear = match weights.as_slice() {
-                [] => Linear {
-                    bias: [0.0],
-                    terms: Vec::new(),
-                },
-                weights => regression(0.0, weights, inputs, part)?,
-            };
-            let places: Vec<usize> = inputs.iter().map(|input| input.feature).collect();
-            let moved = moved(*base, trees, &places).map_err(|what| unusable(part, what))?;
-            flattened(*base, &moved, linear)
-        }
-    };
-    Ok(Ready {
-        scorer,
-        calibration: head.calibration.clone(),
-    })
-}
-
-/// A regression over a model's inputs.
-fn regression(
-    bias: f64,
-    weights: &[f64],
-    inputs: &[Input],
-    part: &str,
-) -> Result<Linear<1>, ModelError> {
-    if weights.len() != inputs.len() {
-        return Err(unusable(part, "it does not have one weight per feature"));
-    }
-    if let Some(what) = wrong(weights, WEIGHT_MAX).or(wrong(&[bias], WEIGHT_MAX)) {
-        return Err(unusable(part, what));
-    }
-    let terms = inputs.iter().zip(weights);
-    Ok(Linear {
-        bias: [bias],
-        terms: terms.map(|(input, weight)| (*input, [*weight])).collect(),
-    })
-}
-
-/// Checks trees over a model's features, and gives them the places of this build's.
-fn moved(base: f64, trees: &[Tree], places: &[usize]) -> Result<Vec<Tree>, String> {
-    if let Some(what) = wrong(&[base], WEIGHT_MAX) {
-        return Err(what.into());
-    }
-    let leaves: usize = trees.iter().map(|tree| tree.value.len()).sum();
-    if leaves > LEAVES_MAX {
-        return Err(format!("its trees have more than {LEAVES_MAX} leaves"));
-    }
-    let mut moved = Vec::with_capacity(trees.len());
-    for (number, tree) in trees.iter().enumerate() {
-        tree.check(places.len())
-            .map_err(|what| format!("tree {number}: {what}"))?;
-        if let Some(what) = wrong(&tree.value, WEIGHT_MAX) {
-            return Err(format!("tree {number}: {what}"));
-        }
-        let mut tree = tree.clone();
-        for feature in &mut tree.feature {
-            *feature = places[*feature as usize] as u32;
-        }
-        moved.push(tree);
-    }
-    Ok(moved)
-}
-
-/// Trees over this build's features, ready to score.
-fn flattened(base: f64, trees: &[Tree], linear: Linear<1>) -> ReadyScorer {
-    ReadyScorer::Trees(Box::new(Trees {
-        forest: Forest::new(base, trees),
-        explainer: Explainer::new(base, trees, FEATURE_COUNT),
-        linear,
-    }))
 }
 
 /// A model file with nothing in it yet.

@@ -1,0 +1,85 @@
+//! What the core says: decisions, duplicates, sessions as they go on and end, and the story of one
+//! visitor.
+//!
+//! The core calls an [`Output`] as things come about and keeps nothing for it.
+
+use super::decision::{Decision, PerSlot};
+use super::feature::Vector;
+use super::live::Visit;
+use super::model::Scores;
+use super::phase::Phase;
+use crate::event::{ArrivalMs, Event, Texts};
+
+/// Where the job's results go.
+pub trait Output {
+    /// Takes a decision.
+    fn decision(&mut self, decision: &Decision<'_>);
+    /// Takes an event that was dropped because its id had been seen.
+    fn duplicate(&mut self, event: &Event);
+    /// Takes a step in the story of the visitor that is followed.
+    fn step(&mut self, step: &Step<'_>);
+    /// Is shown every visit after every event, with its features, for those who learn from them.
+    /// Its scores, phase and layout may not be settled yet.
+    #[inline]
+    fn observed(&mut self, _visit: &Visit, _features: &Vector) {}
+    /// Is shown every visit whose session has just ended.
+    #[inline]
+    fn ended(&mut self, _visit: &Visit, _at: ArrivalMs) {}
+}
+
+/// What happened to the visitor that is followed.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// When, on the arrival clock.
+    pub at: ArrivalMs,
+    /// What happened.
+    pub cause: Cause<'a>,
+    /// The features before, for an event or a stall within a session.
+    pub before: Option<&'a Vector>,
+    /// The features after.
+    pub after: &'a Vector,
+    /// The visit after.
+    pub visit: &'a Visit,
+    /// Scores before.
+    pub scores_before: Scores,
+    /// Phase before.
+    pub phase_before: Phase,
+    /// Layout before.
+    pub layout_before: PerSlot<u8>,
+}
+
+/// The causes of a step.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// An event with its texts.
+    Event(&'a Event, Texts<'a>),
+    /// The hesitation timer.
+    Hesitation,
+    /// The session ended.
+    End(Ending),
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The visitor was silent for too long.
+    Idle,
+    /// It lasted too long.
+    TooLong,
+    /// The log's session id changed.
+    LogSession,
+    /// There were too many live sessions.
+    Crowded,
+}
+
+impl Ending {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Ending::Idle => "the visitor was silent for longer than session.idle",
+            Ending::TooLong => "it lasted longer than session.max",
+            Ending::LogSession => "the log's session id changed",
+            Ending::Crowded => "limits.live_sessions was reached",
+        }
+    }
+}
