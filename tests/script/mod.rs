@@ -378,7 +378,7 @@ pub struct Lines {
 impl Lines {
     pub fn new(rules: &Rules) -> Lines {
         Lines {
-            recorder: Recorder::of(&rules),
+            recorder: Recorder::of(rules),
             lines: Vec::new(),
             ended: Vec::new(),
         }
