@@ -278,7 +278,7 @@ impl Model {
     #[inline]
     pub fn gains_from_batches(&self) -> bool {
         let asks_trees = |head: &Ready| matches!(head.scorer, ReadyScorer::Trees(_));
-        self.heads.iter().any(asks_trees)
+        self.fused.is_none() && self.heads.iter().any(asks_trees)
     }
 
     /// What the scores of a vector rest on, as one number: as long as it stays, so do the scores.
