@@ -62,6 +62,15 @@ pub struct Train {
     /// is written on all; for small logs. A table has 5 unless this says otherwise
     #[arg(long, value_name = "N")]
     folds: Option<u32>,
+    /// Trees: effort, from 0.1 to 3; each 1 more makes steps ten times smaller
+    #[arg(long, value_name = "B")]
+    budget: Option<f64>,
+    /// Trees: most of them, up to 1000
+    #[arg(long, value_name = "N")]
+    trees: Option<usize>,
+    /// Trees: most leaves of each, from 2 to 512
+    #[arg(long, value_name = "N")]
+    leaves: Option<usize>,
     /// Leave out this feature or column; may be given again
     #[arg(long, value_name = "NAME")]
     drop: Vec<String>,
@@ -147,6 +156,7 @@ impl Train {
         }
         writable(&out)?;
 
+        let boost = boost(self.budget, self.trees, self.leaves, self.pass.seed)?;
         let sessions = sessions(&logs, &self.pass)?;
         let kind = kind.unwrap_or(Kind::Logistic);
         let spec = TrainSpec {
@@ -165,10 +175,7 @@ impl Train {
                 ..choice
             },
             l2: L2,
-            boost: BoostSpec {
-                seed: self.pass.seed,
-                ..BoostSpec::serving()
-            },
+            boost,
         };
         let mut trained = train(&sessions.rows, &spec).map_err(|error| Failure::new(1, error))?;
         let [purchase, abandon] = Label::ALL.map(|label| judgement(&trained, label, kind, options));
@@ -221,6 +228,41 @@ pub fn plots(dir: Option<&Path>, judgement: &Judgement) -> Result<(), Failure> {
         crate::flow::failure::say(&format!("wrote {}", file.display()));
     }
     Ok(())
+}
+
+/// How to boost: the default for serving, but for what is given.
+fn boost(
+    budget: Option<f64>,
+    trees: Option<usize>,
+    leaves: Option<usize>,
+    seed: u64,
+) -> Result<BoostSpec, Failure> {
+    let default = BoostSpec::serving();
+    let spec = BoostSpec {
+        budget: budget.unwrap_or(default.budget),
+        trees_max: trees.unwrap_or(default.trees_max),
+        leaves_max: leaves.unwrap_or(default.leaves_max),
+        seed,
+        ..default
+    };
+    let within = |holds: bool, flag: &str, range: &str| match holds {
+        true => Ok(()),
+        false => Err(Failure::usage(format!(
+            "{flag} does not lie between {range}"
+        ))),
+    };
+    within((0.1..=3.0).contains(&spec.budget), "--budget", "0.1 and 3")?;
+    within(
+        (1..=1000).contains(&spec.trees_max),
+        "--trees",
+        "1 and 1000",
+    )?;
+    within(
+        (2..=512).contains(&spec.leaves_max),
+        "--leaves",
+        "2 and 512",
+    )?;
+    Ok(spec)
 }
 
 /// A kind by its name.

@@ -73,7 +73,7 @@ impl Report {
                 bracketed(precision_interval)
             ),
             format!(
-                "log loss {}, Brier score {}, calibration error {}; the k-th row of a session weighs 1/k",
+                "log loss {}, Brier score {}, calibration error {}; row k of a session weighs 1/k",
                 number(figures.log_loss, 4),
                 number(figures.brier, 4),
                 number(figures.ece, 4)

@@ -38,7 +38,7 @@ impl BoostSpec {
             budget: 0.7,
             seed: 0,
             trees_max: 60,
-            leaves_max: 16,
+            leaves_max: 8,
             bags: 1,
             share: 1.0,
         }
@@ -49,6 +49,7 @@ impl BoostSpec {
         BoostSpec {
             budget: 1.5,
             trees_max: TREES_MAX,
+            leaves_max: 16,
             bags: 10,
             share: 0.6,
             ..BoostSpec::serving()

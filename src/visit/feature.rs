@@ -160,12 +160,13 @@ features! {
 
 /// The features that move with every event, as good as always. A model that uses one of them is
 /// asked for new scores at every event.
-pub const RESTLESS: [&str; 6] = [
+pub const RESTLESS: [&str; 7] = [
     "events",
     "gap_last",
     "gap_mean",
     "gap_weighted",
     "since_start",
+    "active_time",
     "hour_of_day",
 ];
 
