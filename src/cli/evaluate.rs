@@ -133,7 +133,14 @@ impl Evaluate {
                 )),
                 split => Ok(split),
             },
-            Some(_) => Ok(Split::Unknown),
+            Some(trained) => {
+                if trained.data == sessions.data {
+                    notes.push(
+                        "the model was trained on logs of these names and sizes, but with another --policy or --sample: it may have seen some of the sessions it is judged on".into(),
+                    );
+                }
+                Ok(Split::Unknown)
+            }
             // A baseline has to be fitted, for which a part of the log is needed.
             None => Ok(SplitBy::Auto.of(sessions, self.pass.seed)),
         }

@@ -78,7 +78,7 @@ pub struct Train {
     #[arg(long, value_name = "NAME")]
     keep: Vec<String>,
     /// A table with one row a session instead of logs
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["logs", "out", "name", "format", "mapping"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["logs", "out", "name", "format", "mapping", "policy", "sort", "sample", "split", "budget", "trees", "leaves"])]
     table: Option<PathBuf>,
     /// Precision for which the lead time is sought
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]

@@ -35,9 +35,9 @@ impl BoostSpec {
     /// For the job, where every event is scored: at most 50 trees of at most 16 leaves.
     pub fn serving() -> BoostSpec {
         BoostSpec {
-            budget: 0.7,
+            budget: 0.85,
             seed: 0,
-            trees_max: 60,
+            trees_max: 80,
             leaves_max: 8,
             bags: 1,
             share: 1.0,
@@ -282,7 +282,7 @@ mod tests {
 
     fn spec() -> BoostSpec {
         BoostSpec {
-            budget: 0.7,
+            budget: 0.85,
             seed: 7,
             ..BoostSpec::serving()
         }
