@@ -27,16 +27,16 @@ echo "## JD appliances: an order later in the line, five folds over the lines"
 "$restage" train "$data/jd/appliances.txt" --policy "$work/line.toml" --kind trees --folds 5 \
     --out "$work/jd.json"
 
-echo "## JD: trained on the lines of other categories, judged on lines of the category 753"
+echo "## JD: trained on the lines of other categories, judged on lines of the category 878"
 # A line belongs to the category that most of its tokens name.
 awk '{ split("", n); best = ""; for (i = 1; i <= NF; i++) { split($i, t, "+"); c = t[3]
        if (c != "" && (++n[c] > n[best] || best == "")) best = c }
-       print > (best == "753" ? seen : unseen) }' \
-    seen="$work/753.txt" unseen="$work/others.txt" "$data/jd/appliances.txt"
-wc -l "$work/753.txt" "$work/others.txt" | sed "s,$work/,,"
+       print > (best == "878" ? seen : unseen) }' \
+    seen="$work/878.txt" unseen="$work/others.txt" "$data/jd/appliances.txt"
+wc -l "$work/878.txt" "$work/others.txt" | sed "s,$work/,,"
 "$restage" train "$work/others.txt" --format jd --policy "$work/line.toml" --kind trees --folds 5 \
     --out "$work/others.json" > /dev/null
-"$restage" evaluate --intent "$work/others.json" "$work/753.txt" --format jd \
+"$restage" evaluate --intent "$work/others.json" "$work/878.txt" --format jd \
     --policy "$work/line.toml"
 
 echo "## REES46: the first part of the hours, judged on the last"

@@ -3,10 +3,11 @@
 //! With many sessions trees find what a regression cannot express; with few they find noise, and
 //! the regression's few numbers hold. Which is the case is read off sessions that neither was
 //! fitted on: a regression on the two log-odds (stacking; Wolpert 1992, with shares not below zero,
-//! Breiman 1996). Trees stay alone where the sum is no better than they are. Cost: two small fits.
+//! Breiman 1996), which begins at a guess and needs sessions to leave it. Trees stay alone where
+//! many sessions show that the sum is no better than they are. Cost: two small fits.
 
-use super::calibrate::{Scored, rounded};
-use super::logistic::{self, Rows};
+use super::calibrate::{Scored, rounded, softened};
+use super::logistic;
 use crate::visit::model::{Head, Scorer, sigmoid};
 
 /// The shares of trees and of the regression.
@@ -15,32 +16,43 @@ pub type Shares = [f64; 2];
 /// Least relative gain in log loss for which a regression is taken in: its terms cost time.
 const GAIN_MIN: f64 = 0.001;
 
-/// Pull of the shares towards nothing, in sessions: with few sessions they stay small.
-const L2: f64 = 1.0;
+/// Least sessions of either class, by weight, that can show that trees do better alone.
+const SESSIONS_MIN: f64 = 200.0;
+
+/// Where the shares begin, before any session has spoken: the regression is the safer guess.
+const PRIOR: Shares = [0.3, 0.7];
+
+/// Sessions that the pull towards the beginning is worth.
+const PRIOR_SESSIONS: f64 = 10.0;
 
 /// The shares of two scorers of the same rows, or nothing where the first should stay alone.
 pub fn shares(trees: &[Scored], beside: &[Scored]) -> Option<Shares> {
-    let both = fit(trees, |row| [trees[row].0, beside[row].0])?;
-    let first = fit(trees, |row| [trees[row].0, 0.0])?;
-    let second = fit(trees, |row| [0.0, beside[row].0])?;
-    let both = match both.0 {
-        [of_trees, of_beside] if of_trees > 0.0 && of_beside > 0.0 => both,
-        _ => second,
+    if trees.is_empty() {
+        return Some(PRIOR);
+    }
+    let weight = |wanted| -> f64 {
+        let rows = trees.iter().filter(|row| row.1 == wanted);
+        rows.map(|row| row.2).sum()
     };
-    let gains = first.0[0] <= 0.0 || both.1 < first.1 * (1.0 - GAIN_MIN);
-    (gains && both.0[1] > 0.0).then(|| both.0.map(rounded))
+    let mut both = fit(trees, PRIOR, |row| vec![trees[row].0, beside[row].0])?;
+    if both.0[0] <= 0.0 {
+        both = fit(trees, [0.0, 1.0], |row| vec![0.0, beside[row].0])?;
+    }
+    let (of_trees, of_beside) = (both.0[0].max(0.0), both.0[1].max(0.0));
+    if weight(true).min(weight(false)) >= SESSIONS_MIN {
+        let alone = fit(trees, [1.0, 0.0], |row| vec![trees[row].0, 0.0])?;
+        let gains = alone.0[0] <= 0.0 || both.1 < alone.1 * (1.0 - GAIN_MIN);
+        if !gains || of_beside == 0.0 {
+            return None;
+        }
+    }
+    Some([of_trees, of_beside].map(rounded))
 }
 
 /// The shares that fit the labels best, and the log loss.
-fn fit(rows: &[Scored], of: impl Fn(usize) -> [f64; 2]) -> Option<(Shares, f64)> {
-    let table = Rows {
-        columns: 2,
-        values: (0..rows.len()).flat_map(&of).collect(),
-        labels: rows.iter().map(|row| row.1).collect(),
-        weights: rows.iter().map(|row| row.2).collect(),
-        groups: Vec::new(),
-    };
-    let fit = logistic::fit(&table, L2).ok()?;
+fn fit(rows: &[Scored], prior: Shares, of: impl Fn(usize) -> Vec<f64>) -> Option<(Shares, f64)> {
+    let table = softened(rows, 2, &of);
+    let fit = logistic::fit_towards(&table, PRIOR_SESSIONS, &prior).ok()?;
     let loss = rows.iter().enumerate().map(|(row, (_, label, weight))| {
         let log_odds = fit.log_odds(&of(row));
         let p = sigmoid(if *label { log_odds } else { -log_odds });
@@ -109,6 +121,14 @@ mod tests {
     fn trees_that_see_all_stay_alone() {
         let [one, other] = scored([0.0, 9.0]);
         assert_eq!(shares(&one, &other), None);
+    }
+
+    #[test]
+    fn without_sessions_the_guess_stands() {
+        assert_eq!(shares(&[], &[]), Some(PRIOR));
+        let rows = [(-2.0, false, 1.0); 3];
+        let [of_one, of_other] = shares(&rows, &rows).unwrap();
+        assert!((of_one - PRIOR[0]).abs() < 0.2 && (of_other - PRIOR[1]).abs() < 0.2);
     }
 
     #[test]

@@ -282,7 +282,7 @@ mod tests {
 
     fn spec() -> BoostSpec {
         BoostSpec {
-            budget: 0.85,
+            budget: 0.7,
             seed: 7,
             ..BoostSpec::serving()
         }

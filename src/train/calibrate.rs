@@ -29,18 +29,15 @@ pub fn fit(rows: &[Scored]) -> Calibration {
     }
 }
 
-/// Platt's sigmoid. With nothing to learn from, what there is stays as it is.
+/// Platt's sigmoid. Its slope is pulled towards 1, as strongly as [`SLOPE_SESSIONS`] sessions would,
+/// and half a session of each class is added: with few sessions, or none of a class, what remains
+/// is to put the mean right.
 pub fn platt(rows: &[Scored]) -> Calibration {
-    let table = Rows {
-        columns: 1,
-        values: rows.iter().map(|row| row.0).collect(),
-        labels: rows.iter().map(|row| row.1).collect(),
-        weights: rows.iter().map(|row| row.2).collect(),
-        groups: Vec::new(),
-    };
-    // A slight pull towards the identity would need an offset; towards 0 keeps it finite where a
-    // line separates the classes.
-    match logistic::fit(&table, 1e-3) {
+    if rows.is_empty() {
+        return Calibration::None;
+    }
+    let table = softened(rows, 1, |row| vec![rows[row].0]);
+    match logistic::fit_towards(&table, SLOPE_SESSIONS, &[1.0]) {
         Err(_) => Calibration::None,
         Ok(fit) if fit.weights[0] > 0.0 => Calibration::Platt {
             slope: rounded(fit.weights[0]),
@@ -56,6 +53,35 @@ pub fn platt(rows: &[Scored]) -> Calibration {
             }
         }
     }
+}
+
+/// Sessions that the pull of a slope towards 1 is worth.
+const SLOPE_SESSIONS: f64 = 2.0;
+
+/// A table of rows, and half a session of each class in the middle of them: no fit to it can run
+/// away, whatever the labels.
+pub(super) fn softened(rows: &[Scored], columns: usize, of: impl Fn(usize) -> Vec<f64>) -> Rows {
+    let all: f64 = rows.iter().map(|row| row.2).sum();
+    let mut middle = vec![0.0; columns];
+    let mut table = Rows {
+        columns,
+        ..Rows::default()
+    };
+    for (number, &(_, label, weight)) in rows.iter().enumerate() {
+        let values = of(number);
+        for (sum, x) in middle.iter_mut().zip(&values) {
+            *sum += weight / all * x;
+        }
+        table.values.extend(values);
+        table.labels.push(label);
+        table.weights.push(weight);
+    }
+    for label in [false, true] {
+        table.values.extend_from_slice(&middle);
+        table.labels.push(label);
+        table.weights.push(0.5);
+    }
+    table
 }
 
 /// A stretch of rows that share a probability.
@@ -200,7 +226,9 @@ mod tests {
     fn few_sessions_get_a_sigmoid_and_none_stay_as_they_are() {
         assert_eq!(fit(&rows(300, |x| x)).name(), "platt");
         assert_eq!(fit(&[]).name(), "none");
-        assert_eq!(fit(&[(1.0, true, 1.0); 9]).name(), "none");
+        // One class only: the mean is put right, half a session of the other class added.
+        let p = fit(&[(1.0, false, 1.0); 9]).probability(1.0);
+        assert!((p - 0.05).abs() < 0.01, "{p}");
     }
 
     #[test]

@@ -102,6 +102,14 @@ impl Fit {
 /// # Errors
 /// [`FitError`] when there is one class only, or no solution.
 pub fn fit(rows: &Rows, l2: f64) -> Result<Fit, FitError> {
+    fit_towards(rows, l2, &vec![0.0; rows.columns])
+}
+
+/// The same with weights that are pulled towards `prior`, one a column, instead of zero.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_towards(rows: &Rows, l2: f64, prior: &[f64]) -> Result<Fit, FitError> {
     let positives = rows.labels.iter().filter(|&&label| label).count();
     if positives == 0 || positives == rows.labels.len() {
         return Err(FitError::OneClass);
@@ -111,7 +119,7 @@ pub fn fit(rows: &Rows, l2: f64) -> Result<Fit, FitError> {
     for _ in 0..STEPS_MAX {
         let (mut gradient, mut hessian) = (vec![0.0; size], vec![0.0; size * size]);
         for at in 1..size {
-            gradient[at] = l2 * solution[at];
+            gradient[at] = l2 * (solution[at] - prior[at - 1]);
             hessian[at * size + at] = l2;
         }
         accumulate(rows, &solution, &mut gradient, &mut hessian);
