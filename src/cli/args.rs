@@ -152,7 +152,7 @@ impl LogArgs {
 }
 
 /// Whether both name one regular file that is there.
-fn same_file(left: &Path, right: &Path) -> bool {
+pub fn same_file(left: &Path, right: &Path) -> bool {
     let whole = |path: &Path| path.canonicalize().ok().filter(|path| path.is_file());
     whole(left).is_some_and(|left| whole(right) == Some(left))
 }

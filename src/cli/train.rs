@@ -1,6 +1,6 @@
 //! `restage train`: fit an intent model, write it, print how good it is.
 
-use super::args::{FormArgs, LogArgs, PassArgs};
+use super::args::{FormArgs, LogArgs, PassArgs, same_file};
 use super::collect::{SplitBy, sessions};
 use super::judged::{Said, options};
 use super::train_table::TableArgs;
@@ -30,7 +30,6 @@ Examples:
   restage train data/demo.csv --out model.json
   restage train october.csv.gz november.csv.gz --kind trees --out trees.json --plot plots
   restage train appliances.txt --policy by-line.toml --kind trees --folds 5 --out jd.json
-  restage replay december.csv.gz --model trees.json
 
 A table with one row a session, judged out of fold; nothing is written:
   restage train --table online_shoppers.csv --label Revenue --drop PageValues --folds 5")]
@@ -156,6 +155,13 @@ impl Train {
         }
         writable(&out)?;
 
+        let read = [self.pass.policy.as_deref(), logs.form.mapping.as_deref()];
+        if read.into_iter().flatten().any(|path| same_file(path, &out)) {
+            let out = out.display();
+            return Err(Failure::usage(format!(
+                "--out {out} is a file that is read: it would be overwritten"
+            )));
+        }
         let boost = boost(self.budget, self.trees, self.leaves, self.pass.seed)?;
         let sessions = sessions(&logs, &self.pass)?;
         let kind = kind.unwrap_or(Kind::Logistic);

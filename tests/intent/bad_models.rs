@@ -51,7 +51,7 @@ fn no_changed_byte_goes_unseen() {
     let whole = whole().into_bytes();
     let end = whole.len();
     let mut tried = 0;
-    for at in (0..end).step_by(211).chain(end - 40..end) {
+    for at in (0..end).step_by(101).chain(end - 40..end) {
         for byte in [b'0', b'9', b' ', b'"', 0xff] {
             let mut bytes = whole.clone();
             if std::mem::replace(&mut bytes[at], byte) != byte {

@@ -155,18 +155,20 @@ fn trees_rank_and_are_calibrated() {
     let model = Model::read(&std::fs::read(&model).unwrap()).unwrap();
     let sessions = rows(&other, 2);
     for label in Label::ALL {
-        let (mut score, mut rate) = (0.0, 0.0);
+        let (mut score, mut rate, mut all) = (0.0, 0.0, 0.0);
         for session in &sessions {
-            for row in &session.rows {
+            for (row, weight) in session.weighted() {
                 let scores = model.score(&row.features);
-                score += match label {
-                    Label::Purchase => scores.purchase,
-                    Label::Abandon => scores.abandon,
-                } / session.rows.len() as f64;
-                rate += f64::from(session.label(label, row)) / session.rows.len() as f64;
+                score += weight
+                    * match label {
+                        Label::Purchase => scores.purchase,
+                        Label::Abandon => scores.abandon,
+                    };
+                rate += weight * f64::from(session.label(label, row));
+                all += weight;
             }
         }
-        let [score, rate] = [score, rate].map(|sum| sum / sessions.len() as f64);
+        let [score, rate] = [score, rate].map(|sum| sum / all);
         assert!(rate > 0.005, "{label:?} happens: {rate}");
         assert!(
             (score / rate - 1.0).abs() < 0.35,
