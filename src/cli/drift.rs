@@ -5,6 +5,7 @@
 //! alone, so a run of fewer than [`SESSIONS_MIN`] says nothing of it.
 
 use crate::visit::live::Rules;
+use crate::visit::model::summary::SCORE_NAMES;
 use crate::visit::tally::Tally;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -55,10 +56,11 @@ impl Drift {
 
     /// For people, on one line.
     pub fn line(&self) -> String {
+        let is_score = |name: &str| SCORE_NAMES.contains(&name);
         let mut moved: Vec<(&str, f64)> = self
             .psi
             .iter()
-            .filter(|(_, psi)| **psi > MOVED)
+            .filter(|(name, psi)| **psi > MOVED && !is_score(name))
             .map(|(name, psi)| (*name, *psi))
             .collect();
         moved.sort_by(|left, right| right.1.total_cmp(&left.1));
@@ -68,7 +70,7 @@ impl Drift {
                 self.sessions, self.model
             );
         }
-        if moved.is_empty() {
+        if self.verdict == "none" {
             return format!("none since the training of {}", self.model);
         }
         let named = moved.iter().take(NAMED_MAX);
@@ -79,12 +81,22 @@ impl Drift {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
+        let scores = SCORE_NAMES.map(|name| {
+            let psi = self.psi.get(name).copied().unwrap_or_default();
+            format!("{name} {psi:.2}")
+        });
         format!(
-            "{} of {} moved since the training of {} (PSI above {MOVED}): {}{more}",
-            moved.len(),
-            self.psi.len(),
+            "{} since the training of {}: {} of {} features with a PSI above {MOVED}{}{more}; scores: {}",
+            self.verdict,
             self.model,
-            named.join(", ")
+            moved.len(),
+            self.psi.len() - SCORE_NAMES.len(),
+            if named.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", named.join(", "))
+            },
+            scores.join(", ")
         )
     }
 }

@@ -3,7 +3,7 @@
 use super::args::{LogArgs, PassArgs, read_file, refused};
 use super::collect::{Sessions, SplitBy, sessions};
 use super::judged::{Said, options};
-use super::train::{check_plots, label, plots, split_words};
+use super::train::{check_plots, heads_words, label, plots, split_words};
 use super::{Failure, print};
 use crate::evaluate::judge;
 use crate::train::Kind;
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// A model is judged on what it has not seen: of the log it was trained on, the part that was set
 /// apart then; of another log, all of it. Every figure is given after 1, 2, 3, 5, 8, 13 and 21
 /// events, with 95 % intervals by a bootstrap over sessions, beside the base rate, the rule
-/// \"something is in the cart\" and a logistic regression.
+/// "something is in the cart" and a logistic regression.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -79,6 +79,9 @@ impl Evaluate {
         };
         // Where nothing was set apart, the one and the two numbers come from what is judged.
         let learned_from = if seen.is_empty() { &unseen } else { &seen };
+        if let Some(file) = &file {
+            notes.push(heads_words(file));
+        }
         let judged = scored(
             &model,
             beside.as_ref(),
@@ -139,10 +142,23 @@ impl Evaluate {
                         "the model was trained on logs of these names and sizes, but with another --policy or --sample: it may have seen some of the sessions it is judged on".into(),
                     );
                 }
+                if let Split::Time { judge_from_ms, .. } = trained.split
+                    && sessions
+                        .rows
+                        .iter()
+                        .any(|session| session.start.0 < judge_from_ms)
+                {
+                    notes.push(format!(
+                        "some sessions are as old as those that the model was trained on (its own were judged from {judge_from_ms} ms on): if they are the same, the figures flatter"
+                    ));
+                }
                 Ok(Split::Unknown)
             }
             // A baseline has to be fitted, for which a part of the log is needed.
-            None => Ok(SplitBy::Auto.of(sessions, self.pass.seed)),
+            None => {
+                notes.push("the dump brings no regression to compare with: a part of the log was set apart to fit one".into());
+                Ok(SplitBy::Auto.of(sessions, self.pass.seed))
+            }
         }
     }
 }

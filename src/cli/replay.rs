@@ -199,6 +199,14 @@ impl Replay {
                 say(&format!("wrote {}", file.display()));
             }
         }
+        for (boundary, model) in run_rules.models.iter() {
+            if rows > 0 && boundary.0 > result.tally.last_ms {
+                say(&format!(
+                    "restage: warning: {} was to take effect at {} ms, after the log's end: it never did",
+                    model.label, boundary.0
+                ));
+            }
+        }
         if rows == 0 {
             say("restage: warning: the log held no events");
         }

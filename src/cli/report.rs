@@ -234,6 +234,12 @@ impl Report {
         for drift in &self.drift {
             row("drift", drift.line());
         }
+        if self.drift.is_empty() && self.sessions > 0 {
+            row(
+                "drift",
+                "not known: the model has no training summary".into(),
+            );
+        }
         row(
             "memory",
             format!(

@@ -12,7 +12,7 @@ use crate::train::boost::BoostSpec;
 use crate::train::inputs::Choice;
 use crate::train::intent::{L2, TrainSpec, TrainedModel, head_of, train};
 use crate::visit::model::file::{self, Quality};
-use crate::visit::model::{Label, Split, is_name};
+use crate::visit::model::{Head, Label, ModelFile, Scorer, Split, is_name};
 use clap::Args;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub struct Train {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// How the sessions to judge on are set apart
-    #[arg(long, value_enum, default_value_t = SplitBy::Auto)]
+    #[arg(long, value_enum, default_value_t = SplitBy::Auto, conflicts_with = "folds")]
     split: SplitBy,
     /// Judge every visitor by a model that did not see it, in so many turns, and fit the model that
     /// is written on all; for small logs. A table has 5 unless this says otherwise
@@ -162,9 +162,15 @@ impl Train {
                 "--out {out} is a file that is read: it would be overwritten"
             )));
         }
+        let kind = kind.unwrap_or(Kind::Logistic);
+        let for_trees = self.budget.is_some() || self.trees.is_some() || self.leaves.is_some();
+        if kind == Kind::Logistic && for_trees {
+            return Err(Failure::usage(
+                "--budget, --trees and --leaves are for --kind trees",
+            ));
+        }
         let boost = boost(self.budget, self.trees, self.leaves, self.pass.seed)?;
         let sessions = sessions(&logs, &self.pass)?;
-        let kind = kind.unwrap_or(Kind::Logistic);
         let spec = TrainSpec {
             kind,
             label,
@@ -202,6 +208,7 @@ impl Train {
         };
         let mut notes = sessions.notes;
         notes.extend(trained.notes);
+        notes.push(heads_words(&trained.file));
         let said = Said {
             report: &main.report,
             other: Some(&other.report),
@@ -324,6 +331,25 @@ fn quality(judgement: &Judgement) -> Quality {
         brier: rounded(figures.brier),
         ece: rounded(figures.ece),
     }
+}
+
+/// What the heads of a model are made of, in words.
+pub fn heads_words(file: &ModelFile) -> String {
+    let words = |head: &Head| match &head.scorer {
+        Scorer::Constant { .. } => "a constant".into(),
+        Scorer::Logistic { weights, .. } => format!("a regression on {} features", weights.len()),
+        Scorer::Trees { trees, weights, .. } => match (trees.len(), weights.is_empty()) {
+            (0, _) => "the regression alone: no tree was of use".into(),
+            (trees, true) => format!("{trees} trees"),
+            (trees, false) => format!("{trees} trees and the regression"),
+        },
+    };
+    let head = |head: &Head| format!("{}, calibration {}", words(head), head.calibration.name());
+    format!(
+        "p_purchase is {}; p_abandon is {}",
+        head(&file.purchase),
+        head(&file.abandon)
+    )
 }
 
 /// On what the model was judged, in words.

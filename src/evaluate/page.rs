@@ -14,7 +14,11 @@ const NONE: &str = "-";
 impl Report {
     /// A page for people.
     pub fn text(&self) -> String {
-        let kind = format!("{}, for p_{}", self.kind, self.label);
+        let score = match self.by_prefix.is_empty() {
+            true => self.label.clone(),
+            false => format!("p_{}", self.label),
+        };
+        let kind = format!("{}, for {score}", self.kind);
         let mut lines = vec![named("model", &kind), named("judged on", &self.judged_on())];
         lines.extend(named_once("overall", self.overall_lines()));
         lines.push(String::new());
@@ -30,7 +34,8 @@ impl Report {
             let share = lead.share_above_zero.map_or(String::new(), |share| {
                 format!("; above in {:.1} % of the replicates", share * 100.0)
             });
-            let value = format!("{difference} over {name}{share}");
+            let own = number(baseline.auc, 3);
+            let value = format!("{difference} over {name} ({own}){share}");
             lines.push(named("lead in AUC", &value));
         }
         if !self.by_prefix.is_empty() {
@@ -73,10 +78,15 @@ impl Report {
                 bracketed(precision_interval)
             ),
             format!(
-                "log loss {}, Brier score {}, calibration error {}; row k of a session weighs 1/k",
+                "log loss {}, Brier score {}, calibration error {}{}",
                 number(figures.log_loss, 4),
                 number(figures.brier, 4),
-                number(figures.ece, 4)
+                number(figures.ece, 4),
+                if self.by_prefix.is_empty() {
+                    ""
+                } else {
+                    "; row k of a session weighs 1/k"
+                }
             ),
         ]
     }

@@ -164,7 +164,7 @@ fn the_page_is_aligned_and_says_it_in_words() {
     let length = table[0].len();
     assert!(table.iter().all(|line| line.len() == length), "{page}");
     assert!(table[0].ends_with("AUC base_rate  AUC cart_only"), "{page}");
-    assert!(page.contains("over cart_only; above in"), "{page}");
+    assert!(page.contains("over cart_only ("), "{page}");
     assert!(page.contains("before the last purchase"), "{page}");
     assert!(lines.iter().all(|line| line.len() <= 108), "{page}");
 }

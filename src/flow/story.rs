@@ -189,17 +189,24 @@ fn change(before: f64, after: f64, show_before: bool) -> String {
     }
 }
 
-/// The features that move a score's log-odds most, in either direction.
+/// A score's log-odds before calibration as a sum: what an average session has, the features that
+/// move it most in either direction, and all others.
 fn contributions(model: &Model, label: Label, features: &Vector) -> String {
     let mut parts = [0.0; FEATURE_COUNT];
-    model.contributions(label, features, &mut parts);
+    let average = model.contributions(label, features, &mut parts);
     let mut parts: Vec<(usize, f64)> = parts.into_iter().enumerate().collect();
     parts.sort_by(|left, right| right.1.abs().total_cmp(&left.1.abs()));
-    let named = parts
+    let (named, others) = parts.split_at(CONTRIBUTIONS_MAX);
+    let others: f64 = others.iter().map(|(_, share)| share).sum();
+    let named: Vec<String> = named
         .iter()
-        .take(CONTRIBUTIONS_MAX)
-        .map(|(index, share)| format!("{} {share:+.2}", FEATURES[*index].name));
-    named.collect::<Vec<_>>().join(", ")
+        .map(|(index, share)| format!("{} {share:+.2}", FEATURES[*index].name))
+        .collect();
+    format!(
+        "log-odds {:+.2} = average {average:+.2}, {}, others {others:+.2}",
+        model.log_odds(label, features),
+        named.join(", ")
+    )
 }
 
 fn short(value: f64) -> String {

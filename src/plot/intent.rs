@@ -38,7 +38,11 @@ const NAME_LENGTH: usize = 16;
 /// # Errors
 /// The first folder or file that could not be written; files before it are complete.
 pub fn intent_plots(dir: &Path, judgement: &Judgement) -> Result<Vec<PathBuf>, PlotError> {
-    write_plots(dir, &PLOTS, judgement)
+    // Without prefixes, as in a table with one row a session, there is nothing to draw by them.
+    let by_prefix = !judgement.report.by_prefix.is_empty();
+    let plots = PLOTS.into_iter();
+    let wanted = plots.filter(|(name, _)| by_prefix || *name != "auc_by_prefix.svg");
+    write_plots(dir, &wanted.collect::<Vec<_>>(), judgement)
 }
 
 /// How rows count in the plots over all rows.

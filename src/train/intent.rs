@@ -52,7 +52,7 @@ pub const SESSIONS_MIN: usize = 10;
 pub enum TrainError {
     /// The sessions do not tell.
     #[error(
-        "{with} of the {sessions} sessions to fit on have the label `{label}`, {without} do not; a model needs {SESSIONS_MIN} of each"
+        "{with} of the {sessions} sessions to fit on have the label `{label}`, {without} do not; a model needs {SESSIONS_MIN} of each (others were set apart to calibrate and to judge; --folds fits on all)"
     )]
     TooFew {
         /// The label.

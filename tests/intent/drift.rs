@@ -95,7 +95,10 @@ fn what_moved_is_named() {
     assert_eq!(found["verdict"], "far");
     assert!(psi(&found, "price_seen") > 0.5 && psi(&found, "item_views") < 0.05);
     let line = line(&dearer);
-    assert!(line.contains("moved since the training of"), "{line}");
+    assert!(
+        line.contains("far since the training of") && line.contains("scores: p_purchase"),
+        "{line}"
+    );
     assert!(line.contains("price_seen"), "{line}");
 }
 

@@ -153,12 +153,16 @@ fn a_story_shows_the_contributions() {
             ];
             for (score, label, value) in pairs {
                 let parts = contributions(&model, label, row);
+                let sum = model.log_odds(label, &row.features);
+                let others: f64 = parts[3..].iter().map(|(_, p)| p).sum();
                 let parts = parts[..3].iter().map(|(n, p)| format!("{n} {p:+.2}"));
-                let tail = format!("{value:.4} ({})", parts.collect::<Vec<_>>().join(", "));
-                let found = story
-                    .lines()
-                    .any(|line| line.contains(score) && line.ends_with(&tail));
-                assert!(found, "{score} … {tail} is not in\n{story}");
+                let parts = parts.collect::<Vec<_>>().join(", ");
+                let found = story.lines().any(|line| {
+                    line.contains(score)
+                        && line.contains(&format!("{value:.4} (log-odds {sum:+.2} = average "))
+                        && line.ends_with(&format!(", {parts}, others {others:+.2})"))
+                });
+                assert!(found, "{score} {value:.4} {parts} is not in\n{story}");
             }
         }
     }
