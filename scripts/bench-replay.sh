@@ -3,8 +3,8 @@
 #
 #   scripts/bench-replay.sh [EVENTS] [RUNS]        default 5,000,000 events, 5 runs each
 #
-# Prints one line a run and the median of each shape: one worker without and with the decision file
-# written, and two workers. Absolute figures depend on the machine and on what else it does.
+# Prints the least, the median and the greatest of each shape: one worker without and with the
+# decision file written, two workers, and one worker with the trees of data/. Absolute figures depend on the machine and on what else it does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 events="${1:-5000000}"
@@ -38,3 +38,4 @@ shape() {
 shape "one worker" -w 1
 shape "one worker, decisions written" -w 1 --out "$folder/decisions.jsonl"
 shape "two workers" -w 2
+shape "one worker, data/trees.json" -w 1 --model data/trees.json
