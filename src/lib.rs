@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod event;
 pub mod flow;
 pub mod format;
+pub mod grouped;
 pub mod plot;
 pub mod simulate;
 pub mod sort;

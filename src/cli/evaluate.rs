@@ -2,7 +2,7 @@
 
 use super::args::{LogArgs, PassArgs, read_file, refused};
 use super::collect::{Sessions, SplitBy, sessions};
-use super::judged::{Said, options};
+use super::judged::{JudgeArgs, Said};
 use super::train::{check_plots, heads_words, label, plots, split_words};
 use super::{Failure, print};
 use crate::evaluate::judge;
@@ -42,26 +42,16 @@ pub struct Evaluate {
     /// Judge only a part of the logs, and let the baselines learn from the rest
     #[arg(long, value_enum)]
     split: Option<SplitBy>,
-    /// Precision for which the lead time is sought
-    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
-    precision: f64,
-    /// Replicates for the intervals
-    #[arg(long, default_value_t = 500, value_name = "N")]
-    replicates: u32,
-    /// Write plots (SVG) into this folder
-    #[arg(long, value_name = "DIR")]
-    plot: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    judge: JudgeArgs,
 }
 
 impl Evaluate {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         let label = label(&self.label)?;
-        let options = options(self.precision, self.replicates, self.pass.seed)?;
-        check_plots(self.plot.as_deref())?;
+        let options = self.judge.options(self.pass.seed)?;
+        check_plots(self.judge.plot.as_deref())?;
         let (model, file) = read(&self.intent)?;
         let sessions = sessions(&self.logs, &self.pass)?;
         let mut notes = sessions.notes.clone();
@@ -104,8 +94,8 @@ impl Evaluate {
             judged: split_words(split),
             notes,
         };
-        print(said.page(self.json).as_bytes())?;
-        plots(self.plot.as_deref(), &judgement)
+        print(said.page(self.judge.json).as_bytes())?;
+        plots(self.judge.plot.as_deref(), &judgement)
     }
 
     fn name(&self) -> String {

@@ -4,7 +4,7 @@
 //! [`crate::sort`]). The output appears under its name only once it is whole.
 
 use super::args::{LogArgs, check_reject_ratio};
-use super::report::{Counts, Log, grouped};
+use super::report::{Counts, Log};
 use super::size::parse_bytes;
 use super::{Failure, print, reader_is_gone};
 use crate::event::{Carry, EventRef, Lane, Reason};
@@ -14,6 +14,7 @@ use crate::flow::output::{LineWriter, Target};
 use crate::format::{
     InputError, LaneOptions, LaneRead, LaneReader, LaneTally, LogWriter, RawEvent, Source,
 };
+use crate::grouped::grouped;
 use crate::sort::{MEMORY_BYTES_MIN, SortError, SortOptions, Sorted, Sorter};
 use clap::Args;
 use serde::Serialize;

@@ -3,8 +3,10 @@
 use super::Failure;
 use crate::evaluate::Options;
 use crate::evaluate::report::Report;
+use clap::Args;
 use serde::Serialize;
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// What is said.
 #[derive(Serialize)]
@@ -60,17 +62,36 @@ impl Said<'_> {
     }
 }
 
-/// Checks the options of a judging.
-pub fn options(precision: f64, replicates: u32, seed: u64) -> Result<Options, Failure> {
-    if !(0.0..=1.0).contains(&precision) {
-        return Err(Failure::usage("--precision does not lie between 0 and 1"));
+/// How a judging is done and told.
+#[derive(Args, Debug)]
+pub struct JudgeArgs {
+    /// Precision for which the lead time is sought
+    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
+    pub precision: f64,
+    /// Replicates for the intervals
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub replicates: u32,
+    /// Write plots (SVG) into this folder
+    #[arg(long, value_name = "DIR")]
+    pub plot: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl JudgeArgs {
+    /// Checks the options.
+    pub fn options(&self, seed: u64) -> Result<Options, Failure> {
+        if !(0.0..=1.0).contains(&self.precision) {
+            return Err(Failure::usage("--precision does not lie between 0 and 1"));
+        }
+        if self.replicates > 10_000 {
+            return Err(Failure::usage("--replicates is more than 10000"));
+        }
+        Ok(Options {
+            precision: self.precision,
+            replicates: self.replicates,
+            seed,
+        })
     }
-    if replicates > 10_000 {
-        return Err(Failure::usage("--replicates is more than 10000"));
-    }
-    Ok(Options {
-        precision,
-        replicates,
-        seed,
-    })
 }

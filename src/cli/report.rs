@@ -3,6 +3,7 @@
 use super::drift::Drift;
 use crate::event::{Kind, Reason};
 use crate::flow::job::{Cluster, JobResult};
+use crate::grouped::grouped;
 use crate::visit::live::Rules;
 use crate::visit::phase::Phase;
 use serde::Serialize;
@@ -264,41 +265,11 @@ impl Report {
     }
 }
 
-/// A number with its thousands set apart.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn span(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.1} s"),
         s if s < 7_200.0 => format!("{:.1} minutes", s / 60.0),
         s if s < 172_800.0 => format!("{:.1} hours", s / 3_600.0),
         s => format!("{:.1} days", s / 86_400.0),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (12_345_678, "12,345,678"),
-        ] {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::args::{FormArgs, LogArgs, PassArgs, same_file};
 use super::collect::{SplitBy, sessions};
-use super::judged::{Said, options};
+use super::judged::{JudgeArgs, Said};
 use super::train_table::TableArgs;
 use super::{Failure, print};
 use crate::evaluate::{Judgement, judge};
@@ -79,18 +79,8 @@ pub struct Train {
     /// A table with one row a session instead of logs
     #[arg(long, value_name = "FILE", conflicts_with_all = ["logs", "out", "name", "format", "mapping", "policy", "sort", "sample", "split", "budget", "trees", "leaves"])]
     table: Option<PathBuf>,
-    /// Precision for which the lead time is sought
-    #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
-    precision: f64,
-    /// Replicates for the intervals
-    #[arg(long, default_value_t = 500, value_name = "N")]
-    replicates: u32,
-    /// Write plots (SVG) into this folder
-    #[arg(long, value_name = "DIR")]
-    plot: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    judge: JudgeArgs,
 }
 
 /// Fewest and most folds.
@@ -105,8 +95,8 @@ impl Train {
                 "--folds {folds} does not lie between 2 and 50"
             )));
         }
-        let options = options(self.precision, self.replicates, self.pass.seed)?;
-        check_plots(self.plot.as_deref())?;
+        let options = self.judge.options(self.pass.seed)?;
+        check_plots(self.judge.plot.as_deref())?;
         if let Some(table) = self.table {
             let Some(label) = self.label else {
                 return Err(Failure::usage("--table needs --label COLUMN"));
@@ -119,8 +109,8 @@ impl Train {
                 kind: kind.unwrap_or(Kind::Trees),
                 folds: self.folds.unwrap_or(5),
                 options,
-                plot: self.plot,
-                json: self.json,
+                plot: self.judge.plot,
+                json: self.judge.json,
             }
             .run();
         }
@@ -147,7 +137,7 @@ impl Train {
             logs: self.logs,
             form: self.form,
         };
-        logs.check_sinks([("--out", Some(&out)), ("--plot", None)], self.json)?;
+        logs.check_sinks([("--out", Some(&out)), ("--plot", None)], self.judge.json)?;
         if out.as_os_str() == "-" {
             return Err(Failure::usage(
                 "--out needs a file: the report goes to stdout",
@@ -217,8 +207,8 @@ impl Train {
             judged: split_words(trained.file.trained.split),
             notes,
         };
-        print(said.page(self.json).as_bytes())?;
-        plots(self.plot.as_deref(), main)
+        print(said.page(self.judge.json).as_bytes())?;
+        plots(self.judge.plot.as_deref(), main)
     }
 }
 

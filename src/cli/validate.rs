@@ -1,10 +1,10 @@
 //! `restage validate`: what is wrong with a log, counted and located.
 
 use super::args::{ClockArgs, LogArgs, check_reject_ratio};
-use super::report::grouped;
 use super::{Failure, print};
 use crate::event::Carry;
 use crate::format::error::human;
+use crate::grouped::grouped;
 use crate::validate::{Finding, GAP_MS_MIN, Limits, LogReport, Place, validate};
 use crate::visit::duration::parse_duration_ms;
 use clap::Args;

@@ -7,6 +7,7 @@
 use super::bootstrap::Interval;
 use super::by_prefix::Figures;
 use super::report::Report;
+use crate::grouped::grouped;
 
 /// What stands for a figure that is not there.
 const NONE: &str = "-";
@@ -215,17 +216,4 @@ fn span(seconds: f64) -> String {
         s if s < 7_200.0 => format!("{:.1} min", s / 60.0),
         s => format!("{:.1} h", s / 3_600.0),
     }
-}
-
-/// A number with its thousands set apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

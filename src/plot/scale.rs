@@ -132,18 +132,7 @@ fn axis_number(value: f64, step: f64, end: f64) -> String {
     }
 }
 
-/// A number with its digits in groups of three.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub use crate::grouped::grouped as count;
 
 /// A number in five signs at most, to three digits from ten thousand on.
 pub fn short(number: u64) -> String {
