@@ -8,7 +8,7 @@ use crate::format::{FormatName, LaneOptions, Mapping, Source};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::live::Rules;
 use crate::visit::model::schedule::Schedule;
-use crate::visit::model::{Label, Model, ModelError, lightgbm};
+use crate::visit::model::{Label, Model, ModelError, ModelFile, file, lightgbm};
 use crate::visit::policy::Policy;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -252,24 +252,25 @@ fn swap_time_ms(text: &str) -> Result<u64, Failure> {
     })
 }
 
-/// Reads a model, whoever trained it, and says whether it gives both scores.
-fn read_model(path: &str) -> Result<(Model, bool), Failure> {
+/// Reads a model, whoever trained it. A dump of LightGBM has no model file, and gives one score.
+pub fn read_model(path: &str) -> Result<(Model, Option<ModelFile>), Failure> {
     let bytes = read_file(Path::new(path))?;
-    let dump = lightgbm::is_dump(&bytes);
-    let model = if dump {
-        Model::of_dump(&bytes)
-    } else {
-        Model::read(&bytes)
+    let read = || {
+        if lightgbm::is_dump(&bytes) {
+            return Ok((Model::of_dump(&bytes)?, None));
+        }
+        let (file, digest) = file::parse(&bytes)?;
+        Ok((Model::of_file(&file, &digest)?, Some(file)))
     };
-    Ok((model.map_err(|error| refused(path, error))?, !dump))
+    read().map_err(|error| refused(path, error))
 }
 
 /// Reads a model; where it gives one score only, that is p_purchase, and the other comes from the
 /// built-in model.
 pub fn whole_model(path: &str) -> Result<Model, Failure> {
     Ok(match read_model(path)? {
-        (model, true) => model,
-        (model, false) => Model::shipped().with_head(Label::Purchase, &model),
+        (model, Some(_)) => model,
+        (model, None) => Model::shipped().with_head(Label::Purchase, &model),
     })
 }
 

@@ -1,6 +1,6 @@
 //! `restage evaluate`: judge an intent model on recorded logs.
 
-use super::args::{LogArgs, PassArgs, read_file, refused};
+use super::args::{LogArgs, PassArgs, read_model, refused};
 use super::collect::{Sessions, SplitBy, sessions};
 use super::judged::{JudgeArgs, Said};
 use super::train::{check_plots, heads_words, label, plots, split_words};
@@ -11,10 +11,10 @@ use crate::train::boost::BoostSpec;
 use crate::train::inputs::Choice;
 use crate::train::intent::{L2, TrainSpec, scored, train};
 use crate::train::split::{Part, part};
-use crate::visit::model::{Label, Model, ModelFile, Split, file, lightgbm};
+use crate::visit::model::{Label, Model, ModelFile, Split};
 use crate::visit::rows::SessionRows;
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Judge an intent model on recorded logs
 ///
@@ -52,7 +52,7 @@ impl Evaluate {
         let label = label(&self.label)?;
         let options = self.judge.options(self.pass.seed)?;
         check_plots(self.judge.plot.as_deref())?;
-        let (model, file) = read(&self.intent)?;
+        let (model, file) = read_model(&self.name())?;
         let sessions = sessions(&self.logs, &self.pass)?;
         let mut notes = sessions.notes.clone();
         let split = self.split(file.as_ref(), &sessions, &mut notes)?;
@@ -151,18 +151,6 @@ impl Evaluate {
             }
         }
     }
-}
-
-/// Reads a model file, or a dump of LightGBM.
-fn read(path: &Path) -> Result<(Model, Option<ModelFile>), Failure> {
-    let bytes = read_file(path)?;
-    let refused = |error| refused(&path.display().to_string(), error);
-    if lightgbm::is_dump(&bytes) {
-        return Ok((Model::of_dump(&bytes).map_err(refused)?, None));
-    }
-    let (file, digest) = file::parse(&bytes).map_err(refused)?;
-    let model = Model::of_file(&file, &digest).map_err(refused)?;
-    Ok((model, Some(file)))
 }
 
 /// A regression fitted on what is not judged, for a model that brings none.
