@@ -2,7 +2,7 @@
 //! scored and decided upon without touching the heap.
 
 use restage::event::{
-    ArrivalMs, Event, EventMs, EventRef, Id, Kind, Lane, Micros, Offset, Texts, VisitorId,
+    ArrivalMs, Device, Event, EventMs, EventRef, Id, Kind, Lane, Micros, Offset, Texts, VisitorId,
 };
 use restage::visit::decision::{Decision, Recorder};
 use restage::visit::live::Rules;
@@ -57,6 +57,7 @@ fn event(at: u64) -> Event {
         quantity: 1,
         lane: Lane(0),
         kind: kinds[(round % 7) as usize],
+        device: Device::Unknown,
     }
 }
 

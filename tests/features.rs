@@ -2,7 +2,9 @@
 //! the incremental fold gives equals the one computed from all events so far, by definition.
 
 use proptest::prelude::*;
-use restage::event::{ArrivalMs, Event, EventMs, Id, Kind, Lane, Micros, Offset, VisitorId};
+use restage::event::{
+    ArrivalMs, Device, Event, EventMs, Id, Kind, Lane, Micros, Offset, VisitorId,
+};
 use restage::visit::feature::{FEATURE_COUNT, FEATURES, Vector, fill};
 use restage::visit::history::History;
 use restage::visit::session::{Session, SessionLimits};
@@ -74,6 +76,7 @@ fn events(acts: &[Act]) -> Vec<Event> {
             quantity: act.quantity,
             lane: Lane(0),
             kind: act.kind,
+            device: Device::Unknown,
         }
     };
     acts.iter().enumerate().map(to_event).collect()

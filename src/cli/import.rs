@@ -289,6 +289,7 @@ fn raw(EventRef { event, texts }: EventRef<'_>) -> RawEvent<'_> {
         price: event.price,
         value: event.value,
         quantity: event.quantity,
+        device: event.device,
     }
 }
 

@@ -5,7 +5,7 @@
 //! every length, kind and position before use: bytes from outside cannot make it panic.
 
 use super::batch::Span;
-use super::{ArrivalMs, Batch, Event, EventMs, Id, Kind, Lane, Micros, Offset, VisitorId};
+use super::{ArrivalMs, Batch, Device, Event, EventMs, Id, Kind, Lane, Micros, Offset, VisitorId};
 
 const HEADER: usize = 8;
 const WIDTH: usize = 112;
@@ -28,6 +28,14 @@ pub enum CodecError {
         index: usize,
         /// Its kind byte.
         kind: u8,
+    },
+    /// An event has a device number that does not exist.
+    #[error("event {index} has unknown device {device}")]
+    Device {
+        /// The event within the batch.
+        index: usize,
+        /// Its device byte.
+        device: u8,
     },
     /// An event's text lies outside the heap.
     #[error("text of event {index} lies outside the batch")]
@@ -115,6 +123,7 @@ fn encode_event(event: &Event, span: &Span) -> [u8; WIDTH] {
     bytes[88..92].copy_from_slice(&event.quantity.to_le_bytes());
     bytes[92..94].copy_from_slice(&event.lane.0.to_le_bytes());
     bytes[94] = event.kind as u8;
+    bytes[95] = event.device as u8;
     bytes[96..100].copy_from_slice(&span.start.to_le_bytes());
     for (slot, len) in bytes[100..].chunks_exact_mut(2).zip(span.lens) {
         slot.copy_from_slice(&len.to_le_bytes());
@@ -131,6 +140,10 @@ fn decode_event(index: usize, bytes: &[u8]) -> Result<(Event, Span), CodecError>
         index,
         kind: bytes[94],
     })?;
+    let device = Device::from_number(bytes[95]).ok_or(CodecError::Device {
+        index,
+        device: bytes[95],
+    })?;
     let event = Event {
         arrival: ArrivalMs(word(0)),
         time: EventMs(word(1)),
@@ -146,6 +159,7 @@ fn decode_event(index: usize, bytes: &[u8]) -> Result<(Event, Span), CodecError>
         quantity: half(88),
         lane: Lane(pair(92)),
         kind,
+        device,
     };
     let span = Span {
         start: half(96),
@@ -177,6 +191,7 @@ mod tests {
                 quantity: 2,
                 lane: Lane(3),
                 kind: Kind::ALL[n as usize],
+                device: Device::ALL[n as usize % 4],
             };
             let texts = Texts {
                 visitor: b"v",

@@ -12,6 +12,7 @@
 
 mod batch;
 mod codec;
+mod device;
 mod id;
 mod kind;
 mod micros;
@@ -19,6 +20,7 @@ mod reject;
 
 pub use batch::{Batch, Carry, EventRef, Texts};
 pub use codec::{CodecError, decode_batch, encode_batch, encoded_len};
+pub use device::{DEVICE_COUNT, Device};
 pub use id::{BINS, Id, VisitorId, bin_of, hash_text, mix};
 pub use kind::{KIND_COUNT, Kind};
 pub use micros::{Micros, MicrosError};
@@ -66,7 +68,7 @@ pub struct Event {
     pub visitor: VisitorId,
     /// The session id that the log gives, [`Id::NONE`] where it gives none.
     pub session: Id,
-    /// The item concerned, [`Id::NONE`] where there is none.
+    /// The item concerned, [`Id::NONE`] where there is none; for an impression, the decision seen.
     pub item: Id,
     /// The item's category, [`Id::NONE`] where there is none.
     pub category: Id,
@@ -82,6 +84,8 @@ pub struct Event {
     pub lane: Lane,
     /// What was done.
     pub kind: Kind,
+    /// With what in hand.
+    pub device: Device,
 }
 
 const _: () = assert!(std::mem::size_of::<Event>() == 96);

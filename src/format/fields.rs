@@ -4,7 +4,9 @@
 //! number of fields (judged before, by the format), too long, missing visitor, times, kind,
 //! numbers. An empty text is an absent field.
 
-use crate::event::{ID_BYTES_MAX, Kind, Micros, PAGE_BYTES_MAX, Reason, TIME_MS_END, TIME_MS_MIN};
+use crate::event::{
+    Device, ID_BYTES_MAX, Kind, Micros, PAGE_BYTES_MAX, Reason, TIME_MS_END, TIME_MS_MIN,
+};
 
 use super::RawEvent;
 use super::time::{self, TimeReader};
@@ -132,6 +134,7 @@ impl<'a> Fields<'a> {
             price: amount(self.price)?,
             value,
             quantity: quantity(self.quantity)?,
+            device: Device::Unknown,
         })
     }
 }

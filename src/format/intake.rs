@@ -110,6 +110,7 @@ impl<'a> Intake<'a> {
             quantity: event.quantity,
             lane: self.lane,
             kind: event.kind,
+            device: event.device,
         };
         let mut texts = Texts {
             visitor: event.visitor,

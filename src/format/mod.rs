@@ -49,7 +49,7 @@ pub use open::Source;
 pub use rows::RowReader;
 pub use write::LogWriter;
 
-use crate::event::{Kind, Micros, Reason};
+use crate::event::{Device, Kind, Micros, Reason};
 
 /// One line of a log, without its line ending.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +91,8 @@ pub struct RawEvent<'a> {
     pub value: Micros,
     /// Units, 0 where not given.
     pub quantity: u32,
+    /// With what in hand.
+    pub device: Device,
 }
 
 impl<'a> RawEvent<'a> {
@@ -110,6 +112,7 @@ impl<'a> RawEvent<'a> {
             price: Micros::NONE,
             value: Micros::NONE,
             quantity: 0,
+            device: Device::Unknown,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::event::{Kind, Micros, Reason};
+use crate::event::{Device, Kind, Micros, Reason};
 
 use super::{Decoder, Line, RawEvent, Rows};
 
@@ -53,6 +53,7 @@ impl OwnedEvent {
             price: self.price,
             value: self.value,
             quantity: self.quantity,
+            device: Device::Unknown,
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use super::catalogue::{CategoryNo, ItemNo};
 use super::intent::Intent;
-use crate::event::{Kind, Micros};
+use crate::event::{Device, Kind, Micros};
 use crate::format::RawEvent;
 
 /// The number of a visitor, from 0, in the order in which they were first seen.
@@ -167,6 +167,7 @@ impl SimEvent {
             price: act.price,
             value: act.value,
             quantity: act.quantity,
+            device: Device::Unknown,
         }
     }
 }

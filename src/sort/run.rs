@@ -184,7 +184,7 @@ impl RunReader {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::event::{ArrivalMs, EventMs, Id, Kind, Lane, Micros, Offset, VisitorId};
+    use crate::event::{ArrivalMs, Device, EventMs, Id, Kind, Lane, Micros, Offset, VisitorId};
     use std::io::SeekFrom;
 
     /// An event at a time and a place, with its texts.
@@ -204,6 +204,7 @@ pub(super) mod tests {
             quantity: 0,
             lane: Lane(lane),
             kind: Kind::Click,
+            device: Device::Unknown,
         }
     }
 

@@ -208,7 +208,7 @@ pub fn index_of(name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ArrivalMs, Event, Id, Lane, Micros, Offset, VisitorId};
+    use crate::event::{ArrivalMs, Device, Event, Id, Lane, Micros, Offset, VisitorId};
     use crate::visit::session::SessionLimits;
 
     #[test]
@@ -266,6 +266,7 @@ mod tests {
             quantity: 0,
             lane: Lane(0),
             kind: Kind::PageView,
+            device: Device::Unknown,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod history;
 pub mod items;
 pub mod judging;
 pub mod keys;
+pub mod learn;
 pub mod live;
 pub mod memory;
 pub mod model;

@@ -19,7 +19,8 @@ pub mod crowd;
 pub mod stumps;
 
 use restage::event::{
-    ArrivalMs, Event, EventMs, EventRef, Id, Kind, Lane, Micros, Offset, Texts, VisitorId, bin_of,
+    ArrivalMs, Device, Event, EventMs, EventRef, Id, Kind, Lane, Micros, Offset, Texts, VisitorId,
+    bin_of,
 };
 use restage::visit::decision::{Decision, Recorder};
 use restage::visit::duration::parse_duration_ms;
@@ -135,6 +136,7 @@ impl Told {
             quantity: 0,
             lane: Lane(0),
             kind,
+            device: Device::Unknown,
         };
         Told {
             event,

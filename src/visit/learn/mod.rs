@@ -1,0 +1,12 @@
+//! Learning what to show: from what is known of the arms to the weights by which they are drawn.
+//!
+//! [`stat`] is what is known of an arm, in integers; [`spec`] how a slot learns; [`weights`] turns
+//! the one by the other into shares; [`confidence`] says what a difference is worth at any time;
+//! [`safety`] takes bad arms out. Everything here is a pure function: the same statistics give the
+//! same weights, to the last bit, on every machine (exponentials and logarithms from libm, sums in
+//! one order).
+
+pub mod confidence;
+pub mod moments;
+pub mod spec;
+pub mod stat;
