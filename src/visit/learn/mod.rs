@@ -6,7 +6,9 @@
 //! same weights, to the last bit, on every machine (exponentials and logarithms from libm, sums in
 //! one order).
 
+pub mod best;
 pub mod confidence;
+pub mod gauss;
 pub mod moments;
 pub mod spec;
 pub mod stat;
