@@ -6,9 +6,12 @@
 //! same weights, to the last bit, on every machine (exponentials and logarithms from libm, sums in
 //! one order).
 
+pub mod apportion;
 pub mod best;
 pub mod confidence;
+pub mod draw;
 pub mod gauss;
 pub mod moments;
 pub mod spec;
 pub mod stat;
+pub mod weights;
