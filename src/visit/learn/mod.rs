@@ -8,11 +8,15 @@
 
 pub mod apportion;
 pub mod best;
+pub mod cholesky;
 pub mod confidence;
 pub mod draw;
 pub mod gamma;
 pub mod gauss;
+pub mod layout;
+pub mod mixture;
 pub mod moments;
+pub mod pairwise;
 pub mod safety;
 pub mod spec;
 pub mod stat;
