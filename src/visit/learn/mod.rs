@@ -1,10 +1,14 @@
 //! Learning what to show: from what is known of the arms to the weights by which they are drawn.
 //!
 //! [`stat`] is what is known of an arm, in integers; [`spec`] how a slot learns; [`weights`] turns
-//! the one by the other into shares; [`confidence`] says what a difference is worth at any time;
-//! [`safety`] takes bad arms out. Everything here is a pure function: the same statistics give the
-//! same weights, to the last bit, on every machine (exponentials and logarithms from libm, sums in
-//! one order).
+//! the one by the other into shares, by the probability of being [`best`], integrated on the panels of
+//! [`gauss`]; [`draw`] adds the floor and draws an arm. [`pairwise`] learns slots that interact over
+//! whole [`layout`]s, with the linear algebra of [`cholesky`], and [`mixture`] draws one. [`apportion`]
+//! makes shares whole numbers. [`confidence`] says what a difference is worth at any time; [`safety`]
+//! takes bad arms out and watches the sample ratio, with the chi-square law of [`gamma`].
+//!
+//! Everything here is a pure function: the same statistics give the same weights, to the last bit, on
+//! every machine (exponentials and logarithms from libm, sums in one order).
 
 pub mod apportion;
 pub mod best;
