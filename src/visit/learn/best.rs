@@ -15,8 +15,9 @@
 //! Invariant: what comes out sums to 1 up to rounding.
 //!
 //! Error: below 10⁻⁶ (tested against closed forms and brute force).
-//! Cost: an exponential per arm and node: 9 µs for four arms that lie together, 28 µs for sixteen, 52
-//! µs for sixteen of all widths (shared two-core x86-64, 2026-11-22). Nothing is allocated.
+//! Cost: an exponential per arm and node: 9 µs for four arms that lie together, 29 µs for sixteen, 57 µs
+//! for sixteen of all widths (cargo bench --bench learn, shared two-core x86-64, 2026-11-22). Nothing is
+//! allocated.
 
 use super::super::policy::ARMS_MAX;
 use super::gauss::{AT, BEYOND, NODES, WEIGHTS};

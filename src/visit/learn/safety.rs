@@ -11,8 +11,8 @@
 //! The product, not a sequence of the difference with the variance σₐ²/nₐ + σₕ²/nₕ: that one needs both
 //! groups to grow in a fixed proportion, and learned shares move with the rewards themselves. The
 //! rewards of one arm, in the order of *its* exposures, are independent however the exposures came
-//! about. Two separate intervals that must not touch hold as well, but took twice as long to find an
-//! arm with a third of the conversion (11,500 exposures for 5,650, half of them held out, at 2 %).
+//! about. Two separate intervals that must not touch hold as well, but take up to twice the exposures to
+//! find a bad arm.
 //!
 //! Few rewards are no normal sum yet: nothing is judged before the holdout has [`TRIALS_MIN`]
 //! exposures with [`REWARDED_MIN`] rewarded ones, and the arm enough that it should have as many. An
@@ -23,10 +23,14 @@
 //! that something between the draw and the log loses exposures, and all that is learned is suspect
 //! (Fabijan et al. 2019). A p-value holds for one look; looked at after every table, p < 0.001 comes
 //! sooner or later in every sound experiment (law of the iterated logarithm). [`RatioWatch`] so looks
-//! only when the counts have doubled: at most ten looks from a thousand exposures to a million. Of
-//! 5,000 sound runs to a million it froze 32 at some time; a look every hundred exposures, 159.
+//! only when the counts have doubled: at most ten looks from a thousand exposures to a million,
+//! which together raise a false alarm in less than 1 % of sound runs.
 //!
-//! Cost: two logarithms and error functions for a look that finds nothing, eighty for one that does.
+//! An arm's exposures must be as old as the holdout's: where rewards come late, an arm that was opened
+//! lately looks bad because its orders are not in yet. The caller counts exposures that are ripe.
+//!
+//! Cost: two logarithms and error functions for a look that finds nothing (0.2 µs), eighty for one that
+//! does (7 µs; cargo bench --bench learn, shared two-core x86-64, 2026-11-22).
 
 use super::confidence::rho;
 use super::gamma::chi_square_tail;
