@@ -22,6 +22,8 @@ pub enum Why {
     Rule(u8),
     /// The arm shown before may not be shown any more, and no rule calls for another.
     NotEligible,
+    /// This arm was drawn by learned weights.
+    Drawn(u8),
 }
 
 /// An arm, and how it came to be chosen.

@@ -11,7 +11,7 @@ use super::live::Rules;
 use super::model::{Label, Scores};
 use super::phase::Phase;
 use super::policy::{Context, Policy, SLOTS_MAX};
-use crate::event::{ArrivalMs, Kind};
+use crate::event::{ArrivalMs, Device, Kind};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What made the job decide.
@@ -106,8 +106,14 @@ pub struct Decision<'a> {
     pub propensity_ppm: PerSlot<u32>,
     /// Why each slot shows what it shows.
     pub why: PerSlot<Why>,
+    /// Bit per slot that was drawn by learned weights for this decision.
+    pub drawn: u8,
+    /// The version of the learned tables in force, in ms; 0 where nothing is learned.
+    pub tables_ms: u64,
     /// Whether the visitor was here before.
     pub returning: bool,
+    /// The device of the session's first event.
+    pub device: Device,
     /// Whether the visitor keeps the default layout.
     pub holdout: bool,
 }
@@ -118,12 +124,14 @@ pub struct Recorder {
     slots: Vec<SlotText>,
     policy: String,
     models: Vec<ModelText>,
+    /// Whether any slot learns.
+    learns: bool,
 }
 
 #[derive(Clone, Debug)]
 struct ModelText {
     label: String,
-    /// `,"policy":…,"model":…,"tables_ms":0}`
+    /// `,"policy":…,"model":…,"tables_ms":`
     tail: String,
 }
 
@@ -135,6 +143,7 @@ struct SlotText {
     default: usize,
     reasons: Vec<String>,
     gone: String,
+    drawn: Vec<String>,
 }
 
 impl Recorder {
@@ -147,6 +156,11 @@ impl Recorder {
                 arms: slot.arms.iter().map(|arm| arm.name.clone()).collect(),
                 context: slot.context.clone(),
                 default: slot.default,
+                drawn: slot
+                    .arms
+                    .iter()
+                    .map(|arm| format!("{}={} drawn by learned weights", slot.name, arm.name))
+                    .collect(),
                 reasons: slot.rules.iter().map(|rule| rule.reason.clone()).collect(),
                 gone: format!(
                     "{}={default} since the arm before may not be shown",
@@ -160,7 +174,7 @@ impl Recorder {
             json_text(policy.label.as_bytes(), &mut tail);
             tail.extend_from_slice(b",\"model\":");
             json_text(label.as_bytes(), &mut tail);
-            tail.extend_from_slice(b",\"tables_ms\":0}");
+            tail.extend_from_slice(b",\"tables_ms\":");
             ModelText {
                 label: label.into(),
                 tail: String::from_utf8(tail).expect("labels are text"),
@@ -170,6 +184,7 @@ impl Recorder {
             slots: slots.collect(),
             policy: policy.label.clone(),
             models: models.collect(),
+            learns: policy.learns(),
         }
     }
 
@@ -204,12 +219,10 @@ impl Recorder {
             quoted(&slot.arms[usize::from(decision.layout[at])], out)
         });
         out.extend_from_slice(b"},\"changed\":[");
-        let mut first = true;
-        for (at, slot) in self.slots.iter().enumerate() {
-            if decision.changed & (1 << at) != 0 {
-                comma(&mut first, out);
-                quoted(&slot.name, out);
-            }
+        self.names(decision.changed, out);
+        if self.learns {
+            out.extend_from_slice(b"],\"drawn\":[");
+            self.names(decision.drawn, out);
         }
         out.extend_from_slice(b"],\"propensity\":{");
         self.object(out, |_, at, out| decimal(decision.propensity_ppm[at], out));
@@ -236,6 +249,19 @@ impl Recorder {
         out.push(b']');
         let model = &self.models[usize::from(decision.model)];
         out.extend_from_slice(model.tail.as_bytes());
+        integer(decision.tables_ms, out);
+        out.push(b'}');
+    }
+
+    /// The names of the slots whose bit is set.
+    fn names(&self, slots: u8, out: &mut Vec<u8>) {
+        let mut first = true;
+        for (at, slot) in self.slots.iter().enumerate() {
+            if slots & (1 << at) != 0 {
+                comma(&mut first, out);
+                quoted(&slot.name, out);
+            }
+        }
     }
 
     fn object(&self, out: &mut Vec<u8>, value: impl Fn(&SlotText, usize, &mut Vec<u8>)) {
@@ -265,6 +291,7 @@ impl Recorder {
         self.slots.iter().zip(*why).map(|(slot, why)| match why {
             Why::Rule(rule) => slot.reasons[usize::from(rule)].as_str(),
             Why::NotEligible => slot.gone.as_str(),
+            Why::Drawn(arm) => slot.drawn[usize::from(arm)].as_str(),
             Why::Default => "",
         })
     }
@@ -283,7 +310,9 @@ impl Recorder {
                     .map(|slot| format!("{column}.{}", slot.name)),
             );
         }
-        fields.extend(["changed", "reason", "policy", "model", "tables_ms"].map(String::from));
+        fields.push("changed".into());
+        fields.extend(self.learns.then(|| "drawn".into()));
+        fields.extend(["reason", "policy", "model", "tables_ms"].map(String::from));
         csv_row(fields.iter().map(String::as_bytes), out);
     }
 
@@ -311,19 +340,23 @@ impl Recorder {
         );
         fields.extend(slots().map(|(at, _)| text(&|f| decimal(decision.propensity_ppm[at], f))));
         fields.extend(slots().map(|(_, slot)| text(&|f| slot.leaf(decision, f))));
-        let changed = slots().filter(|(at, _)| decision.changed & (1 << at) != 0);
-        let changed: Vec<&str> = changed.map(|(_, slot)| slot.name.as_str()).collect();
+        let named = |bits: u8| {
+            let named = slots().filter(|(at, _)| bits & (1 << at) != 0);
+            let names: Vec<&str> = named.map(|(_, slot)| slot.name.as_str()).collect();
+            names.join(";")
+        };
         let mut reasons: Vec<String> = self.reasons(decision).map(String::from).collect();
         if decision.factors.count > 0 {
             let words = text(&|f| factors(decision, f));
             reasons.push(String::from_utf8(words).expect("names and numbers are text"));
         }
-        fields.push(changed.join(";").into());
+        fields.push(named(decision.changed).into());
+        fields.extend(self.learns.then(|| named(decision.drawn).into()));
         fields.push(reasons.join("; ").into());
         fields.push(self.policy.clone().into());
         let model = &self.models[usize::from(decision.model)];
         fields.push(model.label.clone().into());
-        fields.push(b"0".to_vec());
+        fields.push(text(&|f| integer(decision.tables_ms, f)));
         csv_row(fields.iter().map(Vec::as_slice), out);
     }
 
@@ -357,6 +390,7 @@ impl SlotText {
             comma(&mut first, out);
             let (name, value) = match part {
                 Context::Phase => ("phase=", decision.phase.name()),
+                Context::Device => ("device=", decision.device.name()),
                 Context::Returning if decision.returning => ("returning=", "yes"),
                 Context::Returning => ("returning=", "no"),
             };

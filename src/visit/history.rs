@@ -1,5 +1,6 @@
-//! What remains of a visitor between sessions: four numbers, kept for a while.
+//! What remains of a visitor between sessions: a few numbers, kept for a while.
 
+use super::learn::moments::Account;
 use crate::event::EventMs;
 
 /// What a visitor did in earlier sessions. All zero for a first visit.
@@ -17,6 +18,10 @@ pub struct History {
     pub last_session: u64,
     /// Decisions numbered so far, where numbering goes on over sessions.
     pub next_seq: u32,
+    /// What the visitor came to within the experiment.
+    pub account: Account,
+    /// Whether the visitor counts among those who are compared slot by slot.
+    pub compared: bool,
 }
 
 impl History {

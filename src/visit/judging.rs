@@ -16,6 +16,9 @@
 
 use super::decision::Trigger;
 use super::feature::Vector;
+use super::learn::tables::Tables;
+use super::learned::Said;
+use super::ledger::{Desk, Ledger};
 use super::live::{Judgement, Rules, Visit};
 use super::model::Scores;
 use super::output::Output;
@@ -129,6 +132,12 @@ impl Judging {
 pub struct Reach<'a, O> {
     /// By which rules.
     pub rules: &'a Rules,
+    /// By which tables.
+    pub tables: &'a Tables,
+    /// What is said while judging.
+    pub said: &'a mut Said,
+    /// Where it is booked.
+    pub ledger: &'a mut Ledger,
     /// The visits that are judged.
     pub visits: &'a mut Slab<Visit>,
     /// What counts them.
@@ -151,13 +160,22 @@ impl<O: Output> Reach<'_, O> {
         let starts = judgement.trigger == Trigger::Start;
         let phase_before = (!starts).then_some(visit.phase());
         let scores = scores.unwrap_or(visit.scores);
-        if let Some(decision) = visit.judge(judgement, scores, self.rules, features) {
+        let by = (self.rules, self.tables);
+        if let Some(decision) = visit.judge(judgement, scores, by, features, self.said) {
             self.tally.decisions += 1;
-            self.tally.changes += u64::from(!starts);
+            self.tally.changes += u64::from(!starts && decision.changed != 0);
             if let Some(timeline) = &mut self.tally.timeline {
                 timeline.at(decision.at.0).decisions += 1;
             }
             self.out.decision(&decision);
+        }
+        if !self.said.exposures.is_empty() || !self.said.spends.is_empty() {
+            let mut desk = Desk {
+                rules: self.rules,
+                tally: self.tally,
+                out: self.out,
+            };
+            self.ledger.told(judgement.at, visit, self.said, &mut desk);
         }
         let phase = Some(visit.phase());
         self.tally.move_phase(judgement.at.0, phase_before, phase);

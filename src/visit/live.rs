@@ -11,12 +11,15 @@ use super::choose::{CERTAIN_PPM, Why, choose};
 use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
+use super::learn::fact::{Cell, Exposure, HELD};
+use super::learn::tables::{Tables, leaf_of};
+use super::learned::{Drawer, Said, Standing, Turn, turn};
 use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
-use super::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX, Situation};
+use super::policy::{CAPPED_ARMS_MAX, Context, Policy, SLOTS_MAX, Situation};
 use super::session::{Overflow, Session};
-use crate::event::{ArrivalMs, Event, EventMs, Id, Kind, VisitorId};
+use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId, hash_text};
 use std::num::NonZeroU64;
 
 /// What does not change during a run.
@@ -68,10 +71,37 @@ pub struct Visit {
     layout: PerSlot<u8>,
     why: PerSlot<Why>,
     uses: [u8; CAPPED_ARMS_MAX],
+    propensity_ppm: PerSlot<u32>,
     changes: u32,
     changed_at: ArrivalMs,
     holdout: bool,
+    /// Bit per slot whose default is kept for comparison.
+    held: u8,
+    device: Device,
+    /// Bit per phase in which a slot has had its turn, by slot.
+    turns: PerSlot<u8>,
+    /// Draws so far.
+    draws: u32,
+    /// Whether the session counts in its visitor's account.
+    pub counted: bool,
+    /// Whether the session teaches nothing any more.
+    pub muted: bool,
+    /// Whether something went into the cart.
+    pub carted: bool,
+    /// Whether an order was booked.
+    pub ordered: bool,
+    /// Whether an addition to the cart counts for an order that may follow.
+    pub promised: bool,
+    /// Promotions promised in this session: slot, arm, cost in millionths.
+    pub spends: Vec<(u8, u8, i64)>,
+    /// Number of the last decision that an impression named.
+    pub seen_seq: Option<u32>,
+    /// Exposures that wait for the impression of their decision.
+    awaiting: Vec<Exposure>,
 }
+
+/// Most exposures of a session that wait for an impression.
+const AWAITING_MAX: usize = 32;
 
 /// What a visit's scores, phase and layout are still to be made of, besides its features.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +121,13 @@ pub struct Judgement {
     stalled: bool,
     /// Whether the session has bought.
     bought: bool,
+}
+
+/// Bit per slot that changed, and per slot that was drawn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moves {
+    changed: u8,
+    drawn: u8,
 }
 
 impl Visit {
@@ -132,7 +169,10 @@ impl Visit {
                 0
             },
             holdout: policy.holdout.holds(event.visitor),
+            held: policy.held(event.visitor),
+            device: event.device,
             layout,
+            propensity_ppm: [CERTAIN_PPM; SLOTS_MAX],
             timer: self.timer,
             ..Visit::default()
         };
@@ -210,8 +250,9 @@ impl Visit {
         &mut self,
         judgement: &Judgement,
         scores: Scores,
-        rules: &Rules,
+        (rules, tables): (&Rules, &Tables),
         features: &Vector,
+        said: &mut Said,
     ) -> Option<Decision<'_>> {
         self.model = judgement.model;
         self.scores = scores;
@@ -224,23 +265,20 @@ impl Visit {
             let score = scores.purchase;
             self.peak = Some(self.peak.map_or(score, |peak| peak.max(score)));
         }
-        self.decide(judgement.at, judgement.trigger, rules, features)
+        let moves = self.rearrange(judgement, (rules, tables), features, said);
+        self.decide(judgement, moves, (rules, tables), features)
     }
 
     fn decide(
         &mut self,
-        at: ArrivalMs,
-        trigger: Trigger,
-        rules: &Rules,
+        judgement: &Judgement,
+        moves: Moves,
+        (rules, tables): (&Rules, &Tables),
         features: &Vector,
     ) -> Option<Decision<'_>> {
-        let starts = trigger == Trigger::Start;
-        let changed = if self.holdout {
-            0
-        } else {
-            self.rearrange(at, starts, rules, features)
-        };
-        if changed == 0 && !starts {
+        let Judgement { at, trigger, .. } = *judgement;
+        let Moves { changed, drawn } = moves;
+        if changed == 0 && drawn == 0 && trigger != Trigger::Start {
             return None;
         }
         let seq = self.next_seq;
@@ -270,17 +308,35 @@ impl Visit {
             },
             layout: self.layout,
             changed,
-            propensity_ppm: [CERTAIN_PPM; SLOTS_MAX],
+            drawn,
+            tables_ms: if rules.policy.learns() {
+                tables.version_at(at)
+            } else {
+                0
+            },
+            propensity_ppm: self.propensity_ppm,
             why: self.why,
+            device: self.device,
             returning: self.session.history.returning(),
             holdout: self.holdout,
         })
     }
 
-    /// Chooses the arm of every slot and returns the slots that changed. While the page must be
-    /// left alone, only an arm that may not be shown any more is taken down.
-    fn rearrange(&mut self, at: ArrivalMs, starts: bool, rules: &Rules, features: &Vector) -> u8 {
+    /// Chooses the arm of every slot. While the page must be left alone, only an arm that may not
+    /// be shown any more is replaced.
+    fn rearrange(
+        &mut self,
+        judgement: &Judgement,
+        (rules, tables): (&Rules, &Tables),
+        features: &Vector,
+        said: &mut Said,
+    ) -> Moves {
         let policy = &rules.policy;
+        let (at, starts) = (judgement.at, judgement.trigger == Trigger::Start);
+        let mut moves = Moves::default();
+        if at.0 < policy.learning.from_ms {
+            return moves;
+        }
         let situation = Situation {
             features,
             scores: self.scores,
@@ -290,8 +346,29 @@ impl Visit {
         let settled = starts
             || (at.0 - self.changed_at.0 >= stability.cooldown_ms
                 && self.changes < stability.changes_max);
-        let mut changed = 0;
+        let first_exposure = said.exposures.len();
         for (index, slot) in policy.slots.iter().enumerate() {
+            if slot.learn.is_some() {
+                let turn = self.take_turn(
+                    index,
+                    &situation,
+                    (at, starts, settled),
+                    rules,
+                    tables,
+                    said,
+                );
+                moves.drawn |= u8::from(matches!(turn, Turn::Drawn(..))) << index;
+                if let Turn::Drawn(arm, propensity_ppm) = turn {
+                    self.propensity_ppm[index] = propensity_ppm;
+                    if self.put_up(index, arm, Why::Drawn(arm as u8), policy, said) {
+                        moves.changed |= 1 << index;
+                    }
+                }
+                continue;
+            }
+            if self.holdout {
+                continue;
+            }
             let shown = usize::from(self.layout[index]);
             let mut choice = choose(slot, &situation, shown, &self.uses, stability.min_gain);
             if !settled {
@@ -301,21 +378,152 @@ impl Visit {
                 choice.arm = slot.default;
                 choice.why = Why::NotEligible;
             }
-            if choice.arm == shown {
-                continue;
-            }
-            self.layout[index] = choice.arm as u8;
-            self.why[index] = choice.why;
-            changed |= 1 << index;
-            if let Some((_, counter)) = slot.arms[choice.arm].cap {
-                self.uses[counter] = self.uses[counter].saturating_add(1);
+            if self.put_up(index, choice.arm, choice.why, policy, said) {
+                moves.changed |= 1 << index;
             }
         }
-        if changed != 0 {
+        if moves.changed != 0 {
             self.changed_at = at;
             self.changes += u32::from(!starts);
         }
-        changed
+        // The decision that will be written now has the next number; else the last one is in force.
+        let writes = starts || moves.changed != 0 || moves.drawn != 0;
+        let seq = self.next_seq.saturating_sub(u32::from(!writes));
+        for exposure in &mut said.exposures[first_exposure..] {
+            exposure.seq = seq;
+        }
+        moves
+    }
+
+    /// Gives a learned slot its turn, and says what the visit is shown where it had one.
+    fn take_turn(
+        &mut self,
+        index: usize,
+        situation: &Situation<'_>,
+        (at, starts, settled): (ArrivalMs, bool, bool),
+        rules: &Rules,
+        tables: &Tables,
+        said: &mut Said,
+    ) -> Turn {
+        let policy = &rules.policy;
+        let slot = &policy.slots[index];
+        let (phase, returning) = (situation.phase, self.session.history.returning());
+        let leaf = leaf_of(&slot.context, phase, self.device, returning);
+        let by_phase = slot.context.contains(&Context::Phase);
+        let bit = if by_phase { 1 << phase as u8 } else { 1 };
+        let fresh = self.turns[index] & bit == 0;
+        let held = self.held >> index & 1 == 1;
+        let tables_ms = tables.version_at(at);
+        let turn = if held {
+            if fresh { Turn::Kept } else { Turn::Not }
+        } else {
+            let standing = Standing {
+                shown: usize::from(self.layout[index]),
+                starts,
+                settled,
+                fresh,
+            };
+            let drawer = Drawer {
+                visitor: self.visitor,
+                session: self.session_number,
+                slot: index,
+                leaf,
+                tables_ms,
+                nth: self.draws,
+            };
+            let min_gain = policy.stability.min_gain;
+            let cart = self.session.cart_value;
+            let by = (tables, &policy.promotions, cart, min_gain);
+            turn(slot, situation, standing, &self.uses, by, drawer)
+        };
+        let (arm, propensity_ppm) = match turn {
+            Turn::Not => return turn,
+            Turn::Kept if held => (HELD, CERTAIN_PPM),
+            Turn::Kept => (u32::from(self.layout[index]), CERTAIN_PPM),
+            Turn::Drawn(arm, propensity_ppm) => {
+                self.draws += 1;
+                (arm as u32, propensity_ppm)
+            }
+        };
+        self.turns[index] |= bit;
+        said.exposures.push(Exposure {
+            at_ms: at.0,
+            session: self.session_number,
+            seq: 0,
+            cell: Cell {
+                slot: index as u8,
+                leaf: leaf as u8,
+                arm,
+            },
+            propensity_ppm,
+            tables_ms,
+        });
+        turn
+    }
+
+    /// Puts an arm up; whether it was not there before.
+    fn put_up(
+        &mut self,
+        index: usize,
+        arm: usize,
+        why: Why,
+        policy: &Policy,
+        said: &mut Said,
+    ) -> bool {
+        if arm == usize::from(self.layout[index]) {
+            return false;
+        }
+        self.layout[index] = arm as u8;
+        self.why[index] = why;
+        let arm_of = &policy.slots[index].arms[arm];
+        if let Some((_, counter)) = arm_of.cap {
+            self.uses[counter] = self.uses[counter].saturating_add(1);
+        }
+        if !arm_of.cost.is_none() {
+            let amount = arm_of.cost.of(self.session.cart_value);
+            said.spends.push((index as u8, arm as u8, amount));
+        }
+        true
+    }
+
+    /// Keeps an exposure until the impression of its decision; whether another had to go for it.
+    pub fn await_impression(&mut self, exposure: Exposure) -> bool {
+        let full = self.awaiting.len() >= AWAITING_MAX;
+        if full {
+            self.awaiting.remove(0);
+        }
+        self.awaiting.push(exposure);
+        full
+    }
+
+    /// The decision that is waited for under this id: the hash of `visitor/session/seq`.
+    pub fn awaited(&self, decision: Id) -> Option<u32> {
+        let mut text = [&self.visitor_text[..], b"/", &self.session_text, b"/"].concat();
+        let stem = text.len();
+        let mut before = None;
+        // The latest is the most likely.
+        let seqs = self.awaiting.iter().rev().map(|exposure| exposure.seq);
+        seqs.filter(|seq| before.replace(*seq) != Some(*seq))
+            .find(|seq| {
+                text.truncate(stem);
+                text.extend_from_slice(seq.to_string().as_bytes());
+                Id(hash_text(&text)) == decision
+            })
+    }
+
+    /// Takes the exposures of a decision that has now been seen.
+    pub fn take_awaited(&mut self, seq: u32) -> Vec<Exposure> {
+        self.seen_seq = Some(seq);
+        self.awaiting
+            .extract_if(.., |exposure| exposure.seq == seq)
+            .collect()
+    }
+
+    /// From now on the session teaches nothing.
+    pub fn mute(&mut self) {
+        self.muted = true;
+        self.promised = false;
+        self.awaiting.clear();
     }
 
     /// What is kept of the visitor when the session ends.
@@ -332,6 +540,8 @@ impl Visit {
             last: self.session.last,
             last_session: self.session_number,
             next_seq: self.next_seq,
+            account: before.account,
+            compared: before.compared,
         }
     }
 
@@ -355,8 +565,17 @@ impl Visit {
         self.holdout
     }
 
+    /// Bit per slot whose default the visitor keeps for comparison.
+    pub fn held(&self) -> u8 {
+        self.held
+    }
+
     /// Bytes held on the heap.
     pub fn bytes(&self) -> usize {
-        self.visitor_text.len() + self.session_text.len() + self.session.bytes()
+        self.visitor_text.len()
+            + self.session_text.len()
+            + self.session.bytes()
+            + self.spends.capacity() * size_of::<(u8, u8, i64)>()
+            + self.awaiting.capacity() * size_of::<Exposure>()
     }
 }

@@ -15,6 +15,8 @@ pub mod items;
 pub mod judging;
 pub mod keys;
 pub mod learn;
+pub mod learned;
+pub mod ledger;
 pub mod live;
 pub mod memory;
 pub mod model;

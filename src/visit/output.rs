@@ -5,10 +5,11 @@
 
 use super::decision::{Decision, PerSlot};
 use super::feature::Vector;
+use super::learn::fact::Fact;
 use super::live::Visit;
 use super::model::Scores;
 use super::phase::Phase;
-use crate::event::{ArrivalMs, Event, Texts};
+use crate::event::{ArrivalMs, Event, Texts, VisitorId};
 
 /// Where the job's results go.
 pub trait Output {
@@ -18,6 +19,9 @@ pub trait Output {
     fn duplicate(&mut self, event: &Event);
     /// Takes a step in the story of the visitor that is followed.
     fn step(&mut self, step: &Step<'_>);
+    /// Takes a fact that is stated (`1`) or taken back (`-1`).
+    #[inline]
+    fn fact(&mut self, _at: ArrivalMs, _visitor: VisitorId, _fact: &Fact, _sign: i8) {}
     /// Is shown every visit after every event, with its features, for those who learn from them.
     /// Its scores, phase and layout may not be settled yet.
     #[inline]

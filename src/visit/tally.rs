@@ -1,5 +1,6 @@
 //! What a run counts. Everything is an integer and adds up over workers in any order.
 
+use super::learn::moments::Groups;
 use super::model::summary::Observed;
 use super::phase::Phase;
 use crate::event::{Event, KIND_COUNT, Kind};
@@ -54,6 +55,19 @@ pub struct Tally {
     pub bought_at_once: u64,
     /// Sessions over the bins of each model's training summary, by the model's number.
     pub drift: BTreeMap<u8, Observed>,
+    /// Visitors who see the decisions against those who do not: overall, then for every slot of the
+    /// policy, which is empty for slots that do not learn.
+    pub lift: Vec<Groups>,
+    /// Orders dropped because their event id had been seen before.
+    pub orders_repeated: u64,
+    /// Refunds for which no order was found.
+    pub refunds_unmatched: u64,
+    /// Impressions that named no decision that was waited for.
+    pub impressions_unmatched: u64,
+    /// Sessions taken for a bot's.
+    pub bots: u64,
+    /// Visitors whose facts were erased.
+    pub erased: u64,
     /// Events and decisions over time, where a plot wants them.
     pub timeline: Option<Timeline>,
 }
@@ -71,6 +85,10 @@ pub struct LimitCounts {
     pub histories: u64,
     /// Event ids forgotten early.
     pub event_ids: u64,
+    /// Facts that stopped to count early.
+    pub facts: u64,
+    /// Exposures dropped while they waited for an impression.
+    pub exposures: u64,
 }
 
 /// A histogram of scores between 0 and 1 with [`SCORE_BARS`] equal bars.
@@ -115,6 +133,8 @@ pub struct Bucket {
     pub decisions: u64,
     /// Sessions that entered each phase, less those that left it.
     pub phases: [i64; 5],
+    /// By how much the groups of visitors grew.
+    pub lift: Groups,
 }
 
 impl Bucket {
@@ -124,6 +144,7 @@ impl Bucket {
         for (sum, more) in self.phases.iter_mut().zip(other.phases) {
             *sum += more;
         }
+        self.lift.merge(&other.lift);
     }
 }
 
@@ -226,6 +247,14 @@ impl Tally {
         }
     }
 
+    /// The groups compared at a place: 0 overall, then one more than the slot's.
+    pub fn lift_of(&mut self, place: usize) -> &mut Groups {
+        if self.lift.len() <= place {
+            self.lift.resize(place + 1, Groups::default());
+        }
+        &mut self.lift[place]
+    }
+
     /// Adds the counters of another worker.
     pub fn merge(&mut self, other: &Tally) {
         let pairs = |into: &mut [u64], from: &[u64]| {
@@ -256,6 +285,16 @@ impl Tally {
         self.limits.live_sessions += other.limits.live_sessions;
         self.limits.histories += other.limits.histories;
         self.limits.event_ids += other.limits.event_ids;
+        self.limits.facts += other.limits.facts;
+        self.limits.exposures += other.limits.exposures;
+        for (place, groups) in other.lift.iter().enumerate() {
+            self.lift_of(place).merge(groups);
+        }
+        self.orders_repeated += other.orders_repeated;
+        self.refunds_unmatched += other.refunds_unmatched;
+        self.impressions_unmatched += other.impressions_unmatched;
+        self.bots += other.bots;
+        self.erased += other.erased;
         for (model, observed) in &other.drift {
             self.drift.entry(*model).or_default().merge(observed);
         }

@@ -17,6 +17,9 @@ use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
 use super::judging::{Judging, QUEUE_MAX, Reach};
 use super::keys::KeyMap;
+use super::learn::tables::{Change, Tables};
+use super::learned::Said;
+use super::ledger::{Desk, Ledger};
 use super::live::{Judgement, Rules, Visit};
 use super::memory::Memory;
 use super::model::Scores;
@@ -59,6 +62,9 @@ pub struct Visitors {
     features: Box<Vector>,
     before: Box<Vector>,
     judging: Judging,
+    tables: Tables,
+    said: Said,
+    ledger: Ledger,
     followed: Option<VisitorId>,
     tally: Tally,
 }
@@ -68,6 +74,9 @@ impl Visitors {
     /// time.
     pub fn new(rules: Arc<Rules>, followed: Option<VisitorId>, timeline: bool) -> Visitors {
         Visitors {
+            tables: Tables::new(&rules.policy),
+            said: Said::default(),
+            ledger: Ledger::default(),
             rules,
             bins: (0..BINS).map(|_| Bin::default()).collect(),
             visits: Slab::default(),
@@ -96,6 +105,7 @@ impl Visitors {
     pub fn observe(&mut self, event: EventRef<'_>, out: &mut impl Output) {
         let EventRef { event, texts } = event;
         self.run_to(event.arrival, out);
+        self.turn_tables(event.arrival, out);
         let bin = bin_of(event.visitor);
         if !event.event_id.is_none() && self.is_duplicate(bin, event) {
             self.tally.duplicates += 1;
@@ -122,11 +132,40 @@ impl Visitors {
         self.settle(out);
     }
 
+    /// Takes back the facts that stop to count by `to`.
+    pub fn expire(&mut self, to: ArrivalMs, out: &mut impl Output) {
+        self.ledger.expire(to, out);
+    }
+
+    /// Takes a change of the learned tables, ahead of the time from which it holds.
+    pub fn learn(&mut self, version_ms: u64, change: Change) {
+        self.tables.receive(version_ms, change);
+    }
+
+    /// Puts the tables in force that are due. What waits to be judged is judged by those before.
+    #[inline]
+    fn turn_tables(&mut self, at: ArrivalMs, out: &mut impl Output) {
+        if self.tables.is_due(at) {
+            self.settle(out);
+            self.tables.turn(at);
+        }
+    }
+
+    /// Nothing happens before this time, in ms, unless an event comes: no timer fires, no fact
+    /// stops to count.
+    pub fn quiet_until(&self) -> u64 {
+        let expiry = self.ledger.next_expiry().unwrap_or(u64::MAX);
+        self.wheel.quiet_until().min(expiry)
+    }
+
     fn run_to(&mut self, to: ArrivalMs, out: &mut impl Output) {
         let mut due = std::mem::take(&mut self.due);
         while self.wheel.next_due(to.0, &mut due) {
             let visits = &self.visits;
             due.sort_unstable_by_key(|timer| visits.get(timer.key).visitor);
+            if let Some(timer) = due.first() {
+                self.turn_tables(ArrivalMs(timer.deadline), out);
+            }
             for timer in &due {
                 self.fire(*timer, out);
             }
@@ -227,12 +266,28 @@ impl Visitors {
         self.tally.limits.items_per_session += u64::from(overflow.item);
         self.tally.limits.categories_per_session += u64::from(overflow.category);
         out.observed(visit, &self.features);
+        self.book(key, event, out);
         self.judge(key, judgement, out);
         if let Some(before) = before {
             let cause = Cause::Event(event, texts);
             self.tell(key, event.arrival, cause, &before, out);
         }
         self.set_timer(key);
+    }
+
+    /// Books what an event means for accounts and facts, on the page as it was before the event.
+    fn book(&mut self, key: u32, event: &Event, out: &mut impl Output) {
+        let looks_at_page = matches!(event.kind, Kind::Purchase | Kind::Impression | Kind::Erase);
+        if looks_at_page && self.judging.owes(key) {
+            self.settle(out);
+        }
+        let mut desk = Desk {
+            rules: &self.rules,
+            tally: &mut self.tally,
+            out,
+        };
+        let visit = self.visits.get_mut(key);
+        self.ledger.book(event, visit, &mut desk);
     }
 
     fn judge(&mut self, key: u32, judgement: Judgement, out: &mut impl Output) {
@@ -248,6 +303,9 @@ impl Visitors {
     fn court<'a, O>(&'a mut self, out: &'a mut O) -> (&'a mut Judging, &'a Vector, Reach<'a, O>) {
         let reach = Reach {
             rules: &self.rules,
+            tables: &self.tables,
+            said: &mut self.said,
+            ledger: &mut self.ledger,
             visits: &mut self.visits,
             tally: &mut self.tally,
             out,
@@ -370,6 +428,12 @@ impl Visitors {
         if self.judging.owes(key) {
             self.settle(out);
         }
+        let mut desk = Desk {
+            rules: &self.rules,
+            tally: &mut self.tally,
+            out,
+        };
+        self.ledger.end(at, self.visits.get_mut(key), &mut desk);
         let visit = self.visits.get(key);
         let followed = self.followed == Some(visit.visitor);
         let watch = self.rules.models.get(visit.model).watch.as_ref();

@@ -164,6 +164,11 @@ impl Wheel {
         }
     }
 
+    /// No timer is due before this time, in ms.
+    pub fn quiet_until(&self) -> u64 {
+        self.quiet_until
+    }
+
     /// Timers set and not yet due.
     pub fn len(&self) -> usize {
         self.timers

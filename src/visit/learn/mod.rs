@@ -11,17 +11,22 @@
 //! every machine (exponentials and logarithms from libm, sums in one order).
 
 pub mod apportion;
+pub mod attribution;
 pub mod best;
 pub mod cholesky;
 pub mod confidence;
 pub mod draw;
+pub mod fact;
 pub mod gamma;
 pub mod gauss;
 pub mod layout;
+pub mod learner;
 pub mod mixture;
 pub mod moments;
 pub mod pairwise;
 pub mod safety;
 pub mod spec;
 pub mod stat;
+pub mod store;
+pub mod tables;
 pub mod weights;

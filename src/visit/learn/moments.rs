@@ -105,6 +105,38 @@ impl Moments {
     }
 }
 
+/// The sums of those who see the decisions, and of those who keep the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Groups {
+    /// Who see the decisions.
+    pub treated: Moments,
+    /// Who keep the default.
+    pub held: Moments,
+}
+
+impl Groups {
+    /// Follows the change of a visitor's account. Accounts without a session are not counted.
+    pub fn change(&mut self, held: bool, before: &Account, after: &Account) {
+        let group = if held {
+            &mut self.held
+        } else {
+            &mut self.treated
+        };
+        if before.sessions > 0 {
+            group.remove(before);
+        }
+        if after.sessions > 0 {
+            group.add(after);
+        }
+    }
+
+    /// Adds others.
+    pub fn merge(&mut self, other: &Groups) {
+        self.treated.merge(&other.treated);
+        self.held.merge(&other.held);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,7 @@ use super::apportion::apportion;
 use super::best::{beta_best, normal_best};
 use super::spec::{Family, LearnSpec, Method, PerArm};
 use super::stat::Stat;
+use serde::{Deserialize, Serialize};
 
 /// Exposures that the variance over all arms counts for beside an arm's own (money).
 pub const VARIANCE_TRIALS: f64 = 10.0;
@@ -35,7 +36,7 @@ const DEVIATION_LEAST: f64 = 1e-6;
 const RESOLUTION: f64 = 1e12;
 
 /// The shares of a slot's arms in a leaf, and what is believed of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Weights {
     /// Share of each arm, in millionths; those of open arms sum to 1,000,000, others are 0.
     pub share_ppm: PerArm<u32>,

@@ -5,18 +5,23 @@
 //! every name is an index. Every limit of the job stands here too, with a default and a comment.
 
 mod check;
+pub mod learning;
 mod parse;
+mod parse_learning;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 use super::feature::{FEATURE_COUNT, FEATURES, Vector};
+use super::learn::spec::LearnSpec;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseRules};
 use super::session::SessionLimits;
 use crate::event::{VisitorId, hash_text, mix};
+use learning::{Bots, Cost, Learning, Promotions};
 
 pub use parse::PolicyError;
+pub use parse_learning::method_name;
 
 /// The policy that is used when none is named, as text.
 pub const DEFAULT_POLICY: &str = include_str!("../../../data/policy.toml");
@@ -51,8 +56,17 @@ pub struct Policy {
     pub slots: Vec<Slot>,
     /// Most features that a record names as the reason for its score; 0 to [`FACTORS_MAX`].
     pub factors: usize,
-    /// New models take effect at multiples of this, in ms.
+    /// New tables and models take effect at multiples of this, in ms.
     pub quantum_ms: u64,
+    /// How old a table is at least when decisions first rest on it, in ms; a multiple of the
+    /// quantum.
+    pub lag_ms: u64,
+    /// How the job learns.
+    pub learning: Learning,
+    /// What promotions may cost.
+    pub promotions: Promotions,
+    /// Who is taken for a bot.
+    pub bots: Bots,
 }
 
 /// Where sessions come from and when they end.
@@ -116,6 +130,8 @@ pub struct Slot {
     pub rules: Vec<Rule>,
     /// What the slot's context leaf is made of.
     pub context: Vec<Context>,
+    /// How it learns what to show; a slot that learns has no rules.
+    pub learn: Option<LearnSpec>,
 }
 
 /// Something that a slot may show.
@@ -127,6 +143,8 @@ pub struct Arm {
     pub when: Condition,
     /// Times it may be put up in a session, and the index of its counter.
     pub cap: Option<(u8, usize)>,
+    /// What showing it hands out.
+    pub cost: Cost,
 }
 
 /// A reason to show an arm.
@@ -153,6 +171,8 @@ pub struct Rule {
 pub enum Context {
     /// The phase.
     Phase,
+    /// The device of the session's first event.
+    Device,
     /// Whether the visitor was here before.
     Returning,
 }
@@ -260,6 +280,30 @@ impl Policy {
     /// The policy that is used when none is named.
     pub fn shipped() -> Policy {
         Policy::read(DEFAULT_POLICY).expect("the shipped policy is valid")
+    }
+
+    /// Whether any slot learns what to show.
+    pub fn learns(&self) -> bool {
+        self.slots.iter().any(|slot| slot.learn.is_some())
+    }
+
+    /// The slots, a bit each, whose default a visitor keeps for comparison: all of them in the
+    /// holdout, else those in whose own holdout the visitor is.
+    pub fn held(&self, visitor: VisitorId) -> u8 {
+        if self.holdout.holds(visitor) {
+            return u8::MAX;
+        }
+        let mut held = 0;
+        for (index, slot) in self.slots.iter().enumerate() {
+            if let Some(spec) = &slot.learn {
+                let of_slot = Holdout {
+                    share_ppm: spec.holdout_ppm,
+                    salt: mix(self.holdout.salt.wrapping_add(1 + index as u64)),
+                };
+                held |= u8::from(of_slot.holds(visitor)) << index;
+            }
+        }
+        held
     }
 
     /// Reads and checks a policy.

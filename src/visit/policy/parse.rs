@@ -68,6 +68,10 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
                     .as_bytes(),
             ),
         },
+        learning: reader.learning(&file.learning)?,
+        promotions: reader.promotions(&file.promotions)?,
+        bots: reader.bots(&file.bots)?,
+        lag_ms: 0,
         slots: Vec::new(),
         factors: match &file.reason.factors {
             None => 3,
@@ -91,6 +95,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
             (ms, _) => ms,
         },
     };
+    policy.lag_ms = reader.lag(&file.tables.lag, policy.quantum_ms)?;
     if policy
         .hesitation_ms
         .is_some_and(|ms| ms >= policy.session.idle_ms)
@@ -148,12 +153,12 @@ fn from_toml(text: &str, error: &toml::de::Error) -> PolicyError {
     Reader { text }.error(error.span().unwrap_or(0..0), what)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
 }
 
 impl Reader<'_> {
-    fn error(&self, span: Range<usize>, what: String) -> PolicyError {
+    pub(super) fn error(&self, span: Range<usize>, what: String) -> PolicyError {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         PolicyError {
@@ -166,13 +171,30 @@ impl Reader<'_> {
     fn duration(&self, value: &Option<Spanned<String>>, default: u64) -> Result<u64, PolicyError> {
         match value {
             None => Ok(default),
-            Some(text) => {
-                parse_duration_ms(text.get_ref()).map_err(|what| self.error(text.span(), what))
-            }
+            Some(text) => self.duration_of(text),
         }
     }
 
-    fn share(&self, value: &Option<Spanned<f64>>, default: f64) -> Result<f64, PolicyError> {
+    pub(super) fn duration_of(&self, text: &Spanned<String>) -> Result<u64, PolicyError> {
+        parse_duration_ms(text.get_ref()).map_err(|what| self.error(text.span(), what))
+    }
+
+    /// How old tables are at least; a quantum where nothing is said.
+    fn lag(&self, lag: &Option<Spanned<String>>, quantum_ms: u64) -> Result<u64, PolicyError> {
+        let ms = self.duration(lag, quantum_ms)?;
+        if ms == 0 || !ms.is_multiple_of(quantum_ms) {
+            let span = lag.as_ref().map_or(0..0, Spanned::span);
+            let what = "tables.lag must be above 0 and a multiple of tables.quantum".into();
+            return Err(self.error(span, what));
+        }
+        Ok(ms)
+    }
+
+    pub(super) fn share(
+        &self,
+        value: &Option<Spanned<f64>>,
+        default: f64,
+    ) -> Result<f64, PolicyError> {
         match value {
             None => Ok(default),
             Some(share) if (0.0..=1.0).contains(share.get_ref()) => Ok(*share.get_ref()),
@@ -217,18 +239,8 @@ impl Reader<'_> {
 
     fn limits(&self, table: &LimitsTable) -> Result<Limits, PolicyError> {
         let bins = BINS as u64;
-        let within = |value: &Option<Spanned<u64>>, default: u64, range: Range<u64>| match value {
-            None => Ok(default as usize),
-            Some(given) if range.contains(given.get_ref()) => Ok(*given.get_ref() as usize),
-            Some(given) => {
-                let what = format!(
-                    "{} does not lie between {} and {}",
-                    given.get_ref(),
-                    range.start,
-                    range.end - 1
-                );
-                Err(self.error(given.span(), what))
-            }
+        let within = |value: &Option<Spanned<u64>>, default: u64, range: Range<u64>| {
+            self.whole(value, default, range).map(|all| all as usize)
         };
         let per_bin = |value, default| {
             within(value, default, bins..(1 << 32) + 1).map(|all| all.div_ceil(BINS))
@@ -244,6 +256,28 @@ impl Reader<'_> {
             event_ids_per_bin: per_bin(&table.event_ids, 1_048_576)?,
             event_ids_keep_ms: self.duration(&table.event_ids_keep, 600_000)?,
         })
+    }
+
+    /// A whole number within a range.
+    pub(super) fn whole(
+        &self,
+        value: &Option<Spanned<u64>>,
+        default: u64,
+        range: Range<u64>,
+    ) -> Result<u64, PolicyError> {
+        match value {
+            None => Ok(default),
+            Some(given) if range.contains(given.get_ref()) => Ok(*given.get_ref()),
+            Some(given) => {
+                let what = format!(
+                    "{} does not lie between {} and {}",
+                    given.get_ref(),
+                    range.start,
+                    range.end - 1
+                );
+                Err(self.error(given.span(), what))
+            }
+        }
     }
 
     fn phases(&self, table: &PhaseTable) -> Result<PhaseRules, PolicyError> {
@@ -356,8 +390,21 @@ impl Reader<'_> {
             .iter()
             .map(|arm| arm.get_ref().name.span())
             .collect();
-        check::slot(&arms, default, &rules, &unnamed, min_gain, phases)
-            .map_err(|(span, what)| self.error(span, what))?;
+        let learn = match &table.learn {
+            None => None,
+            Some(learn) if !rules.is_empty() => {
+                let what = format!(
+                    "slot `{}` learns, so it takes no rules: an arm's `when` says who may see it",
+                    table.name.get_ref()
+                );
+                return Err(self.error(learn.span(), what));
+            }
+            Some(learn) => Some(self.learn(learn, &arms)?),
+        };
+        if learn.is_none() {
+            check::slot(&arms, default, &rules, &unnamed, min_gain, phases)
+                .map_err(|(span, what)| self.error(span, what))?;
+        }
         let mut rules: Vec<Rule> = rules.into_iter().map(|(_, rule)| rule).collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
         Ok(Slot {
@@ -366,6 +413,7 @@ impl Reader<'_> {
             arms,
             rules,
             context: self.context(&table.context)?,
+            learn,
         })
     }
 
@@ -394,6 +442,7 @@ impl Reader<'_> {
             name: table.name.get_ref().clone(),
             when: self.condition(&table.when)?,
             cap,
+            cost: self.cost(table)?,
         })
     }
 
@@ -447,11 +496,12 @@ impl Reader<'_> {
         for name in names {
             let part = match name.get_ref().as_str() {
                 "phase" => Context::Phase,
+                "device" => Context::Device,
                 "returning" => Context::Returning,
                 other => {
                     let what = format!(
-                        "`{other}` is not a context; it is phase or returning{}",
-                        suggest::hint(other, ["phase", "returning"])
+                        "`{other}` is not a context; it is phase, device or returning{}",
+                        suggest::hint(other, ["phase", "device", "returning"])
                     );
                     return Err(self.error(name.span(), what));
                 }

@@ -27,6 +27,12 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tables: TablesTable,
     #[serde(default)]
+    pub(super) learning: LearningTable,
+    #[serde(default)]
+    pub(super) promotions: PromotionsTable,
+    #[serde(default)]
+    pub(super) bots: BotsTable,
+    #[serde(default)]
     pub(super) slot: Vec<Spanned<SlotTable>>,
 }
 
@@ -89,6 +95,63 @@ pub(super) struct ReasonTable {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TablesTable {
     pub(super) quantum: Option<Spanned<String>>,
+    pub(super) lag: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LearningTable {
+    pub(super) reward: Option<Spanned<String>>,
+    pub(super) weights: Option<Spanned<RewardWeightsTable>>,
+    pub(super) provisional: Option<Spanned<f64>>,
+    pub(super) value_max: Option<Spanned<f64>>,
+    pub(super) attribution: Option<Spanned<String>>,
+    pub(super) half_life: Option<Spanned<String>>,
+    pub(super) window: Option<Spanned<String>>,
+    pub(super) counts: Option<Spanned<String>>,
+    pub(super) retention: Option<Spanned<String>>,
+    pub(super) from: Option<Spanned<toml::value::Datetime>>,
+    pub(super) facts: Option<Spanned<u64>>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RewardWeightsTable {
+    pub(super) conversion: f64,
+    pub(super) revenue: f64,
+    pub(super) margin: f64,
+    pub(super) add_to_cart: f64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PromotionsTable {
+    pub(super) margin: Option<Spanned<f64>>,
+    pub(super) margin_min: Option<Spanned<f64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BotsTable {
+    pub(super) events_per_minute: Option<Spanned<u64>>,
+    pub(super) events_min: Option<Spanned<u64>>,
+}
+
+/// Names of arms with their places → their weights.
+pub(super) type ArmWeightsTable = BTreeMap<Spanned<String>, f64>;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct LearnTable {
+    pub(super) method: Option<Spanned<String>>,
+    pub(super) epsilon: Option<Spanned<f64>>,
+    pub(super) temperature: Option<Spanned<f64>>,
+    pub(super) weights: Option<Spanned<ArmWeightsTable>>,
+    pub(super) floor: Option<Spanned<f64>>,
+    pub(super) warm_up: Option<Spanned<u64>>,
+    pub(super) pool: Option<Spanned<f64>>,
+    pub(super) kill: Option<Spanned<f64>>,
+    pub(super) holdout: Option<Spanned<f64>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,6 +176,7 @@ pub(super) struct SlotTable {
     pub(super) default: Spanned<String>,
     #[serde(default)]
     pub(super) context: Vec<Spanned<String>>,
+    pub(super) learn: Option<Spanned<LearnTable>>,
     #[serde(default)]
     pub(super) arm: Vec<Spanned<ArmTable>>,
     #[serde(default)]
@@ -126,6 +190,9 @@ pub(super) struct ArmTable {
     #[serde(default)]
     pub(super) when: WhenTable,
     pub(super) uses_max: Option<Spanned<u64>>,
+    pub(super) cost: Option<Spanned<f64>>,
+    pub(super) discount: Option<Spanned<f64>>,
+    pub(super) budget: Option<Spanned<f64>>,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,398 @@
+//! What came of the visits: the facts that the job learns from, and the accounts of the visitors.
+//!
+//! Every order, refund, erasure and verdict goes through here, and everything is undone by the very
+//! numbers with which it was done. An order counts once (by its event id), capped, and never from a
+//! session taken for a bot's. A refund takes back the visitor's latest order of that value, or a
+//! part of the latest one that is large enough.
+//!
+//! A visitor's [`Account`] lies with the visitor's history; the sums over all accounts, in
+//! [`Tally`], follow every change of an account by what it was and what it is.
+//!
+//! Cost: about 150 ns for a session and for each outcome and exposure.
+
+use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind};
+use super::learn::moments::Account;
+use super::learn::store::FactStore;
+use super::learned::Said;
+use super::live::{Rules, Visit};
+use super::output::Output;
+use super::tally::Tally;
+use crate::event::{ArrivalMs, BINS, Event, Id, Kind, VisitorId, bin_of};
+
+/// The facts of a worker's visitors.
+#[derive(Debug)]
+pub struct Ledger {
+    bins: Vec<FactStore>,
+}
+
+/// What the ledger works with.
+pub struct Desk<'a, O> {
+    /// By which rules.
+    pub rules: &'a Rules,
+    /// What counts.
+    pub tally: &'a mut Tally,
+    /// Where facts go.
+    pub out: &'a mut O,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Ledger {
+            bins: (0..BINS).map(|_| FactStore::default()).collect(),
+        }
+    }
+}
+
+impl<O: Output> Desk<'_, O> {
+    /// Changes a visitor's account, and the sums that it is part of.
+    fn settle(&mut self, visit: &mut Visit, at: ArrivalMs, change: impl FnOnce(&mut Account)) {
+        let before = visit.session.history.account;
+        let mut after = before;
+        change(&mut after);
+        if after == before {
+            return;
+        }
+        visit.session.history.account = after;
+        let policy = &self.rules.policy;
+        let (holdout, held) = (visit.holdout(), visit.held());
+        let learned = policy
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.learn.is_some());
+        let slots = learned
+            .filter(|_| !holdout)
+            .map(|(index, _)| (1 + index, held >> index & 1 == 1));
+        for (place, held) in std::iter::once((0, holdout)).chain(slots) {
+            self.tally.lift_of(place).change(held, &before, &after);
+        }
+        if let Some(timeline) = &mut self.tally.timeline {
+            timeline.at(at.0).lift.change(holdout, &before, &after);
+        }
+    }
+}
+
+impl Ledger {
+    /// The facts of a visitor's bin.
+    pub fn of(&self, visitor: VisitorId) -> &FactStore {
+        &self.bins[bin_of(visitor)]
+    }
+
+    /// Takes back the facts that stopped to count by `now`, in every bin.
+    pub fn expire(&mut self, now: ArrivalMs, out: &mut impl Output) {
+        for bin in &mut self.bins {
+            bin.expire(now, out);
+        }
+    }
+
+    /// When the next fact stops to count.
+    pub fn next_expiry(&self) -> Option<u64> {
+        self.bins.iter().filter_map(FactStore::next_expiry).min()
+    }
+
+    /// States a fact for as long as the policy says.
+    fn state(
+        &mut self,
+        at: ArrivalMs,
+        visitor: VisitorId,
+        fact: Fact,
+        order: Id,
+        desk: &mut Desk<'_, impl Output>,
+    ) {
+        let learning = &desk.rules.policy.learning;
+        let until = (
+            at.0.saturating_add(learning.retention_ms),
+            learning.facts_per_bin,
+        );
+        let bin = &mut self.bins[bin_of(visitor)];
+        let early = bin.state(at, visitor, fact, order, until, desk.out);
+        desk.tally.limits.facts += early;
+    }
+
+    /// Books an event that has just been folded, whose page is settled.
+    pub fn book(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        let policy = &desk.rules.policy;
+        let (at, counts) = (event.arrival, event.arrival.0 >= policy.learning.from_ms);
+        self.bins[bin_of(event.visitor)].expire(at, desk.out);
+        match event.kind {
+            Kind::Refund => return self.refund(event, visit, desk),
+            Kind::Erase => return self.erase(at, visit, desk),
+            Kind::Consent => return,
+            _ => {}
+        }
+        if visit.muted {
+            return;
+        }
+        if counts && !visit.counted {
+            visit.counted = true;
+            desk.settle(visit, at, |account| account.sessions += 1);
+        }
+        match event.kind {
+            Kind::Purchase => self.order(event, visit, counts, desk),
+            Kind::AddToCart if counts => self.cart(event, visit, desk),
+            Kind::Impression => self.seen(event, visit, desk),
+            _ => {}
+        }
+        let session = &visit.session;
+        if policy
+            .bots
+            .rules_out(u64::from(session.events), session.active_ms)
+        {
+            self.rule_out(at, visit, desk);
+        }
+    }
+
+    fn order(
+        &mut self,
+        event: &Event,
+        visit: &mut Visit,
+        counts: bool,
+        desk: &mut Desk<'_, impl Output>,
+    ) {
+        let policy = &desk.rules.policy;
+        if !counts {
+            return desk.settle(visit, event.arrival, |account| account.before += 1);
+        }
+        let (visitor, session) = (event.visitor, visit.session_number);
+        let facts = self.of(visitor);
+        let known = |(_, order): (Outcome, Id)| !order.is_none() && order == event.event_id;
+        if facts.orders(visitor).any(known) {
+            desk.tally.orders_repeated += 1;
+            return;
+        }
+        let first = facts
+            .orders(visitor)
+            .all(|(order, _)| order.session != session);
+        let value = event.revenue().min(policy.learning.value_max);
+        let shown = policy.slots.iter().zip(visit.layout());
+        let costs = shown.map(|(slot, arm)| slot.arms[usize::from(*arm)].cost.of(value));
+        let margin = policy.promotions.margin(value, costs.sum());
+        let number = facts.next_number();
+        self.take_promise(event.arrival, visit, desk);
+        visit.ordered = true;
+        let fact = Fact::Outcome(Outcome {
+            at_ms: event.time.0,
+            session,
+            number,
+            kind: OutcomeKind::Order,
+            value,
+            margin,
+        });
+        self.state(event.arrival, visitor, fact, event.event_id, desk);
+        desk.settle(visit, event.arrival, |account| {
+            account.converted += i64::from(first);
+            account.revenue += value;
+            account.margin += margin;
+        });
+    }
+
+    /// The first addition to the cart in a session may count for itself, or promise an order.
+    fn cart(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        let policy = &desk.rules.policy;
+        let reward = policy.learning.reward;
+        if std::mem::replace(&mut visit.carted, true) || !policy.learns() {
+            return;
+        }
+        let mut state = |ledger: &mut Ledger, kind| {
+            let fact = Fact::Outcome(Outcome {
+                at_ms: event.time.0,
+                session: visit.session_number,
+                number: ledger.of(event.visitor).next_number(),
+                kind,
+                ..Outcome::default()
+            });
+            ledger.state(event.arrival, event.visitor, fact, Id::NONE, desk);
+        };
+        if reward.wants_carts() {
+            state(self, OutcomeKind::Cart);
+        }
+        if reward.provisional > 0 && !visit.ordered {
+            state(self, OutcomeKind::Promise);
+            visit.promised = true;
+        }
+    }
+
+    /// What an addition to the cart promised is settled: the order is there, or will not come.
+    fn take_promise(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        if !std::mem::take(&mut visit.promised) {
+            return;
+        }
+        let session = visit.session_number;
+        let promise = |fact: &Fact| {
+            matches!(fact, Fact::Outcome(outcome)
+                if outcome.session == session && outcome.kind == OutcomeKind::Promise)
+        };
+        let bin = &mut self.bins[bin_of(visit.visitor)];
+        bin.take_back(at, visit.visitor, promise, desk.out);
+    }
+
+    fn refund(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        let (at, visitor, back) = (event.arrival, event.visitor, event.revenue());
+        let facts = self.of(visitor);
+        let orders = || facts.orders(visitor).map(|(order, _)| order);
+        let exactly = orders().find(|order| back == 0 || order.value == back);
+        let Some(order) = exactly.or_else(|| orders().find(|order| order.value > back)) else {
+            desk.tally.refunds_unmatched += 1;
+            return;
+        };
+        let whole = back == 0 || order.value == back;
+        let others = orders()
+            .filter(|other| other.session == order.session)
+            .count()
+            > 1;
+        let bin = &mut self.bins[bin_of(visitor)];
+        let remains = if whole {
+            let it = |fact: &Fact| matches!(fact, Fact::Outcome(o) if *o == order);
+            bin.take_back(at, visitor, it, desk.out);
+            Outcome::default()
+        } else {
+            // Goods come back; what the promotion cost stays spent.
+            let goods = desk.rules.policy.promotions.margin(back, 0);
+            let rest = Outcome {
+                value: order.value - back,
+                margin: order.margin - goods,
+                ..order
+            };
+            bin.replace(at, visitor, rest, desk.out);
+            rest
+        };
+        desk.settle(visit, at, |account| {
+            account.revenue -= order.value - remains.value;
+            account.margin -= order.margin - remains.margin;
+            account.converted -= i64::from(whole && !others);
+        });
+    }
+
+    /// Forgets what a visitor taught; the rest of the session teaches nothing, either.
+    fn erase(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        let bin = &mut self.bins[bin_of(visit.visitor)];
+        bin.take_back(at, visit.visitor, |_| true, desk.out);
+        self.compare(at, visit, false, desk);
+        desk.settle(visit, at, |account| *account = Account::default());
+        desk.tally.erased += 1;
+        visit.mute();
+    }
+
+    /// The session turned out to be a bot's: what it taught is taken back, and it teaches no more.
+    fn rule_out(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        let (visitor, session) = (visit.visitor, visit.session_number);
+        let orders = self.of(visitor).orders(visitor);
+        let mut account = Account {
+            sessions: i64::from(visit.counted),
+            ..Account::default()
+        };
+        for (order, _) in orders.filter(|(order, _)| order.session == session) {
+            account.converted = 1;
+            account.revenue += order.value;
+            account.margin += order.margin;
+        }
+        let of_session = |fact: &Fact| match fact {
+            Fact::Exposure(exposure) => exposure.session == session,
+            Fact::Outcome(outcome) => outcome.session == session,
+            Fact::Spend { .. } | Fact::Visitor { .. } => false,
+        };
+        let bin = &mut self.bins[bin_of(visitor)];
+        bin.take_back(at, visitor, of_session, desk.out);
+        desk.settle(visit, at, |sum| {
+            sum.sessions -= account.sessions;
+            sum.converted -= account.converted;
+            sum.revenue -= account.revenue;
+            sum.margin -= account.margin;
+        });
+        desk.tally.bots += 1;
+        visit.mute();
+    }
+
+    /// States what a visit was shown and promised while it was judged.
+    pub fn told(
+        &mut self,
+        at: ArrivalMs,
+        visit: &mut Visit,
+        said: &mut Said,
+        desk: &mut Desk<'_, impl Output>,
+    ) {
+        for (slot, arm, amount) in said.spends.drain(..) {
+            let fact = Fact::Spend { slot, arm, amount };
+            desk.out.fact(at, visit.visitor, &fact, 1);
+            visit.spends.push((slot, arm, amount));
+        }
+        for exposure in said.exposures.drain(..) {
+            if visit.muted {
+                continue;
+            }
+            if desk.rules.policy.learning.seen && visit.seen_seq != Some(exposure.seq) {
+                desk.tally.limits.exposures += u64::from(visit.await_impression(exposure));
+            } else {
+                self.expose(at, visit, exposure, desk);
+            }
+        }
+    }
+
+    fn expose(
+        &mut self,
+        at: ArrivalMs,
+        visit: &mut Visit,
+        exposure: Exposure,
+        desk: &mut Desk<'_, impl Output>,
+    ) {
+        self.compare(at, visit, true, desk);
+        let fact = Fact::Exposure(Exposure {
+            at_ms: at.0,
+            ..exposure
+        });
+        self.state(at, visit.visitor, fact, Id::NONE, desk);
+    }
+
+    /// A decision was seen: what it exposed counts from now on.
+    fn seen(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        if !desk.rules.policy.learning.seen || event.item.is_none() {
+            return;
+        }
+        let Some(seq) = visit.awaited(event.item) else {
+            desk.tally.impressions_unmatched += 1;
+            return;
+        };
+        for exposure in visit.take_awaited(seq) {
+            self.expose(event.arrival, visit, exposure, desk);
+        }
+    }
+
+    /// Counts a visitor among those who are compared slot by slot, or not any more.
+    fn compare(
+        &mut self,
+        at: ArrivalMs,
+        visit: &mut Visit,
+        counted: bool,
+        desk: &mut Desk<'_, impl Output>,
+    ) {
+        let compared = &mut visit.session.history.compared;
+        if *compared == counted {
+            return;
+        }
+        *compared = counted;
+        if visit.holdout() {
+            return;
+        }
+        for (index, slot) in desk.rules.policy.slots.iter().enumerate() {
+            if slot.learn.is_some() {
+                let fact = Fact::Visitor {
+                    slot: index as u8,
+                    held: visit.held() >> index & 1 == 1,
+                };
+                let sign = if counted { 1 } else { -1 };
+                desk.out.fact(at, visit.visitor, &fact, sign);
+            }
+        }
+    }
+
+    /// A session has ended: what it was promised without ordering is not spent.
+    pub fn end(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        self.take_promise(at, visit, desk);
+        for (slot, arm, amount) in std::mem::take(&mut visit.spends) {
+            if !visit.ordered {
+                let fact = Fact::Spend { slot, arm, amount };
+                desk.out.fact(at, visit.visitor, &fact, -1);
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The part of a policy's TOML that is about learning: `[learning]`, `[promotions]`, `[bots]`, a
+//! slot's `learn` and an arm's costs.
+
+use super::super::learn::attribution::{Credit, Reward, RewardSpec};
+use super::super::learn::spec::{LearnSpec, Method};
+use super::learning::{Bots, Cost, Learning, Promotions};
+use super::parse::{PolicyError, Reader};
+use super::tables::{ArmTable, BotsTable, LearnTable, LearningTable, PromotionsTable};
+use super::{ARMS_MAX, Arm};
+use crate::event::BINS;
+use crate::suggest;
+use toml::Spanned;
+
+/// Names of the methods.
+const METHODS: [&str; 5] = [
+    "thompson",
+    "epsilon_greedy",
+    "softmax",
+    "fixed",
+    "multivariate",
+];
+
+impl Reader<'_> {
+    /// `[learning]`.
+    pub(super) fn learning(&self, table: &LearningTable) -> Result<Learning, PolicyError> {
+        let usual = Learning::default();
+        let window = table.window.as_ref();
+        Ok(Learning {
+            reward: RewardSpec {
+                reward: self.reward(table)?,
+                provisional: i64::from(self.share_ppm(&table.provisional, 0.0)?),
+            },
+            credit: self.credit(table)?,
+            window_ms: match window {
+                Some(text) if text.get_ref() != "session" => Some(self.above_zero(text)?),
+                _ => None,
+            },
+            seen: self.one_of(&table.counts, ["decided", "seen"], 0)? == 1,
+            retention_ms: match &table.retention {
+                Some(text) => self.above_zero(text)?,
+                None => usual.retention_ms,
+            },
+            from_ms: match &table.from {
+                None => 0,
+                Some(from) => {
+                    let time = from.get_ref().to_string().parse::<jiff::Timestamp>();
+                    let ms = time
+                        .ok()
+                        .and_then(|t| u64::try_from(t.as_millisecond()).ok());
+                    ms.ok_or_else(|| {
+                        let what =
+                            "learning.from takes a time with its zone, like 2026-02-01T00:00:00Z";
+                        self.error(from.span(), what.into())
+                    })?
+                }
+            },
+            value_max: match &table.value_max {
+                Some(value) => self.money(value)?,
+                None => usual.value_max,
+            },
+            facts_per_bin: self
+                .whole(
+                    &table.facts,
+                    (usual.facts_per_bin * BINS) as u64,
+                    BINS as u64..1 << 32,
+                )?
+                .div_ceil(BINS as u64) as usize,
+        })
+    }
+
+    fn reward(&self, table: &LearningTable) -> Result<Reward, PolicyError> {
+        let names = ["conversion", "revenue", "margin", "add_to_cart", "weighted"];
+        let which = self.one_of(&table.reward, names, 0)?;
+        if let (Some(weights), 0..4) = (&table.weights, which) {
+            let what = "learning.weights are for reward = \"weighted\"".into();
+            return Err(self.error(weights.span(), what));
+        }
+        Ok(match which {
+            0 => Reward::Conversion,
+            1 => Reward::Revenue,
+            2 => Reward::Margin,
+            3 => Reward::AddToCart,
+            _ => {
+                let Some(weights) = &table.weights else {
+                    let span = table.reward.as_ref().map_or(0..0, Spanned::span);
+                    let what = "reward = \"weighted\" needs learning.weights, like { conversion = 1.0, add_to_cart = 0.1 }";
+                    return Err(self.error(span, what.into()));
+                };
+                let given = weights.get_ref();
+                let parts = [
+                    given.conversion,
+                    given.revenue,
+                    given.margin,
+                    given.add_to_cart,
+                ];
+                if parts.iter().any(|part| !(0.0..=1e6).contains(part))
+                    || parts.iter().all(|part| *part == 0.0)
+                {
+                    let what = "weights lie between 0 and a million, and one is above 0".into();
+                    return Err(self.error(weights.span(), what));
+                }
+                let [conversion, revenue, margin, add_to_cart] =
+                    parts.map(|part| (part * 1e6).round() as i64);
+                Reward::Weighted {
+                    conversion,
+                    revenue,
+                    margin,
+                    add_to_cart,
+                }
+            }
+        })
+    }
+
+    fn credit(&self, table: &LearningTable) -> Result<Credit, PolicyError> {
+        let which = self.one_of(&table.attribution, ["all", "last", "decayed"], 0)?;
+        if let (Some(half_life), 0 | 1) = (&table.half_life, which) {
+            let what = "learning.half_life is for attribution = \"decayed\"".into();
+            return Err(self.error(half_life.span(), what));
+        }
+        Ok(match which {
+            0 => Credit::All,
+            1 => Credit::Last,
+            _ => Credit::Decayed {
+                half_life_ms: match &table.half_life {
+                    Some(text) => self.above_zero(text)?,
+                    None => 86_400_000,
+                },
+            },
+        })
+    }
+
+    /// `[promotions]`.
+    pub(super) fn promotions(&self, table: &PromotionsTable) -> Result<Promotions, PolicyError> {
+        let usual = Promotions::default();
+        Ok(Promotions {
+            margin_ppm: i64::from(self.share_ppm(&table.margin, usual.margin_ppm as f64 / 1e6)?),
+            floor_ppm: i64::from(self.share_ppm(&table.margin_min, 0.0)?),
+        })
+    }
+
+    /// `[bots]`.
+    pub(super) fn bots(&self, table: &BotsTable) -> Result<Bots, PolicyError> {
+        let usual = Bots::default();
+        Ok(Bots {
+            per_minute: self.whole(&table.events_per_minute, usual.per_minute, 0..1_000_001)?,
+            events_min: self.whole(&table.events_min, usual.events_min, 2..1_000_001)?,
+        })
+    }
+
+    /// What an arm hands out.
+    pub(super) fn cost(&self, table: &ArmTable) -> Result<Cost, PolicyError> {
+        let cost = Cost {
+            fixed: table.cost.as_ref().map_or(Ok(0), |cost| self.money(cost))?,
+            discount_ppm: i64::from(self.share_ppm(&table.discount, 0.0)?),
+            budget: table.budget.as_ref().map(|b| self.money(b)).transpose()?,
+        };
+        if let (Some(budget), true) = (&table.budget, cost.is_none()) {
+            let what = "a budget is for an arm with a `cost` or a `discount`".into();
+            return Err(self.error(budget.span(), what));
+        }
+        Ok(cost)
+    }
+
+    /// A slot's `learn`.
+    pub(super) fn learn(
+        &self,
+        table: &Spanned<LearnTable>,
+        arms: &[Arm],
+    ) -> Result<LearnSpec, PolicyError> {
+        let given = table.get_ref();
+        let method = self.method(given, arms)?;
+        let only = |key: &Option<Spanned<f64>>, name: &str, holds: bool| match key {
+            Some(value) if !holds => {
+                let what = format!("`{name}` is not for method = \"{}\"", method_name(&method));
+                Err(self.error(value.span(), what))
+            }
+            _ => Ok(()),
+        };
+        only(
+            &given.epsilon,
+            "epsilon",
+            matches!(method, Method::EpsilonGreedy { .. }),
+        )?;
+        only(
+            &given.temperature,
+            "temperature",
+            matches!(method, Method::Softmax { .. }),
+        )?;
+        let floor_ppm = self.share_ppm(&given.floor, 0.02)?;
+        if let Some(floor) = &given.floor
+            && u64::from(floor_ppm) * arms.len() as u64 > 1_000_000
+        {
+            let what = format!(
+                "impossible: {} arms cannot each have a share of {}",
+                arms.len(),
+                floor.get_ref()
+            );
+            return Err(self.error(floor.span(), what));
+        }
+        Ok(LearnSpec {
+            method,
+            floor_ppm: floor_ppm.min(1_000_000 / arms.len() as u32),
+            warm_up: self.whole(&given.warm_up, 100, 0..1 << 40)? as i64,
+            pool: self.number(&given.pool, 100.0, 0.0..=1e9)?,
+            kill: match &given.kill {
+                None => Some(0.1),
+                Some(kill) if *kill.get_ref() == 0.0 => None,
+                Some(_) => Some(self.number(&given.kill, 0.1, 0.0..=1.0)?),
+            },
+            holdout_ppm: self.share_ppm(&given.holdout, 0.05)?,
+        })
+    }
+
+    fn method(&self, table: &LearnTable, arms: &[Arm]) -> Result<Method, PolicyError> {
+        let which = self.one_of(&table.method, METHODS, 0)?;
+        if let (Some(weights), true) = (&table.weights, METHODS[which] != "fixed") {
+            let what = format!("`weights` are not for method = \"{}\"", METHODS[which]);
+            return Err(self.error(weights.span(), what));
+        }
+        Ok(match METHODS[which] {
+            "epsilon_greedy" => Method::EpsilonGreedy {
+                epsilon: self.share(&table.epsilon, 0.1)?,
+            },
+            "softmax" => Method::Softmax {
+                temperature: self.number(&table.temperature, 0.1, 1e-6..=1e6)?,
+            },
+            "fixed" => Method::Fixed {
+                weights: self.fixed(table, arms)?,
+            },
+            "multivariate" => Method::Multivariate,
+            _ => Method::Thompson,
+        })
+    }
+
+    /// Fixed weights: even where none are given.
+    fn fixed(&self, table: &LearnTable, arms: &[Arm]) -> Result<[u32; ARMS_MAX], PolicyError> {
+        let mut weights = [0; ARMS_MAX];
+        let Some(given) = &table.weights else {
+            weights[..arms.len()].fill(1);
+            return Ok(weights);
+        };
+        for (name, weight) in given.get_ref() {
+            let names = arms.iter().map(|arm| arm.name.as_str());
+            let Some(arm) = names.clone().position(|arm| arm == name.get_ref()) else {
+                let hint = suggest::hint(name.get_ref(), names);
+                let what = format!("the slot has no arm `{}`{hint}", name.get_ref());
+                return Err(self.error(name.span(), what));
+            };
+            if !(0.0..=1e6).contains(weight) {
+                let what = format!("a weight of {weight} does not lie between 0 and a million");
+                return Err(self.error(name.span(), what));
+            }
+            weights[arm] = (weight * 1e3).round() as u32;
+        }
+        if weights.iter().all(|weight| *weight == 0) {
+            return Err(self.error(given.span(), "one weight has to be above 0".into()));
+        }
+        Ok(weights)
+    }
+
+    /// The place of a name among those that are possible.
+    fn one_of<const N: usize>(
+        &self,
+        given: &Option<Spanned<String>>,
+        names: [&str; N],
+        default: usize,
+    ) -> Result<usize, PolicyError> {
+        let Some(text) = given else {
+            return Ok(default);
+        };
+        let found = names.iter().position(|name| name == text.get_ref());
+        found.ok_or_else(|| {
+            let hint = suggest::hint(text.get_ref(), names);
+            let what = format!(
+                "`{}` is not one of {}{hint}",
+                text.get_ref(),
+                names.join(", ")
+            );
+            self.error(text.span(), what)
+        })
+    }
+
+    fn share_ppm(&self, value: &Option<Spanned<f64>>, default: f64) -> Result<u32, PolicyError> {
+        Ok((self.share(value, default)? * 1e6).round() as u32)
+    }
+
+    /// An amount of money, in millionths.
+    fn money(&self, value: &Spanned<f64>) -> Result<i64, PolicyError> {
+        let amount = *value.get_ref();
+        if !(0.0..1e12).contains(&amount) {
+            let what = format!("{amount} is no amount: 0 up to 10^12");
+            return Err(self.error(value.span(), what));
+        }
+        Ok((amount * 1e6).round() as i64)
+    }
+
+    fn number(
+        &self,
+        value: &Option<Spanned<f64>>,
+        default: f64,
+        range: std::ops::RangeInclusive<f64>,
+    ) -> Result<f64, PolicyError> {
+        match value {
+            None => Ok(default),
+            Some(number) if range.contains(number.get_ref()) => Ok(*number.get_ref()),
+            Some(number) => {
+                let what = format!(
+                    "{} does not lie between {} and {}",
+                    number.get_ref(),
+                    range.start(),
+                    range.end()
+                );
+                Err(self.error(number.span(), what))
+            }
+        }
+    }
+
+    fn above_zero(&self, text: &Spanned<String>) -> Result<u64, PolicyError> {
+        match self.duration_of(text)? {
+            0 => Err(self.error(text.span(), "this duration must be above 0".into())),
+            ms => Ok(ms),
+        }
+    }
+}
+
+/// The name of a method in policies and reports.
+pub fn method_name(method: &Method) -> &'static str {
+    match method {
+        Method::Thompson => METHODS[0],
+        Method::EpsilonGreedy { .. } => METHODS[1],
+        Method::Softmax { .. } => METHODS[2],
+        Method::Fixed { .. } => METHODS[3],
+        Method::Multivariate => METHODS[4],
+    }
+}
