@@ -153,17 +153,20 @@ pub enum Tag {
     Story,
     /// The rows of a session that has ended.
     Rows,
+    /// What the slots of a worker have learned.
+    Learned,
     /// Counters of a worker.
     Tally,
     /// What a lane came to.
     Lane,
 }
 
-const TAGS: [Tag; 6] = [
+const TAGS: [Tag; 7] = [
     Tag::Decision,
     Tag::Reject,
     Tag::Story,
     Tag::Rows,
+    Tag::Learned,
     Tag::Tally,
     Tag::Lane,
 ];

@@ -11,15 +11,17 @@
 
 use super::container::Spares;
 use super::failure::{self, Stop, StopReason, Waiting};
+use super::learning::{Facts, statistics, weights};
 use super::mesh::{self, Greeting, MeshError};
 use super::output::{LineWriter, OutputError};
-use super::sessions::{Lines, Sample, SessionsSpec, sessions};
+use super::sessions::{Lines, Sample, SessionsIn, SessionsSpec, sessions};
 use super::sink::{Collected, ROWS_TOTAL_MAX, sink};
 use super::source::{Feed, Inputs, LaneReport, OpenLane, Pace, Progress};
 use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
 use crate::sort::{SortOptions, SortedLane};
 use crate::visit::decision::{Digest, Recorder};
+use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
 use crate::visit::rows::SessionRows;
 use crate::visit::tally::Tally;
@@ -31,7 +33,9 @@ use std::time::Duration;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config as Communication, Hooks};
-use timely::dataflow::operators::{Concat, Input, Probe};
+use timely::dataflow::operators::generic::operator::empty;
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::execute::execute_from;
 
@@ -176,6 +180,8 @@ pub struct JobResult {
     pub rows: Vec<SessionRows>,
     /// Digest of those sessions: the same for any number of workers.
     pub rows_digest: u128,
+    /// What the slots have learned, by their place in the policy.
+    pub learned: Vec<SlotReport>,
     /// Sum of the processes' peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
     /// Time that the workers ran.
@@ -311,14 +317,42 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         let mut inputs = Inputs {
             events: InputHandle::new(),
             emissions: InputHandle::new(),
+            ends: InputHandle::new(),
         };
         let probe = ProbeHandle::new();
         let (spare_batches, spare_emissions) = (Spares::default(), Spares::default());
         worker.dataflow::<u64, _, _>(|scope| {
             let events = scope.input_from(&mut inputs.events);
             let edge = scope.input_from(&mut inputs.emissions);
-            let decided = sessions(events, &sessions_spec, &spare_batches, &spare_emissions);
-            sink(decided.concat(edge), &collected, &spare_emissions).probe_with(&probe);
+            let ends = scope.input_from(&mut inputs.ends).broadcast();
+            let rules = &sessions_spec.rules;
+            let (learned, tables) = scope.feedback(rules.policy.lag_ms);
+            let inputs = SessionsIn {
+                events,
+                tables,
+                ends,
+            };
+            let out = sessions(
+                scope,
+                inputs,
+                &sessions_spec,
+                &spare_batches,
+                &spare_emissions,
+            );
+            let mut to_sink = out.emissions.concat(edge);
+            if rules.policy.learns() {
+                let facts = Facts {
+                    exposures: out.exposures,
+                    outcomes: out.outcomes,
+                    counts: out.counts,
+                };
+                let weights = weights(scope, statistics(facts, &rules.policy), rules);
+                weights.changes.broadcast().connect_loop(learned);
+                to_sink = to_sink.concat(weights.emissions);
+            } else {
+                empty(scope).connect_loop(learned);
+            }
+            sink(to_sink, &collected, &spare_emissions).probe_with(&probe);
         });
         feed.run(worker, inputs, &probe, lanes, &spare_batches);
         while !probe.done() {
@@ -413,6 +447,7 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
         story: collected.story,
         rows: collected.rows,
         rows_digest: collected.rows_digest,
+        learned: collected.learned,
         peak_rss_bytes,
         elapsed,
         decisions: collected.decisions,

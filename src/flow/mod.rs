@@ -6,6 +6,7 @@
 pub mod container;
 pub mod failure;
 pub mod job;
+pub mod learning;
 pub mod mesh;
 pub mod output;
 pub mod sessions;

@@ -12,18 +12,24 @@ use super::failure;
 use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of, mix};
 use crate::visit::decision::{Decision, Digest, Recorder};
 use crate::visit::feature::Vector;
+use crate::visit::learn::fact::{Exposure, Fact, Outcome, version_after};
+use crate::visit::learn::learner::Subject;
+use crate::visit::learn::stat::Stat;
+use crate::visit::learn::tables::Change;
 use crate::visit::live::Rules;
 use crate::visit::live::Visit;
+use crate::visit::policy::Policy;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::visitors::{Output, Step, Visitors};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::ExchangeCore;
+use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, Stream};
 
 /// What the operator is asked for.
 #[derive(Clone, Debug)]
@@ -87,75 +93,219 @@ pub struct WorkerTally {
     pub peak_rss_bytes: u64,
 }
 
-/// Attaches the operator to a stream of events.
+/// What a visitor's facts are called on the way to differential collections.
+pub type Of<T> = Vec<((u64, T), u64, isize)>;
+
+/// What the operator sends out.
+pub struct SessionsOut<'scope> {
+    /// Records, rows, stories, counters.
+    pub emissions: Stream<'scope, u64, Emissions>,
+    /// Who was shown what.
+    pub exposures: Stream<'scope, u64, Of<Exposure>>,
+    /// What came of it.
+    pub outcomes: Stream<'scope, u64, Of<Outcome>>,
+    /// Promises and visitors, which are only counted.
+    pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
+}
+
+/// What comes in.
+pub struct SessionsIn<'scope> {
+    /// The events.
+    pub events: Stream<'scope, u64, Batch>,
+    /// Changes of the learned tables with their versions, for every worker alike, a lag late.
+    pub tables: Stream<'scope, u64, Vec<(u64, Change)>>,
+    /// The last arrival of each worker's lanes, for every worker alike, before the events end.
+    pub ends: Stream<'scope, u64, Vec<u64>>,
+}
+
+/// Attaches the operator.
 pub fn sessions<'scope>(
-    events: Stream<'scope, u64, Batch>,
+    scope: Scope<'scope, u64>,
+    inputs: SessionsIn<'scope>,
     spec: &SessionsSpec,
     spare_batches: &Spares<Batch>,
     spare_emissions: &Spares<Emissions>,
-) -> Stream<'scope, u64, Emissions> {
-    let pact = ExchangeCore::<CapacityContainerBuilder<Batch>, _>::new_core(
+) -> SessionsOut<'scope> {
+    let by_visitor = ExchangeCore::<CapacityContainerBuilder<Batch>, _>::new_core(
         |item: &crate::event::EventRef<'_>| bin_of(item.event.visitor) as u64,
     );
+    let mut builder = OperatorBuilder::new("Sessions".into(), scope);
+    let mut events = builder.new_input(inputs.events, by_visitor);
+    let mut tables = builder.new_input(inputs.tables, Pipeline);
+    let mut ends = builder.new_input(inputs.ends, Pipeline);
+    // What is sent is sent by capabilities of the operator's own, never by those of its inputs: so
+    // tables on their way back do not hold up a stretch in which nothing happens.
+    let unconnected = Vec::new;
+    let (output, emissions) = builder.new_output_connection(unconnected());
+    let mut to_sink = OutputBuilder::<_, CapacityContainerBuilder<Emissions>>::from(output);
+    let (output, exposures) = builder.new_output_connection(unconnected());
+    let mut to_exposures = OutputBuilder::<_, CapacityContainerBuilder<Of<Exposure>>>::from(output);
+    let (output, outcomes) = builder.new_output_connection(unconnected());
+    let mut to_outcomes = OutputBuilder::<_, CapacityContainerBuilder<Of<Outcome>>>::from(output);
+    let (output, counts) = builder.new_output_connection(unconnected());
+    let mut to_counts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
+
     let spec = spec.clone();
     let (spare_batches, spare_emissions) = (spare_batches.clone(), spare_emissions.clone());
-    events.unary_frontier::<CapacityContainerBuilder<Emissions>, _, _, _>(
-        pact,
-        "Sessions",
-        move |capability, _info| {
-            let mut capability: Option<Capability<u64>> = Some(capability);
-            let mut visitors = Some(Visitors::new(
-                Arc::clone(&spec.rules),
-                spec.follow,
-                spec.timeline,
-            ));
-            let mut pending = Pending::default();
-            let mut out = Emitter::new(spec.clone());
-            let mut closed_before = None;
-            move |(input, frontier), output| {
-                input.for_each_stamp(|_capability, batches| {
-                    for batch in batches {
-                        pending.add(std::mem::take(batch));
-                    }
-                });
-                let (Some(held), Some(visits)) = (&mut capability, &mut visitors) else {
-                    return;
-                };
-                let closed_ms = frontier.frontier().first().copied();
-                if closed_ms.is_some() && closed_ms == closed_before {
-                    return;
+    builder.build(move |capabilities| {
+        let rules = Arc::clone(&spec.rules);
+        let mut held: Option<Vec<Capability<u64>>> = Some(capabilities);
+        let mut visitors = Some(Visitors::new(
+            Arc::clone(&rules),
+            spec.follow,
+            spec.timeline,
+        ));
+        let mut clock = Clock::new(&rules.policy);
+        let mut pending = Pending::default();
+        let mut out = Emitter::new(spec.clone());
+        move |frontiers| {
+            events.for_each_stamp(|_capability, batches| {
+                for batch in batches {
+                    pending.add(std::mem::take(batch));
                 }
-                closed_before = closed_ms;
-                failure::enter("sessions", closed_ms);
-                // Everything emitted now carries a time at or after the capability's.
-                let mut flush = |out: &mut Emitter| {
-                    out.cut(&spare_emissions);
-                    for mut full in out.full.drain(..) {
-                        output.session(&*held).give_container(&mut full);
-                    }
-                };
-                pending.drain_before(closed_ms.unwrap_or(u64::MAX), |batch, index| {
-                    visits.observe(batch.get(index), &mut out);
-                    if !out.full.is_empty() {
-                        flush(&mut out);
-                    }
-                });
-                pending.retire(closed_ms.unwrap_or(u64::MAX), &spare_batches);
-                if let Some(closed_ms) = closed_ms {
-                    visits.advance(ArrivalMs(closed_ms), &mut out);
-                    flush(&mut out);
-                    if *held.time() < closed_ms {
-                        held.downgrade(&closed_ms);
-                    }
-                } else if let Some(visits) = visitors.take() {
+            });
+            ends.for_each(|_capability, times| {
+                clock.last_ms = times.drain(..).fold(clock.last_ms, u64::max);
+            });
+            let (Some(capabilities), Some(visits)) = (&mut held, &mut visitors) else {
+                return;
+            };
+            tables.for_each(|_capability, changes| {
+                for (version_ms, change) in changes.drain(..) {
+                    visits.learn(version_ms, change);
+                }
+            });
+            let least = |input: usize| frontiers[input].frontier().first().copied();
+            if least(0).is_none() && least(2).is_some() {
+                // The events have ended, but not all workers have said when.
+                return;
+            }
+            let Some(closed_ms) = clock.move_to(least(0), least(1)) else {
+                return;
+            };
+            failure::enter("sessions", Some(closed_ms));
+            // Everything emitted now carries a time at or after the capabilities'.
+            let (mut sink, mut exposed) = (to_sink.activate(), to_exposures.activate());
+            let (mut came, mut counted) = (to_outcomes.activate(), to_counts.activate());
+            let mut flush = |out: &mut Emitter, held: &[Capability<u64>]| {
+                out.cut(&spare_emissions);
+                for mut full in out.full.drain(..) {
+                    sink.session(&held[0]).give_container(&mut full);
+                }
+                let facts = &mut out.facts;
+                if !facts.exposures.is_empty() {
+                    exposed
+                        .session(&held[1])
+                        .give_container(&mut facts.exposures);
+                }
+                if !facts.outcomes.is_empty() {
+                    came.session(&held[2]).give_container(&mut facts.outcomes);
+                }
+                if !facts.counts.is_empty() {
+                    counted.session(&held[3]).give_container(&mut facts.counts);
+                }
+            };
+            pending.drain_before(closed_ms, |batch, index| {
+                visits.observe(batch.get(index), &mut out);
+                if !out.full.is_empty() {
+                    flush(&mut out, capabilities);
+                }
+            });
+            pending.retire(closed_ms, &spare_batches);
+            visits.advance(ArrivalMs(closed_ms), &mut out);
+            visits.expire(ArrivalMs(clock.facts_leave_by(closed_ms)), &mut out);
+            flush(&mut out, capabilities);
+            if clock.is_over(least(0), closed_ms, visits.live()) {
+                if let Some(visits) = visitors.take() {
                     let tally = visits.finish(&mut out);
                     out.tally(tally);
-                    flush(&mut out);
-                    capability = None;
+                    flush(&mut out, capabilities);
+                }
+                held = None;
+                return;
+            }
+            // Nothing is said before the next thing happens: those who wait for it need not ask.
+            let quiet_ms = visits.quiet_until().min(pending.first_ms());
+            let next_ms = clock.stand_at(closed_ms, quiet_ms, least(0));
+            for capability in capabilities {
+                if *capability.time() < next_ms {
+                    capability.downgrade(&next_ms);
                 }
             }
-        },
-    )
+        }
+    });
+    SessionsOut {
+        emissions,
+        exposures,
+        outcomes,
+        counts,
+    }
+}
+
+/// How far the operator may go, from what its inputs have promised.
+///
+/// Events before the events' frontier are all there. Decisions of an arrival rest on the tables
+/// that hold at the last multiple of the quantum up to it, so events may be taken up to the first
+/// multiple whose tables may still be on their way. A job that learns nothing waits for no tables.
+struct Clock {
+    quantum_ms: u64,
+    learns: bool,
+    /// Events before this have been taken.
+    closed_ms: Option<u64>,
+    /// The last arrival in any lane, once the lanes have ended.
+    last_ms: u64,
+    ended: bool,
+}
+
+impl Clock {
+    fn new(policy: &Policy) -> Clock {
+        Clock {
+            quantum_ms: policy.quantum_ms,
+            learns: policy.learns(),
+            closed_ms: None,
+            last_ms: 0,
+            ended: false,
+        }
+    }
+
+    /// Events before what time may be taken now; `None` if no more than before.
+    fn move_to(&mut self, events: Option<u64>, tables: Option<u64>) -> Option<u64> {
+        self.ended = events.is_none();
+        let known = match tables {
+            Some(tables) if self.learns => {
+                (tables / self.quantum_ms + 1).saturating_mul(self.quantum_ms)
+            }
+            _ => u64::MAX,
+        };
+        let closed_ms = events.unwrap_or(u64::MAX).min(known);
+        if self.closed_ms.is_some_and(|before| closed_ms <= before) {
+            return None;
+        }
+        self.closed_ms = Some(closed_ms);
+        Some(closed_ms)
+    }
+
+    /// Facts stop to count by this time; when the log has ended, not beyond its last arrival.
+    fn facts_leave_by(&self, closed_ms: u64) -> u64 {
+        if self.ended {
+            closed_ms.min(self.last_ms)
+        } else {
+            closed_ms
+        }
+    }
+
+    /// Whether nothing will happen any more.
+    fn is_over(&self, events: Option<u64>, closed_ms: u64, live: u64) -> bool {
+        events.is_none() && (closed_ms == u64::MAX || (live == 0 && closed_ms > self.last_ms))
+    }
+
+    /// Before what time nothing more will be said.
+    fn stand_at(&self, closed_ms: u64, quiet_ms: u64, events: Option<u64>) -> u64 {
+        if !self.learns {
+            return closed_ms;
+        }
+        quiet_ms.min(events.unwrap_or(u64::MAX)).max(closed_ms)
+    }
 }
 
 /// Bytes of emissions after which a container is sent on.
@@ -231,6 +381,17 @@ impl Pending {
         }
     }
 
+    /// Arrival of the first event that waits, or later than any.
+    fn first_ms(&self) -> u64 {
+        let waiting = self.batches.iter().flat_map(|waiting| {
+            let first = waiting.batch.events().iter();
+            first
+                .map(|event| event.arrival.0)
+                .filter(|&at| at >= waiting.taken_before)
+        });
+        waiting.min().unwrap_or(u64::MAX)
+    }
+
     /// Lets go of the batches of which every event has been handed out.
     fn retire(&mut self, end_ms: u64, spares: &Spares<Batch>) {
         let waits = |waiting: &mut Waiting| {
@@ -254,11 +415,25 @@ struct Emitter {
     digest: Digest,
     line: Vec<u8>,
     steps: u64,
+    /// What is said to those who learn; nothing where nobody does.
+    facts: Facts,
+    quantum_ms: Option<u64>,
+}
+
+/// Facts on their way out, each with the last time before the version that will first know it.
+#[derive(Default)]
+struct Facts {
+    exposures: Of<Exposure>,
+    outcomes: Of<Outcome>,
+    counts: Vec<(Subject, u64, Stat)>,
 }
 
 impl Emitter {
     fn new(spec: SessionsSpec) -> Emitter {
+        let policy = &spec.rules.policy;
         Emitter {
+            quantum_ms: policy.learns().then_some(policy.quantum_ms),
+            facts: Facts::default(),
             spec,
             emissions: Emissions::default(),
             full: Vec::new(),
@@ -347,6 +522,40 @@ impl Output for Emitter {
             .write(step.at.0, Tag::Story, &[&number], |body| {
                 super::story::write(step, recorder, model, body);
             });
+    }
+
+    fn fact(&mut self, at: ArrivalMs, visitor: VisitorId, fact: &Fact, sign: i8) {
+        let Some(quantum_ms) = self.quantum_ms else {
+            return;
+        };
+        let time = version_after(at, quantum_ms) - 1;
+        let facts = &mut self.facts;
+        let diff = isize::from(sign);
+        match *fact {
+            Fact::Exposure(exposure) => {
+                facts.exposures.push(((visitor.0, exposure), time, diff));
+            }
+            Fact::Outcome(outcome) => facts.outcomes.push(((visitor.0, outcome), time, diff)),
+            Fact::Spend { slot, arm, amount } => {
+                let promise = Stat {
+                    trials: i64::from(sign),
+                    reward: amount * i64::from(sign),
+                    square: 0,
+                };
+                facts
+                    .counts
+                    .push((Subject::Spend { slot, arm }, time, promise));
+            }
+            Fact::Visitor { slot, held } => {
+                let one = Stat {
+                    trials: i64::from(sign),
+                    ..Stat::default()
+                };
+                facts
+                    .counts
+                    .push((Subject::Visitors { slot, held }, time, one));
+            }
+        }
     }
 
     fn observed(&mut self, visit: &Visit, features: &Vector) {

@@ -9,6 +9,7 @@ use super::failure;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
+use crate::visit::learn::learner::SlotReport;
 use crate::visit::rows::SessionRows;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -32,6 +33,8 @@ pub struct Collected {
     pub rows_count: u64,
     /// The sum of the sessions' digests.
     pub rows_digest: u128,
+    /// What the slots have learned.
+    pub learned: Vec<SlotReport>,
     /// What each worker counted.
     pub workers: Vec<WorkerTally>,
     /// What each lane came to.
@@ -176,6 +179,10 @@ impl Collected {
             }
             Tag::Story => self.story.extend_from_slice(body),
             Tag::Rows => self.take_rows(body),
+            Tag::Learned => self.learned.extend(
+                serde_json::from_slice::<Vec<SlotReport>>(body)
+                    .expect("what a worker has learned is well-formed"),
+            ),
             Tag::Tally => self
                 .workers
                 .push(serde_json::from_slice(body).expect("a worker's counters are well-formed")),

@@ -90,18 +90,21 @@ struct Lane {
     empties: SyncSender<Batch>,
 }
 
-/// The two inputs of a worker; they always stand at the same time.
+/// The inputs of a worker. Events and emissions always stand at the same time.
 pub struct Inputs {
     /// Events.
     pub events: InputHandle<u64, CapacityContainerBuilder<Batch>>,
     /// Rejected rows and reports of lanes.
     pub emissions: InputHandle<u64, CapacityContainerBuilder<Emissions>>,
+    /// The last arrival of the worker's lanes, said once when they have ended.
+    pub ends: InputHandle<u64, CapacityContainerBuilder<Vec<u64>>>,
 }
 
 impl Inputs {
     fn advance_to(&mut self, time: u64) {
         self.events.advance_to(time);
         self.emissions.advance_to(time);
+        self.ends.advance_to(time);
     }
 }
 
@@ -131,6 +134,7 @@ impl Feed {
         let mut lanes: Vec<Lane> = lanes.into_iter().map(|lane| self.read(lane)).collect();
         // Times at which the inputs stood after the latest sends, oldest first.
         let mut open: VecDeque<u64> = VecDeque::new();
+        let mut last_ms = 0;
         while let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock) {
             if self.stop.reason().is_some() {
                 break;
@@ -160,6 +164,7 @@ impl Feed {
             }
             inputs.emissions.send_batch(&mut self.emissions(&chunk));
             lanes[behind].clock = chunk.clock;
+            last_ms = last_ms.max(chunk.clock.0);
             if chunk.ended.is_some() {
                 lanes.swap_remove(behind);
             }
@@ -170,6 +175,7 @@ impl Feed {
             }
             worker.step();
         }
+        inputs.ends.send(last_ms);
     }
 
     /// Rejected rows and the report of an ended lane.
