@@ -1,0 +1,1 @@
+//! Estimators on logs of which the truth is known.
