@@ -12,6 +12,8 @@ use crate::grouped::grouped;
 
 /// What stands for a figure that is not there.
 const NONE: &str = "-";
+/// Characters of a line of a warning.
+const LINE_LENGTH: usize = 86;
 
 /// What each estimator is, in the order of their names.
 const ABOUT: [&str; 7] = [
@@ -53,7 +55,9 @@ impl Estimates {
             lines.push(named("intervals", &value));
         }
         for warning in &overall.warnings {
-            lines.push(named("warning", &warning.to_string()));
+            let names = std::iter::once("warning").chain(std::iter::repeat(""));
+            let wrapped = wrapped(&warning.to_string());
+            lines.extend(names.zip(wrapped).map(|(name, line)| named(name, &line)));
         }
         lines.join("\n") + "\n"
     }
@@ -152,6 +156,23 @@ pub fn number(value: Option<f64>) -> String {
     };
     let places = (3.0 - magnitude).clamp(0.0, 9.0) as usize;
     format!("{value:.places$}")
+}
+
+/// A text in lines of a length that is read easily.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + word.chars().count() < LINE_LENGTH {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
 }
 
 fn between(interval: Interval) -> String {

@@ -102,8 +102,7 @@ impl Rows {
     pub fn push_target(&mut self, probabilities: &[f64]) -> Result<TargetId, RowError> {
         let sum: f64 = probabilities.iter().sum();
         let negative = probabilities.iter().any(|p| *p < 0.0);
-        // Not a number fails the comparison, too.
-        if negative || !((sum - 1.0).abs() <= SUM_TOLERANCE) {
+        if negative || sum.is_nan() || (sum - 1.0).abs() > SUM_TOLERANCE {
             return Err(RowError::Distribution { sum });
         }
         let id = u32::try_from(self.ends.len()).map_err(|_| RowError::TooMany)?;

@@ -2,12 +2,14 @@
 //!
 //! Above τ a weight is not trusted, and the model's guess stands alone: less variance, some bias.
 //! Wang, Agarwal and Dudík (2017, section 3.3) choose the τ of the smallest estimated squared error:
-//! the variance of the terms over their number, plus the square of a bound on the bias. The bias is
-//! at most the target's probability of arms with weights above τ, which is the mean of `w` where
-//! `w > τ`, times how wrong the model may be there. With the largest possible reward for that, rare
-//! rewards would never let it switch; here it is the mean absolute reward: the model is taken to be
-//! wrong by no more than a whole typical reward. Candidates are quantiles of the weights; equal
-//! errors go to the larger τ, so that without need nothing is switched. Cost: a pass a candidate.
+//! the variance of the estimate plus the square of a bound on its bias. Two things differ here,
+//! as rewards in a shop are rare. The bias is at most the target's probability of arms with weights
+//! above τ, which is the mean of `w` where `w > τ`, times how wrong the model may be there: with the
+//! largest possible reward for that nothing would ever be switched, so it is the mean absolute
+//! reward. And a weight's part of the variance is `w²` times the mean squared residual of all rows,
+//! not its own: or else τ would fall below just those heavy rows that earned something, and the
+//! estimate would lean downwards. Candidates are quantiles of the weights; equal errors go to the
+//! larger τ. Cost: a pass a candidate.
 
 use super::sums::Term;
 
@@ -31,10 +33,11 @@ pub(super) fn switch_at(terms: impl Iterator<Item = Term> + Clone) -> f64 {
     let Some(last) = weights.len().checked_sub(1) else {
         return 0.0;
     };
+    let model = Model::of(terms);
     let candidates = CANDIDATES.map(|share| weights[(share * last as f64) as usize]);
     let mut best = (f64::INFINITY, candidates[0]);
     for candidate in candidates {
-        let error = squared_error(terms.clone(), candidate);
+        let error = model.squared_error(&weights, candidate);
         if error < best.0 {
             best = (error, candidate);
         }
@@ -42,26 +45,46 @@ pub(super) fn switch_at(terms: impl Iterator<Item = Term> + Clone) -> f64 {
     best.1
 }
 
-/// The estimated squared error of the estimator with this τ.
-fn squared_error(terms: impl Iterator<Item = Term>, switch_at: f64) -> f64 {
-    let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
-    let (mut above, mut reward) = (0.0, 0.0);
-    for term in terms {
-        let mut value = term.value;
-        if term.weight <= switch_at {
-            value += term.correction();
-        } else {
-            above += term.weight;
+/// How good the model's guesses are, over all rows.
+struct Model {
+    /// Mean squared residual of the logged arms.
+    residual: f64,
+    /// Variance of the guesses for the target.
+    spread: f64,
+    /// Mean absolute reward.
+    reward: f64,
+}
+
+impl Model {
+    fn of(terms: impl Iterator<Item = Term>) -> Model {
+        let (mut count, mut residual, mut reward) = (0.0, 0.0, 0.0);
+        let (mut sum, mut squares) = (0.0, 0.0);
+        for term in terms {
+            let off = term.reward - term.guess;
+            residual += off * off;
+            reward += term.reward.abs();
+            sum += term.value;
+            squares += term.value * term.value;
+            count += 1.0;
         }
-        count += 1.0;
-        sum += value;
-        squares += value * value;
-        reward += term.reward.abs();
+        let mean = sum / count;
+        Model {
+            residual: residual / count,
+            spread: (squares / count - mean * mean).max(0.0),
+            reward: reward / count,
+        }
     }
-    let mean = sum / count;
-    let variance = (squares / count - mean * mean).max(0.0);
-    let bias = (above / count).min(1.0) * reward / count;
-    variance / count + bias * bias
+
+    /// The estimated squared error of the estimator with this τ.
+    fn squared_error(&self, weights: &[f64], switch_at: f64) -> f64 {
+        let count = weights.len() as f64;
+        let above = weights.partition_point(|weight| *weight <= switch_at);
+        let (trusted, others) = weights.split_at(above);
+        let squares: f64 = trusted.iter().map(|weight| weight * weight).sum();
+        let variance = (squares / count * self.residual + self.spread) / count;
+        let bias = (others.iter().sum::<f64>() / count).min(1.0) * self.reward;
+        variance + bias * bias
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +121,11 @@ mod tests {
         };
         let terms: Vec<Term> = (0..100_000).map(of).collect();
         assert_eq!(switch_at(terms.iter().copied()), 1.0);
-        let error = |at| squared_error(terms.iter().copied(), at);
-        assert!(error(1.0) < error(2_000.0) && error(1.0) < error(0.5));
+        // Whichever of the heavy rows it was that earned something, or none.
+        let quiet = terms.iter().map(|term| Term {
+            reward: if term.weight > 1.0 { 0.0 } else { term.reward },
+            ..*term
+        });
+        assert_eq!(switch_at(quiet), 1.0);
     }
 }
