@@ -68,8 +68,13 @@ pub struct JudgeArgs {
     /// Precision for which the lead time is sought
     #[arg(long, default_value_t = 0.5, value_name = "SHARE")]
     pub precision: f64,
-    /// Replicates for the intervals
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    /// Replicates of the bootstrap for the intervals
+    #[arg(
+        long,
+        default_value_t = 500,
+        value_name = "N",
+        visible_alias = "bootstrap"
+    )]
     pub replicates: u32,
     /// Write plots (SVG) into this folder
     #[arg(long, value_name = "DIR")]

@@ -9,6 +9,8 @@ mod args;
 mod collect;
 mod drift;
 mod evaluate;
+mod evaluate_intent;
+mod evaluate_obd;
 mod explain;
 mod import;
 mod judged;

@@ -86,44 +86,37 @@ impl Resampled {
     }
 
     fn interval(&self, values: impl Iterator<Item = f64>) -> Option<Interval> {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        (values.len() >= self.skipped as usize).then_some(())?;
-        Some(Interval {
-            lo: quantile(&values, TAIL)?,
-            hi: quantile(&values, 1.0 - TAIL)?,
-        })
+        percentiles(values.collect(), self.skipped as usize)
     }
+}
+
+/// The interval of the replicates' values; `None` where there are none, or where more replicates
+/// than have a value were skipped because they lacked one.
+pub(super) fn percentiles(mut values: Vec<f64>, skipped: usize) -> Option<Interval> {
+    values.sort_by(f64::total_cmp);
+    (values.len() >= skipped).then_some(())?;
+    Some(Interval {
+        lo: quantile(&values, TAIL)?,
+        hi: quantile(&values, 1.0 - TAIL)?,
+    })
 }
 
 /// Draws `sessions` sessions with replacement `replicates` times, and takes the areas of every
 /// ranking. The rankings' rows name sessions below `sessions`; others count nothing.
 pub fn resample(rankings: &[Ranking], sessions: u32, replicates: u32, seed: u64) -> Resampled {
-    let mut replicates = vec![None; replicates as usize];
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = replicates.len().div_ceil(cores).max(1);
-    thread::scope(|scope| {
-        for (n, part) in replicates.chunks_mut(share).enumerate() {
-            scope.spawn(move || {
-                let mut counts = Vec::new();
-                for (at, areas) in part.iter_mut().enumerate() {
-                    let stream = mix(seed ^ mix((n * share + at) as u64 + 1));
-                    draw(&mut counts, sessions, stream);
-                    let times = |session: u32| {
-                        let count = counts.get(session as usize).copied();
-                        f64::from(count.unwrap_or(0))
-                    };
-                    let each = rankings.iter().map(|ranking| ranking.areas_with(times));
-                    *areas = each.collect::<Option<Vec<Areas>>>();
-                }
-            });
-        }
+    let areas = each_replicate(sessions, replicates, seed, |counts| {
+        let times = |session: u32| {
+            let count = counts.get(session as usize).copied();
+            f64::from(count.unwrap_or(0))
+        };
+        let each = rankings.iter().map(|ranking| ranking.areas_with(times));
+        each.collect::<Option<Vec<Areas>>>()
     });
     let mut resampled = Resampled {
         areas: vec![Vec::new(); rankings.len()],
         skipped: 0,
     };
-    for replicate in replicates {
+    for replicate in areas {
         let Some(replicate) = replicate else {
             resampled.skipped += 1;
             continue;
@@ -133,6 +126,33 @@ pub fn resample(rankings: &[Ranking], sessions: u32, replicates: u32, seed: u64)
         }
     }
     resampled
+}
+
+/// Draws `units` units with replacement `replicates` times, and takes a statistic of how often each
+/// came up; the statistics in the order of the replicates.
+pub(super) fn each_replicate<T: Send>(
+    units: u32,
+    replicates: u32,
+    seed: u64,
+    statistic: impl Fn(&[u32]) -> T + Sync,
+) -> Vec<T> {
+    let mut all: Vec<Option<T>> = (0..replicates).map(|_| None).collect();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = all.len().div_ceil(cores).max(1);
+    let statistic = &statistic;
+    thread::scope(|scope| {
+        for (n, part) in all.chunks_mut(share).enumerate() {
+            scope.spawn(move || {
+                let mut counts = Vec::new();
+                for (at, one) in part.iter_mut().enumerate() {
+                    let stream = mix(seed ^ mix((n * share + at) as u64 + 1));
+                    draw(&mut counts, units, stream);
+                    *one = Some(statistic(&counts));
+                }
+            });
+        }
+    });
+    all.into_iter().flatten().collect()
 }
 
 /// Counts how often each of the sessions came up in as many draws.

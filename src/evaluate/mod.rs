@@ -3,10 +3,10 @@
 //! [`judge`] takes scored sessions and the scores of simple rules ([`baselines`]) for the same rows
 //! and gives a [`report`], with a [`page`] for people, and the curves for plots. [`metrics`],
 //! [`calibration`] and [`mod@curves`] are the figures, [`by_prefix`] says on which rows,
-//! [`bootstrap`] how sure they are, and [`mod@lead_time`] how early the outcome is known. All are
-//! functions of plain values: no files, no clock, and chance only from the seed, so the same
-//! sessions give the same bytes. Cost: some seconds for 100,000 sessions of eight rows and 500
-//! replicates.
+//! [`bootstrap`] how sure they are, and [`mod@lead_time`] how early the outcome is known. [`ope`]
+//! judges policies instead, on what others chose. All are functions of plain values: no files, no
+//! clock, and chance only from the seed, so the same sessions give the same bytes. Cost: some
+//! seconds for 100,000 sessions of eight rows and 500 replicates.
 
 pub mod baselines;
 pub mod bootstrap;
@@ -15,6 +15,7 @@ pub mod calibration;
 pub mod curves;
 pub mod lead_time;
 pub mod metrics;
+pub mod ope;
 pub mod page;
 pub mod report;
 #[cfg(test)]

@@ -172,7 +172,7 @@ impl Report {
     }
 }
 
-fn named(name: &str, value: &str) -> String {
+pub(super) fn named(name: &str, value: &str) -> String {
     format!("{name:<12} {value}")
 }
 
@@ -183,7 +183,7 @@ fn named_once(name: &str, lines: Vec<String>) -> impl Iterator<Item = String> {
 }
 
 /// Lines of columns, the numbers flush right.
-fn table(cells: &[Vec<String>]) -> Vec<String> {
+pub(super) fn table(cells: &[Vec<String>]) -> Vec<String> {
     let columns = cells.first().map_or(0, Vec::len);
     let length = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.len());
     let width = |column| cells.iter().map(|row| length(row, column)).max();
