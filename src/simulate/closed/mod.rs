@@ -8,6 +8,7 @@ mod response;
 mod scout;
 mod shop;
 mod shopper;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -21,3 +22,4 @@ pub use params::{CHANGES_BORNE, ClosedParams, ClosedParamsError};
 pub use response::{Response, STAGE_COUNT, Stage, Weights};
 pub use scout::{ByPhase, Confusion, PHASE_COUNT, Scout, Trail};
 pub use shop::{ClosedShop, Ledger, Visited, expected};
+pub use summary::Summary;
