@@ -2,18 +2,15 @@
 //!
 //! Five rivals run the same shop, each from its opening: the *default* layout; the best *fixed*
 //! layout; *uniform*, which draws every arm evenly anew in every phase; the *oracle*, which shows
-//! each phase the arms that [`super::scout`] found best with the true responses in hand; and the
-//! *policy* under test. The scouting run has chances of its own, so that the oracle is not fitted to
-//! the luck it is judged by. The oracle sees what the job sees, the phase, and not the intent; no
-//! policy over these slots and phases can be expected to beat it by more than what first-order
-//! worth and the annoyance of changes leave on the table.
+//! each phase the arms that [`super::truth`] found best with the true responses in hand; and the
+//! *policy* under test. The oracle sees what the job sees, the phase, and not the intent.
 //!
 //! Figures are of *expected* orders, the sum over checkouts of the chance to pay, which has the mean
 //! of orders and less noise (Rao and Blackwell). Gains are relative to the default over the last
 //! quarter of the visits, when a learner has learned; regret is the oracle's expected orders less
 //! the rival's over all visits, so that what learning cost is in it (Lai and Robbins 1985).
 //!
-//! Invariant: a function of the parameters and of what the keepers show. Cost: six runs.
+//! Invariant: a function of the parameters and of what the keepers show. Cost: five runs, and those in which the truth is found.
 
 use super::keeper::{DrawingKeeper, Shopkeeper};
 use super::page::{Layout, PageMap};
@@ -21,8 +18,8 @@ use super::params::{ClosedParams, ClosedParamsError};
 use super::policies;
 use super::scout::{ByPhase, Confusion};
 use super::shop::{ClosedShop, Ledger, Visited, expected};
+use super::truth::Truth;
 use crate::format::RawEvent;
-use crate::simulate::rng::Rng;
 use crate::visit::live::Rules;
 use crate::visit::model::Model;
 use crate::visit::model::schedule::Schedule;
@@ -33,10 +30,6 @@ use serde::Serialize;
 pub const POINTS: usize = 200;
 /// Stretches of visits over which conversion is given.
 pub const STRETCHES: usize = 20;
-/// Visits of a scouting run: as many as the experiment's, within these.
-const SCOUTED: std::ops::RangeInclusive<u64> = 40_000..=200_000;
-/// The stream from which the scouting run's seed is drawn.
-const STREAM_SCOUT: u64 = 0x5343_4f55_5421;
 
 /// Makes a keeper of a policy's text, which has been read before without complaint.
 pub type Factory<'a> = &'a dyn Fn(&str) -> Box<dyn Shopkeeper>;
@@ -161,11 +154,11 @@ impl Experiment<'_> {
     pub fn run(&self, watch: &mut dyn FnMut(&RawEvent<'_>)) -> Result<Findings, ExperimentError> {
         self.params.check()?;
         let tested = page_of(self.policy)?;
-        let (found, oracle, fixed) = self.scout()?;
+        let truth = Truth::find(&self.params, self.factory)?;
         let texts = [
             ("default", policies::fixed("default", Layout::default())),
-            ("fixed", policies::fixed("fixed", fixed)),
-            ("oracle", policies::by_phase("oracle", &oracle)),
+            ("fixed", policies::fixed("fixed", truth.fixed)),
+            ("oracle", policies::by_phase("oracle", &truth.oracle)),
         ];
         let mut rivals = Vec::with_capacity(5);
         for (name, text) in &texts {
@@ -176,22 +169,7 @@ impl Experiment<'_> {
         rivals.insert(2, uniform);
         let mut keeper = (self.factory)(self.policy);
         rivals.push(self.rival("policy", tested, &mut *keeper, watch)?);
-        Ok(self.findings(rivals, found.confusion, oracle, fixed))
-    }
-
-    /// The scouting run, and what it tells to show.
-    fn scout(&self) -> Result<(Ledger, ByPhase, Layout), ExperimentError> {
-        let params = ClosedParams {
-            seed: Rng::of(self.params.seed, STREAM_SCOUT).bits(),
-            sessions: self.params.sessions.clamp(*SCOUTED.start(), *SCOUTED.end()),
-            ..self.params.clone()
-        };
-        let text = policies::scout("scout");
-        let shop = ClosedShop::new(params, page_of(&text)?)?.scouting();
-        let response = shop.response().clone();
-        let mut ledger = shop.run(&mut *(self.factory)(&text), &mut |_| {});
-        let scout = ledger.scout.take().unwrap_or_default();
-        Ok((ledger, scout.oracle(&response), scout.fixed(&response)))
+        Ok(self.findings(rivals, &truth))
     }
 
     /// Even draws need no learning: the core tells the phase, a hash the arms.
@@ -214,13 +192,7 @@ impl Experiment<'_> {
         Ok(rival_of(name, &shop.run(keeper, watch)))
     }
 
-    fn findings(
-        &self,
-        rivals: Vec<Rival>,
-        confusion: Confusion,
-        oracle_layouts: ByPhase,
-        fixed_layout: Layout,
-    ) -> Findings {
+    fn findings(&self, rivals: Vec<Rival>, truth: &Truth) -> Findings {
         let mut findings = Findings {
             sessions: self.params.sessions,
             seed: self.params.seed,
@@ -232,9 +204,9 @@ impl Experiment<'_> {
             regret_fixed: 0.0,
             lift: None,
             rivals,
-            confusion,
-            oracle_layouts,
-            fixed_layout,
+            confusion: truth.confusion,
+            oracle_layouts: truth.oracle,
+            fixed_layout: truth.fixed,
         };
         let late = |name: &str| findings.rival(name).conversion_late;
         let base = late("default");
@@ -261,7 +233,7 @@ impl Experiment<'_> {
 }
 
 /// Reads a policy and maps its page.
-fn page_of(text: &str) -> Result<PageMap, ExperimentError> {
+pub(super) fn page_of(text: &str) -> Result<PageMap, ExperimentError> {
     PageMap::of(&Policy::read(text)?).map_err(ExperimentError::Page)
 }
 

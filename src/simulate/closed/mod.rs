@@ -11,6 +11,7 @@ mod shopper;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod truth;
 mod walk;
 
 pub use keeper::{CoreKeeper, DrawingKeeper, FixedKeeper, Shopkeeper, Shown};
@@ -20,6 +21,7 @@ pub use page::{
 };
 pub use params::{CHANGES_BORNE, ClosedParams, ClosedParamsError};
 pub use response::{Response, STAGE_COUNT, Stage, Weights};
-pub use scout::{ByPhase, Confusion, PHASE_COUNT, Scout, Trail};
+pub use scout::{ByPhase, Confusion, PHASE_COUNT, Scout};
 pub use shop::{ClosedShop, Ledger, Visited, expected};
 pub use summary::Summary;
+pub use truth::Truth;

@@ -24,10 +24,13 @@ pub fn fixed(name: &str, layout: Layout) -> String {
     text
 }
 
-/// The policy that shows the shop's defaults and changes a slot of its own, which no shopper sees,
-/// whenever the phase moves.
+/// The policy that shows the shop's defaults and tells every move of the phase.
 pub fn scout(name: &str) -> String {
-    let mut text = fixed(name, Layout::default());
+    scouting(fixed(name, Layout::default()))
+}
+
+/// A policy with one more slot, which no shopper sees, that changes whenever the phase moves.
+pub fn scouting(mut text: String) -> String {
     text.push_str("\n[[slot]]\nname = \"scout\"\n");
     let first = Phase::ALL[0].name();
     writeln!(text, "default = \"{first}\"\ncontext = [\"phase\"]").expect("a String takes all");
@@ -132,6 +135,7 @@ mod tests {
             fixed("default", [0; 4]),
             fixed("fixed", [3, 2, 1, 2]),
             scout("scout"),
+            scouting(by_phase("oracle", &oracle)),
             by_phase("oracle", &oracle),
         ] {
             let policy = Policy::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));

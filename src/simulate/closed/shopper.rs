@@ -19,7 +19,7 @@
 use super::page::{CTA, GRID, Layout, PROMO, PROMO_COST, SLOT_COUNT};
 use super::params::{CHANGES_BORNE, ClosedParams};
 use super::response::{Response, Stage, Weights};
-use super::scout::{Scout, Trail};
+use super::scout::{Scout, Standing, Trail};
 use crate::event::{Device, Kind, Micros};
 use crate::simulate::catalogue::{Catalogue, ItemNo};
 use crate::simulate::intent::{BEGINNINGS, Intent};
@@ -332,8 +332,12 @@ impl Shopper {
             self.expected += p;
         }
         if let Some(scout) = scout {
-            let seen = (self.phase, self.intent, stage);
-            scout.note(&mut self.trail, seen, &weights, p, happens);
+            let at = Standing {
+                phase: self.phase,
+                intent: self.intent,
+                cart: !self.person.visitor.cart.is_empty(),
+            };
+            scout.note(&mut self.trail, at, stage, &weights, (p, happens));
         }
         happens
     }
