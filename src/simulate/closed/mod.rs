@@ -1,4 +1,29 @@
 //! The closed loop: a simulated shop whose shoppers react to what they are shown.
+//!
+//! The open-loop shop ([`super::Shop`]) writes a log that nothing shown can change; a policy cannot
+//! be judged on it. Here a [`Shopkeeper`] decides the page from the shoppers' events, and the
+//! shoppers act on the page: the chances to leave, add, check out and pay follow the layout on show,
+//! differently for each hidden intent ([`Response`]). [`experiment`] puts a policy between the best
+//! that can be known, chance, and doing nothing, under the same luck; [`Truth`] is how the best is
+//! found.
+//!
+//! The default shop under the default layout, 200,000 visits, seed 1: 4.4 % of visits order, 11 %
+//! put something into a cart, 7 events a visit, 13 % of visits are returns. The oracle sells a third
+//! more than the default and an eighth more than the best fixed layout; even draws sell what the
+//! default does. All of it is set by assumption; none is an estimate from data.
+//!
+//! Cost: 0.7 µs an event without the keeper, in the test profile; an experiment of 200,000 visits
+//! takes half a minute with the pure core as its keeper
+//! (`restage simulate --closed-loop --policy FILE`; 2026-11-22, a shared two-core x86-64).
+//!
+//! ```
+//! use restage::simulate::closed::{ClosedParams, ClosedShop, FixedKeeper, PageMap};
+//!
+//! let params = ClosedParams { sessions: 100, ..ClosedParams::default() };
+//! let shop = ClosedShop::new(params, PageMap::own()).unwrap();
+//! let ledger = shop.run(&mut FixedKeeper::new([0, 0, 0, 0]), &mut |_| {});
+//! assert_eq!(ledger.visits.len(), 100);
+//! ```
 pub mod experiment;
 mod keeper;
 mod page;
