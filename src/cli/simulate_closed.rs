@@ -95,6 +95,8 @@ impl ClosedLoop {
             }
             None => Failure::new(2, error),
         };
+        // Before the log's file is made.
+        experiment.check().map_err(refused)?;
         let Some(out) = out else {
             return experiment.run(&mut |_| {}).map_err(refused);
         };

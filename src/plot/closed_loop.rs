@@ -21,7 +21,7 @@ const PLOTS: [Plot<Findings>; 2] = [
     ("conversion.svg", draw_conversion),
 ];
 
-const FRAME: Frame = Frame::between(112, 482);
+const FRAME: Frame = Frame::between(126, 482);
 /// Where the legend stands.
 const LEGEND_Y: i32 = 78;
 
@@ -149,4 +149,71 @@ fn path(
     let width = if name == "policy" { 3 } else { 2 };
     sheet.path(line, colour, width)?;
     Ok((format!("{label}: {figure}"), colour))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::closed::experiment::{POINTS, Rival};
+
+    /// A rival that sells `conversion` from the first visit to the last.
+    fn rival(name: &'static str, conversion: f64) -> Rival {
+        let orders = |at: usize| 1_000.0 * conversion * (at + 1) as f64 / POINTS as f64;
+        Rival {
+            name,
+            conversion,
+            conversion_late: conversion,
+            conversion_late_error: 0.0,
+            orders: 0,
+            revenue: 0.0,
+            discount: 0.0,
+            events_per_session: 0.0,
+            changes_per_session: 0.0,
+            conversion_by_stretch: vec![conversion; STRETCHES],
+            cumulative: (0..POINTS).map(orders).collect(),
+        }
+    }
+
+    fn findings(oracle: f64) -> Findings {
+        let names = ["default", "fixed", "uniform", "policy"];
+        let mut rivals: Vec<Rival> = names.map(|name| rival(name, 0.04)).into();
+        rivals.push(rival("oracle", oracle));
+        Findings {
+            sessions: 1_000,
+            seed: 1,
+            oracle_gain: 0.0,
+            policy_gain: 0.0,
+            gain_ratio: None,
+            regret: 0.0,
+            regret_uniform: 0.0,
+            regret_fixed: 0.0,
+            lift: None,
+            rivals,
+            confusion: Default::default(),
+            oracle_layouts: Default::default(),
+            fixed_layout: Default::default(),
+        }
+    }
+
+    #[test]
+    fn what_was_missed_is_in_the_legend_and_a_lead_is_drawn_at_nothing() {
+        let mut svg = String::new();
+        draw_regret(&findings(0.06), &mut svg).unwrap();
+        assert_eq!(svg.matches(": 20\n").count(), 4, "{svg}");
+        assert!(svg.trim_end().ends_with("</svg>"));
+        draw_regret(&findings(0.02), &mut svg).unwrap();
+        let bottom = FRAME.bottom;
+        assert!(svg.contains(&format!("{bottom}")) && !svg.contains("NaN"));
+        draw_conversion(&findings(0.0), &mut svg).unwrap();
+        assert!(svg.contains("oracle: 0.00") && svg.contains("policy: 4.00"));
+    }
+
+    #[test]
+    fn the_plots_are_written_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = closed_loop_plots(dir.path(), &findings(0.06)).unwrap();
+        let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()).collect();
+        assert_eq!(names, ["regret.svg", "conversion.svg"]);
+        assert!(paths.iter().all(|path| path.is_file()));
+    }
 }

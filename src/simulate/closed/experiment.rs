@@ -147,10 +147,19 @@ pub struct Experiment<'a> {
 }
 
 impl Experiment<'_> {
+    /// Checks the parameters and the policy.
+    ///
+    /// # Errors
+    /// [`ExperimentError`] says what is wrong.
+    pub fn check(&self) -> Result<(), ExperimentError> {
+        self.params.check()?;
+        page_of(self.policy).map(|_| ())
+    }
+
     /// Runs all rivals. Every event of the run under test is also shown to `watch`.
     ///
     /// # Errors
-    /// [`ExperimentError`]; nothing has been run then.
+    /// Those of [`Experiment::check`]; nothing has been run then.
     pub fn run(&self, watch: &mut dyn FnMut(&RawEvent<'_>)) -> Result<Findings, ExperimentError> {
         self.params.check()?;
         let tested = page_of(self.policy)?;

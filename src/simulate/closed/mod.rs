@@ -36,6 +36,7 @@ mod shopper;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod till;
 mod truth;
 mod walk;
 

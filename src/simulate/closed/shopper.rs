@@ -5,7 +5,7 @@
 //! that the chances to leave, add, check out and pay are multiplied by the response to the layout
 //! on show ([`super::response`]), by the device in hand, and by annoyance with a page that keeps
 //! changing. Position bias: who picks an item from a list looks at the k-th row with an attention
-//! of 1/(1 + k/3), and the grid's effect on what follows is raised to that power.
+//! a of 1/(1 + k/3), and the grid's effect on what follows is raised to the power 0.4 + 0.9·a.
 //!
 //! **Common random numbers.** Every chance is drawn from a stream of its own, named by visit, turn
 //! and [`Purpose`]: on turn 7 the same shopper leaves by the same number, whatever was shown and
@@ -16,17 +16,18 @@
 //!
 //! Cost: some ten streams a turn of 6 ns each.
 
-use super::page::{CTA, GRID, Layout, PROMO, PROMO_COST, SLOT_COUNT};
+use super::page::{GRID, Layout, PROMO, SLOT_COUNT};
 use super::params::{CHANGES_BORNE, ClosedParams};
 use super::response::{Response, Stage, Weights};
 use super::scout::{Scout, Standing, Trail};
+use super::till::Order;
 use crate::event::{Device, Kind, Micros};
 use crate::simulate::catalogue::{Catalogue, ItemNo};
 use crate::simulate::intent::{BEGINNINGS, Intent};
 use crate::simulate::record::{Act, Page, VisitNo};
 use crate::simulate::rng::Rng;
 use crate::simulate::shopper::on_page;
-use crate::simulate::visitor::{CartLine, Visitor};
+use crate::simulate::visitor::Visitor;
 use crate::visit::phase::Phase;
 
 /// Longest time between two acts of a visit in ms; the job's sessions end after 30 minutes.
@@ -85,15 +86,6 @@ pub struct Person {
     pub last_intent: Option<Intent>,
 }
 
-/// Money of one order, in millionths of the currency's unit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order {
-    /// What was paid.
-    pub paid: i64,
-    /// What a promotion took off.
-    pub discount: i64,
-}
-
 /// What a shopper will still do on the page that is open.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Signals {
@@ -139,7 +131,7 @@ pub struct Shopper {
     pub signals: Signals,
     pub pages: u32,
     parting: bool,
-    buying: Option<ItemNo>,
+    pub buying: Option<ItemNo>,
     carted: bool,
 }
 
@@ -227,7 +219,7 @@ impl Shopper {
     }
 
     #[inline]
-    fn unit(&self, purpose: Purpose) -> f64 {
+    pub fn unit(&self, purpose: Purpose) -> f64 {
         self.stream(purpose).unit()
     }
 
@@ -309,12 +301,11 @@ impl Shopper {
         } else {
             0.6 + 1.1 * self.person.visitor.thrift
         };
-        weights[CTA] = 1.0;
         weights
     }
 
     /// Whether something that the page has a say in happens; `base` is its chance on a default page.
-    fn happens(
+    pub fn happens(
         &mut self,
         stage: Stage,
         purpose: Purpose,
@@ -432,7 +423,7 @@ impl Shopper {
     }
 
     /// Leaves; some are seen to go, and a few of those think better of it.
-    fn part(&mut self, page: Page, world: &World) -> Option<Act> {
+    pub fn part(&mut self, page: Page, world: &World) -> Option<Act> {
         let cart = !self.person.visitor.cart.is_empty();
         let doubt = if cart { 0.12 } else { 0.0 };
         if self.unit(Purpose::Exit) >= self.intent.habits().exit + doubt {
@@ -449,104 +440,5 @@ impl Shopper {
             weights[Intent::Hesitating as usize] = 0.0;
         }
         self.intent = Intent::ALL[self.stream(Purpose::Drift).weighted(&weights)];
-    }
-
-    /// Whether the item goes into the cart: intent, appetite, and its price for the thrifty.
-    fn wants(&mut self, item: ItemNo, world: &World, scout: &mut Option<Box<Scout>>) -> bool {
-        let me = &self.person.visitor;
-        let deterred = -1.2 * me.thrift * world.stock.dearness(item);
-        let liking = libm::exp(deterred + 0.3 * me.appetite).min(2.0);
-        let has_room = me.has_room_for(item);
-        let base = self.intent.habits().add * liking * world.params.cart_scale;
-        has_room && self.happens(Stage::Add, Purpose::Add, base, world, scout)
-    }
-
-    fn add(&mut self, item: ItemNo, world: &World) -> Act {
-        let mut rng = self.stream(Purpose::Doubt);
-        let units = [1, 2, 3][rng.weighted(&[0.86, 0.10, 0.04])];
-        self.person.visitor.cart.push(CartLine { item, units });
-        if self.intent != Intent::Urgent && rng.chance(0.5) {
-            self.intent = Intent::Hesitating;
-        }
-        self.wake_ms += self.stream(Purpose::Time).between(1_500.0, 9_000.0) as u64;
-        Act {
-            quantity: units,
-            ..on_page(Kind::AddToCart, Page::Item(item), &world.stock)
-        }
-    }
-
-    fn remove(&mut self, world: &World) -> Act {
-        let mut rng = self.stream(Purpose::Item);
-        let cart = &mut self.person.visitor.cart;
-        let line = cart.swap_remove(rng.below(cart.len() as u32) as usize);
-        self.wake_ms += self.stream(Purpose::Time).between(1_500.0, 9_000.0) as u64;
-        Act {
-            item: Some(line.item),
-            category: Some(world.stock.category(line.item)),
-            price: world.stock.price(line.item),
-            quantity: line.units,
-            ..Act::new(Kind::RemoveFromCart, Page::Cart)
-        }
-    }
-
-    /// Straight to the checkout with an item, past the empty cart.
-    fn buy_now(&mut self, item: ItemNo, world: &World) -> Act {
-        self.buying = Some(item);
-        Act {
-            item: Some(item),
-            category: Some(world.stock.category(item)),
-            price: world.stock.price(item),
-            quantity: 1,
-            ..self.open(Kind::BeginCheckout, Page::Checkout, world)
-        }
-    }
-
-    /// The end of the checkout: an order, or second thoughts.
-    fn pay(&mut self, world: &World, scout: &mut Option<Box<Scout>>) -> Option<Act> {
-        let keen = libm::exp(0.25 * self.person.visitor.appetite);
-        let base = self.intent.habits().pay * keen * world.params.purchase_scale;
-        let buying = self.buying.take();
-        if !self.happens(Stage::Pay, Purpose::Pay, base, world, scout) {
-            self.intent = Intent::Hesitating;
-            if self.unit(Purpose::Doubt) < 0.5 {
-                self.page = Some(Page::Cart);
-                return self.part(Page::Checkout, world);
-            }
-            return Some(self.open(Kind::ViewCart, Page::Cart, world));
-        }
-        let cart = match buying {
-            Some(item) => vec![CartLine { item, units: 1 }],
-            None => std::mem::take(&mut self.person.visitor.cart),
-        };
-        Some(self.order(&cart, world))
-    }
-
-    /// Places the order, less what the promotion on show takes off.
-    fn order(&mut self, cart: &[CartLine], world: &World) -> Act {
-        let worth = cart.iter().map(|line| {
-            let price = world.stock.price(line.item).get().unwrap_or(0);
-            price * i64::from(line.units)
-        });
-        let worth: i64 = worth.sum();
-        // Whole cents.
-        let off = PROMO_COST[usize::from(self.layout[PROMO])];
-        let discount = (worth as f64 * off / 10_000.0) as i64 * 10_000;
-        self.order = Order {
-            paid: worth - discount,
-            discount,
-        };
-        let mut act = Act {
-            value: Micros::new(self.order.paid),
-            quantity: cart.iter().map(|line| line.units).sum(),
-            ..self.open(Kind::Purchase, Page::Thanks, world)
-        };
-        if let [line] = cart {
-            act.item = Some(line.item);
-            act.category = Some(world.stock.category(line.item));
-            act.price = world.stock.price(line.item);
-        }
-        self.orders += 1;
-        self.intent = Intent::Browsing;
-        act
     }
 }
