@@ -19,6 +19,7 @@ mod progress;
 mod replay;
 mod report;
 mod simulate;
+mod simulate_closed;
 mod size;
 mod train;
 mod train_table;

@@ -1,39 +1,66 @@
-//! `restage simulate`: write a log of the simulated shop.
+//! `restage simulate`: write a log of the simulated shop, or close the loop with the job.
 
+use super::simulate_closed::ClosedLoop;
 use super::{Failure, print, reader_is_gone};
 use crate::format::LogWriter;
 use crate::simulate::{Scratch, Shop, ShopParams};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Write a log of the simulated shop
+/// Write a log of the simulated shop, or close the loop with the job
 ///
 /// The log is a pure function of the flags: the same seed gives the same bytes everywhere.
 /// The name says the form: .jsonl is JSON lines, anything else CSV; .gz and .zst compress.
+///
+/// With --closed-loop shoppers react to the page, and a policy is put to the test: between the
+/// default layout, even draws, the best fixed layout and an oracle, all under the same luck.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   restage simulate --events 100000 --seed 7 -o shop.csv
   restage simulate --events 5000000 --seed 1 -o shop.csv.zst
-  restage simulate --events 1000 -o - | head")]
+  restage simulate --events 1000 -o - | head
+  restage simulate --closed-loop --policy shop.toml
+  restage simulate --closed-loop --sessions 50000 --runs 3 --json --plot plots")]
 pub struct Simulate {
     /// How many events to write
-    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    #[arg(
+        long,
+        default_value_t = 100_000,
+        value_name = "N",
+        conflicts_with = "closed_loop"
+    )]
     events: u64,
     /// Which log to write
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// First visits an hour, averaged over the day
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "closed_loop")]
     visits_per_hour: Option<f64>,
-    /// Where to; `-` is stdout
-    #[arg(short, long, value_name = "FILE")]
-    out: PathBuf,
+    /// Where to; `-` is stdout. In a closed loop: the log of the policy under test, first run
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        required_unless_present = "closed_loop"
+    )]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    closed: ClosedLoop,
 }
 
 impl Simulate {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
+        match self.out.as_deref() {
+            out if self.closed.closed_loop => self.closed.run(self.seed, out),
+            Some(out) => self.log(out),
+            None => Err(Failure::usage("--out is missing: where to write the log")),
+        }
+    }
+
+    /// Writes a log of the open-loop shop.
+    fn log(&self, out: &Path) -> Result<(), Failure> {
         let mut params = ShopParams {
             seed: self.seed,
             ..ShopParams::default()
@@ -42,27 +69,29 @@ impl Simulate {
             params.visits_per_hour = visits;
         }
         params.check().map_err(|error| Failure::new(2, error))?;
-        let shop = Shop::new(params);
-        match self.write(shop) {
-            Ok(()) => Ok(()),
-            Err(error) if reader_is_gone(&error) => Ok(()),
-            Err(error) => {
-                let what = format!("{} could not be written", self.out.display());
-                Err(Failure::new(5, anyhow::Error::new(error).context(what)))
-            }
-        }?;
-        if self.out.as_os_str() == "-" {
+        match self.write(out, Shop::new(params)) {
+            Ok(()) => {}
+            Err(error) if reader_is_gone(&error) => {}
+            Err(error) => return Err(not_written(out, error)),
+        }
+        if out.as_os_str() == "-" {
             return Ok(());
         }
-        print(format!("wrote {} events to {}\n", self.events, self.out.display()).as_bytes())
+        print(format!("wrote {} events to {}\n", self.events, out.display()).as_bytes())
     }
 
-    fn write(&self, shop: Shop) -> std::io::Result<()> {
-        let mut writer = LogWriter::create(&self.out)?;
+    fn write(&self, out: &Path, shop: Shop) -> std::io::Result<()> {
+        let mut writer = LogWriter::create(out)?;
         let mut scratch = Scratch::default();
         for event in shop.take(usize::try_from(self.events).unwrap_or(usize::MAX)) {
             writer.write(&event.raw(&mut scratch))?;
         }
         writer.finish()
     }
+}
+
+/// A log that could not be written.
+pub(super) fn not_written(out: &Path, error: std::io::Error) -> Failure {
+    let what = format!("{} could not be written", out.display());
+    Failure::new(5, anyhow::Error::new(error).context(what))
 }

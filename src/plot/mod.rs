@@ -3,6 +3,8 @@
 //! Of a replay: `events.svg` shows how much came in and how much was decided over time,
 //! `phases.svg` how many sessions were live in which phase, and `p_purchase.svg` how well the score
 //! told those that bought from those that did not. Of a model: [`intent`]; of a policy: [`off_policy`]. A plot is a function of
+//! told those that bought from those that did not. Of a model: [`intent`]; of a closed loop:
+//! [`closed_loop`]. A plot is a function of
 //! the [`Tally`] or the judgement alone: the same numbers give the same bytes, for any number of
 //! workers. Counts of nothing give a plot that says so.
 //!
@@ -10,6 +12,7 @@
 //! only when its picture is complete. Cost: a few milliseconds, and 150 kB a file at most.
 
 mod auc_by_prefix;
+pub mod closed_loop;
 mod curves;
 pub mod events;
 pub mod intent;

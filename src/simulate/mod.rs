@@ -39,6 +39,7 @@
 //! ```
 mod bot;
 mod catalogue;
+pub mod closed;
 mod intent;
 mod params;
 mod record;

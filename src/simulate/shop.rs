@@ -31,8 +31,8 @@ const HOURS: [f64; 24] = [
     0.55, 0.35, 0.25, 0.20, 0.20, 0.30, 0.50, 0.75, 0.95, 1.10, 1.20, 1.25, 1.30, 1.25, 1.20, 1.20,
     1.25, 1.30, 1.40, 1.60, 1.80, 1.75, 1.40, 0.95,
 ];
-const HOUR_MAX: f64 = 1.80;
-const HOUR_MS: f64 = 3_600_000.0;
+pub(super) const HOUR_MAX: f64 = 1.80;
+pub(super) const HOUR_MS: f64 = 3_600_000.0;
 
 /// Streams of chance that belong to no visit.
 const STREAM_STOCK: u64 = u64::MAX;
@@ -284,7 +284,7 @@ impl Iterator for Shop {
 }
 
 /// How busy the shop is at a moment, relative to the mean of the day; linear between the hours.
-fn bustle(at_ms: u64) -> f64 {
+pub(super) fn bustle(at_ms: u64) -> f64 {
     let hour = (at_ms % 86_400_000) as f64 / HOUR_MS;
     let (from, part) = (hour as usize, hour - libm::floor(hour));
     HOURS[from] * (1.0 - part) + HOURS[(from + 1) % 24] * part

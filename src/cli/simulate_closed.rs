@@ -1,0 +1,241 @@
+//! `restage simulate --closed-loop`: put a policy to the test on shoppers who react.
+
+use super::args::{read_file, read_policy};
+use super::simulate::not_written;
+use super::{Failure, print, reader_is_gone};
+use crate::format::{LogWriter, RawEvent};
+use crate::grouped::grouped;
+use crate::plot::closed_loop::closed_loop_plots;
+use crate::simulate::Intent;
+use crate::simulate::closed::experiment::{Experiment, ExperimentError, Findings, Rival};
+use crate::simulate::closed::{ClosedParams, CoreKeeper, SLOTS, Shopkeeper, Summary, policies};
+use crate::visit::live::Rules;
+use crate::visit::model::Model;
+use crate::visit::model::schedule::Schedule;
+use crate::visit::phase::Phase;
+use crate::visit::policy::Policy;
+use clap::Args;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The flags of the closed loop.
+#[derive(Args, Debug)]
+pub(super) struct ClosedLoop {
+    /// Let shoppers react to the page, and judge a policy by what they buy
+    #[arg(long)]
+    pub(super) closed_loop: bool,
+    /// How many sessions each rival gets [default: 200000]
+    #[arg(long, value_name = "N", requires = "closed_loop")]
+    sessions: Option<u64>,
+    /// The policy under test; one that learns every slot if absent
+    #[arg(long, value_name = "FILE", requires = "closed_loop")]
+    policy: Option<PathBuf>,
+    /// Runs with seeds that follow one another [default: 1]
+    #[arg(long, value_name = "N", requires = "closed_loop", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    runs: Option<u64>,
+    /// Print one JSON object and nothing else
+    #[arg(long, requires = "closed_loop")]
+    json: bool,
+    /// Draw regret and conversion of the first run into this folder
+    #[arg(long, value_name = "DIR", requires = "closed_loop")]
+    plot: Option<PathBuf>,
+}
+
+impl ClosedLoop {
+    /// Runs the experiments and reports. `out` is where the log of the policy under test goes.
+    pub(super) fn run(&self, seed: u64, out: Option<&Path>) -> Result<(), Failure> {
+        if out.is_some_and(|out| out.as_os_str() == "-") {
+            let what = "--out - and the report would both go to stdout; name a file for the log";
+            return Err(Failure::usage(what));
+        }
+        let text = self.policy_text()?;
+        let mut runs = Vec::new();
+        for number in 0..self.runs.unwrap_or(1) {
+            let params = ClosedParams {
+                seed: seed.wrapping_add(number),
+                sessions: self.sessions.unwrap_or(ClosedParams::default().sessions),
+                ..ClosedParams::default()
+            };
+            let experiment = Experiment {
+                params,
+                policy: &text,
+                factory: &keeper,
+            };
+            tracing::info!("run of seed {}", experiment.params.seed);
+            runs.push(self.one(&experiment, out.filter(|_| number == 0))?);
+        }
+        if let Some(dir) = &self.plot {
+            closed_loop_plots(dir, &runs[0]).map_err(|error| Failure::new(5, error))?;
+        }
+        let summary = Summary::of(runs);
+        if self.json {
+            let mut line = serde_json::to_vec(&summary).map_err(|error| Failure::new(1, error))?;
+            line.push(b'\n');
+            return print(&line);
+        }
+        print(page(&summary).as_bytes())
+    }
+
+    fn policy_text(&self) -> Result<String, Failure> {
+        let Some(path) = &self.policy else {
+            return Ok(policies::learning("learned", "thompson"));
+        };
+        // Read once for what is wrong with it, with the file's name, and once for its text.
+        read_policy(path)?;
+        let text = read_file(path)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// One run, its log written if asked for.
+    fn one(&self, experiment: &Experiment<'_>, out: Option<&Path>) -> Result<Findings, Failure> {
+        let refused = |error: ExperimentError| match &self.policy {
+            Some(path) => {
+                let error = anyhow::Error::new(error);
+                Failure::new(2, error.context(path.display().to_string()))
+            }
+            None => Failure::new(2, error),
+        };
+        // Before the log's file is made.
+        experiment.check().map_err(refused)?;
+        let Some(out) = out else {
+            return experiment.run(&mut |_| {}).map_err(refused);
+        };
+        let mut writer = LogWriter::create(out).map_err(|error| not_written(out, error))?;
+        let mut failed = None;
+        let mut write = |event: &RawEvent<'_>| {
+            if failed.is_none() {
+                failed = writer.write(event).err();
+            }
+        };
+        let findings = experiment.run(&mut write).map_err(refused)?;
+        match failed.map_or_else(|| writer.finish(), Err) {
+            Err(error) if !reader_is_gone(&error) => Err(not_written(out, error)),
+            _ => Ok(findings),
+        }
+    }
+}
+
+/// The keeper of a policy that has been read before.
+fn keeper(policy: &str) -> Box<dyn Shopkeeper> {
+    let policy = Policy::read(policy).expect("the policy has been read before");
+    Box::new(CoreKeeper::new(Rules {
+        policy,
+        models: Schedule::of(Model::shipped()),
+    }))
+}
+
+/// The report for people.
+fn page(summary: &Summary) -> String {
+    let mut page = String::new();
+    for findings in &summary.runs {
+        one_run(findings, &mut page);
+        page.push('\n');
+    }
+    if let [run] = &summary.runs[..] {
+        found_out(run, &mut page);
+    } else {
+        gains(
+            &format!("mean of {} runs", summary.runs.len()),
+            (summary.oracle_gain, summary.policy_gain, summary.gain_ratio),
+            (summary.regret, summary.regret_uniform, summary.regret_fixed),
+            &mut page,
+        );
+    }
+    page
+}
+
+fn one_run(findings: &Findings, page: &mut String) {
+    let sessions = grouped(findings.sessions);
+    let _ = writeln!(
+        page,
+        "closed loop: {sessions} sessions for each rival, seed {}\n",
+        findings.seed
+    );
+    let _ = writeln!(
+        page,
+        "           conversion  last quarter      orders       revenue  promotions  changes/session"
+    );
+    for rival in &findings.rivals {
+        row(rival, page);
+    }
+    page.push('\n');
+    gains(
+        "the policy",
+        (
+            findings.oracle_gain,
+            findings.policy_gain,
+            findings.gain_ratio,
+        ),
+        (
+            findings.regret,
+            findings.regret_uniform,
+            findings.regret_fixed,
+        ),
+        page,
+    );
+}
+
+fn row(rival: &Rival, page: &mut String) {
+    let whole = |value: f64| grouped(value.round().max(0.0) as u64);
+    let _ = writeln!(
+        page,
+        "{:<9} {:>10.2}%  {:>11.2}%  {:>10}  {:>12}  {:>10}  {:>15.2}",
+        rival.name,
+        100.0 * rival.conversion,
+        100.0 * rival.conversion_late,
+        grouped(rival.orders),
+        whole(rival.revenue),
+        whole(rival.discount),
+        rival.changes_per_session
+    );
+}
+
+fn gains(
+    who: &str,
+    (oracle, policy, ratio): (f64, f64, Option<f64>),
+    (regret, uniform, fixed): (f64, f64, f64),
+    page: &mut String,
+) {
+    let share = ratio.map_or(String::new(), |ratio| {
+        format!(
+            ", {:.0}% of the oracle's {:+.1}%",
+            100.0 * ratio,
+            100.0 * oracle
+        )
+    });
+    let _ = writeln!(
+        page,
+        "{who}: {:+.1}% over the default in the last quarter{share}\n\
+         regret in expected orders: policy {regret:.0}, uniform draws {uniform:.0}, best fixed layout {fixed:.0}",
+        100.0 * policy
+    );
+}
+
+/// What the scouting run found: the intents behind the phases, and the oracle's page.
+fn found_out(findings: &Findings, page: &mut String) {
+    let _ = write!(page, "events by phase (rows) and true intent\n           ");
+    for intent in Intent::ALL {
+        let _ = write!(page, "  {:>10}", intent.name());
+    }
+    let _ = writeln!(page, "   the oracle shows");
+    for (phase, counts) in Phase::ALL.iter().zip(&findings.confusion) {
+        let _ = write!(page, "{:<11}", phase.name());
+        for events in counts {
+            let _ = write!(page, "  {:>10}", grouped(*events));
+        }
+        let _ = writeln!(
+            page,
+            "   {}",
+            names(&findings.oracle_layouts[*phase as usize])
+        );
+    }
+    let _ = writeln!(page, "best fixed layout: {}", names(&findings.fixed_layout));
+}
+
+fn names(layout: &[u8]) -> String {
+    let arms = layout.iter().zip(&SLOTS);
+    let arms: Vec<&str> = arms
+        .map(|(arm, slot)| slot.arms[usize::from(*arm)])
+        .collect();
+    arms.join(", ")
+}
