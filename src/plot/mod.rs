@@ -2,9 +2,9 @@
 //!
 //! Of a replay: `events.svg` shows how much came in and how much was decided over time,
 //! `phases.svg` how many sessions were live in which phase, and `p_purchase.svg` how well the score
-//! told those that bought from those that did not. Of a model: [`intent`]. A plot is a function of
-//! the [`Tally`] or the judgement alone: the same numbers give the same bytes, for any number of
-//! workers. Counts of nothing give a plot that says so.
+//! told those that bought from those that did not. Of a model: [`intent`]; of an experiment:
+//! [`mod@lift`]. A plot is a function of the [`Tally`] or the judgement alone: the same numbers give
+//! the same bytes, for any number of workers. Counts of nothing give a plot that says so.
 //!
 //! [`sheet`] is what all are drawn on, [`scale`] and [`time_axis`] are the axes. A file is written
 //! only when its picture is complete. Cost: a few milliseconds, and 150 kB a file at most.
@@ -15,6 +15,7 @@ pub mod events;
 pub mod intent;
 #[cfg(test)]
 mod intent_tests;
+pub mod lift;
 pub mod phases;
 mod reliability;
 pub mod scale;
