@@ -27,13 +27,13 @@ const COLOURS: [RGBColor; 3] = [BLUE, GREEN, PURPLE];
 const REACH_MAX: f64 = 4.0;
 
 /// The plot of a comparison over time.
-const PLOTS: [Plot<Vec<LiftPoint>>; 1] = [("lift.svg", |points, svg| draw(points, svg))];
+const PLOTS: [Plot<[LiftPoint]>; 1] = [("lift.svg", draw)];
 
 /// Draws the lift over time into a folder, as `lift.svg`.
 ///
 /// # Errors
 /// The folder or file that could not be written.
-pub fn lift_plots(dir: &Path, points: &Vec<LiftPoint>) -> Result<Vec<PathBuf>, PlotError> {
+pub fn lift_plots(dir: &Path, points: &[LiftPoint]) -> Result<Vec<PathBuf>, PlotError> {
     write_plots(dir, &PLOTS, points)
 }
 
@@ -155,7 +155,10 @@ fn axis(sheet: &mut Sheet<'_>, scale: &Scale, frame: Frame) -> io::Result<()> {
         for value in [value, -value] {
             let y = frame.y(0.5 + scale.share(value) / 2.0);
             sheet.line((frame.left, y), (frame.right, y), GRID)?;
-            let label = signed_percent(value);
+            let label = match value {
+                0.0 => "0 %".to_owned(),
+                _ => signed_percent(value),
+            };
             sheet.text(&label, (frame.left - 8, y), Hold::Right, Face::SMALL)?;
             if value == 0.0 {
                 break;

@@ -78,7 +78,11 @@ pub fn replay_plots(dir: &Path, tally: &Tally) -> Result<Vec<PathBuf>, PlotError
 }
 
 /// Draws plots of the same thing into a folder.
-fn write_plots<T>(dir: &Path, plots: &[Plot<T>], of: &T) -> Result<Vec<PathBuf>, PlotError> {
+fn write_plots<T: ?Sized>(
+    dir: &Path,
+    plots: &[Plot<T>],
+    of: &T,
+) -> Result<Vec<PathBuf>, PlotError> {
     fs::create_dir_all(dir).map_err(|source| PlotError::Folder {
         path: dir.to_owned(),
         source,

@@ -111,7 +111,7 @@ mod tests {
             wide.iter().all(|reach| (3.0..4.3).contains(reach)),
             "{wide:?}"
         );
-        assert_eq!(reach(0.0, 1e4, 0.05).is_finite(), false);
+        assert!(!reach(0.0, 1e4, 0.05).is_finite());
     }
 
     #[test]
