@@ -141,7 +141,10 @@ impl<'a> Fields<'a> {
             price: amount(self.price)?,
             value,
             quantity: quantity(self.quantity)?,
-            device: Device::parse(self.device),
+            device: match self.device {
+                b"" => Device::Unknown,
+                text => Device::parse(text),
+            },
         })
     }
 }
