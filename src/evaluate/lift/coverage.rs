@@ -26,6 +26,10 @@ struct Shop {
     likings: [f64; 2],
     /// What Restage multiplies them by.
     effect: f64,
+    /// Deviation of the logarithm of what an order is worth.
+    spread: f64,
+    /// Share of visitors in the holdout.
+    held_share: f64,
 }
 
 const SHOP: Shop = Shop {
@@ -34,6 +38,8 @@ const SHOP: Shop = Shop {
     sessions_max: 4,
     likings: [0.02, 0.2],
     effect: 1.0,
+    spread: 0.7,
+    held_share: HELD_SHARE,
 };
 
 /// A visitor on the way through an experiment.
@@ -50,7 +56,7 @@ impl Visitor {
         let likes = rng.chance(0.2);
         let liking = shop.likings[usize::from(likes)];
         let before = (0..5).filter(|_| rng.chance(liking)).count() as i64;
-        let is_held = rng.chance(HELD_SHARE);
+        let is_held = rng.chance(shop.held_share);
         let often = if likes {
             shop.sessions_max
         } else {
@@ -69,10 +75,10 @@ impl Visitor {
     }
 
     /// Comes once more; what that session came to.
-    fn come(&mut self) -> Account {
+    fn come(&mut self, spread: f64) -> Account {
         self.sessions_left -= 1;
         let converted = self.rng.chance(self.liking);
-        let worth = (self.rng.log_normal(50.0, 0.7) * 1e6) as i64;
+        let worth = (self.rng.log_normal(50.0, spread) * 1e6) as i64;
         let revenue = if converted { worth } else { 0 };
         let session = Account {
             sessions: 1,
@@ -112,7 +118,7 @@ fn experiment(shop: &Shop, seed: u64, mut look: impl FnMut(&Sums)) {
             if visitor.account.sessions > 0 {
                 sums.visitors[group].remove(&visitor.account);
             }
-            let session = visitor.come();
+            let session = visitor.come(shop.spread);
             sums.sessions[group].add(&session);
             sums.visitors[group].add(&visitor.account);
         }
@@ -171,13 +177,40 @@ fn a_shop_without_an_effect_is_seldom_said_to_have_one() {
     assert!(at_once * 10 > runs, "{at_once} of {runs}");
 }
 
+#[test]
+fn a_few_great_orders_do_not_fool_a_small_holdout() {
+    let shop = Shop {
+        arrivals: 300,
+        spread: 1.5,
+        held_share: 0.05,
+        ..SHOP
+    };
+    let runs = 150;
+    let [wrong, unguarded] = ever(&shop, runs, |sums| {
+        let [treated, held] = &sums.visitors;
+        let found = lift(treated, held, 0.05, &LiftOptions::default());
+        let revenue = &found.metrics.revenue_per_session;
+        // What the groups' own variances would have made of it.
+        let metric = Metric::RevenuePerSession;
+        let own = Ratio::of(treated, metric)
+            .zip(Ratio::of(held, metric))
+            .map(|(treated, held)| ratio::plain(&treated, &held));
+        let sessions = treated.sum(0) as f64 + held.sum(0) as f64;
+        let interval = own.and_then(|pair| pair.interval(reach(sessions, 10_000.0, 0.05)));
+        let outside = interval.is_some_and(|[lo, hi]| lo > 0.0 || hi < 0.0);
+        [is_called(revenue), revenue.interval.is_some() && outside]
+    });
+    assert!(wrong * 20 <= runs, "{wrong} of {runs}");
+    assert!(unguarded * 10 > runs, "{unguarded} of {runs}");
+}
+
 /// Few visitors who come very often and either hardly ever or nearly always buy.
 const CLUSTERED: Shop = Shop {
     arrivals: 40,
     open: LOOKS,
     sessions_max: 24,
     likings: [0.01, 0.5],
-    effect: 1.0,
+    ..SHOP
 };
 
 #[test]
@@ -201,7 +234,7 @@ fn the_same_visitors_coming_again_and_again_are_looked_at_no_less_safely() {
         open: 1,
         sessions_max: 2 * LOOKS as u32,
         likings: [0.1, 0.1],
-        effect: 1.0,
+        ..SHOP
     };
     let runs = 150;
     let [wrong] = ever(&shop, runs, |sums| {

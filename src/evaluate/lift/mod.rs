@@ -260,6 +260,7 @@ fn compare(
     options: &LiftOptions,
 ) -> MetricLift {
     let ratios = Ratio::of(treated, metric).zip(Ratio::of(held, metric));
+    let ratios = ratios.map(|(treated, held)| ratio::guarded(treated, held, metric));
     let pair = ratios.map(|(treated, held)| ratio::plain(&treated, &held));
     let sessions = (treated.sum(0) as f64) + (held.sum(0) as f64);
     let reach = reach(sessions, options.tightest_at_sessions, options.alpha);
