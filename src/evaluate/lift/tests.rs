@@ -3,8 +3,8 @@
 use super::*;
 use crate::visit::learn::moments::Account;
 
-/// A group: visitors of one session each, so many of them with an order of 50.00, and every
-/// second of those had ordered before.
+/// A group: visitors of one session each, so many of them with an order of 50.00, and none with one
+/// before.
 fn group(visitors: i64, converted: i64) -> Moments {
     let mut moments = Moments::default();
     for n in 0..visitors {
