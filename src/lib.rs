@@ -13,6 +13,7 @@ pub mod flow;
 pub mod format;
 pub mod grouped;
 pub mod plot;
+pub mod rng;
 pub mod simulate;
 pub mod sort;
 pub mod suggest;

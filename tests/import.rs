@@ -178,6 +178,31 @@ fn late_and_repeated_rows_are_imported_and_left_for_the_job_to_judge() {
 }
 
 #[test]
+fn devices_are_kept_and_only_a_log_that_names_one_has_the_column() {
+    let desk = Desk::new(1);
+    let (plain, named) = (desk.file("plain.csv"), desk.file("named.jsonl"));
+    let row = "event_ms,visitor,kind,device\n1600000000000,v,search,\n1600000001000,v,search,tv\n";
+    fs::write(&plain, row).unwrap();
+    let row = r#"{"event_ms":1600000000500,"visitor":"w","kind":"click","device":"Phone"}"#;
+    fs::write(&named, format!("{row}\n")).unwrap();
+    let ends = |logs: &[&Path], out: &str| -> Vec<String> {
+        let out = desk.file(out);
+        let logs: Vec<&str> = logs.iter().map(|log| text(log)).collect();
+        report(&[&["import"], &logs[..], &["-o", text(&out)]].concat());
+        let log = fs::read_to_string(out).unwrap();
+        let last = |row: &str| row.rsplit(',').next().unwrap().to_owned();
+        log.lines().map(last).collect()
+    };
+    assert_eq!(ends(&[&plain], "without.csv"), ["event_id", "", ""]);
+    assert_eq!(
+        ends(&[&plain, &named], "with.csv"),
+        ["device", "", "mobile", ""]
+    );
+    let again = desk.file("with.csv");
+    assert_eq!(ends(&[&again], "with.jsonl")[1], "\"device\":\"mobile\"}");
+}
+
+#[test]
 fn an_id_that_csv_cannot_hold_is_an_error_with_a_way_out() {
     let desk = Desk::new(1);
     let log = desk.file("odd.jsonl");

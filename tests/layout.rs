@@ -3,7 +3,7 @@
 
 mod script;
 
-use restage::event::{ArrivalMs, Kind, VisitorId};
+use restage::event::{ArrivalMs, Device, Kind, VisitorId};
 use restage::visit::choose::{CERTAIN_PPM, Why};
 use restage::visit::decision::{Decision, Factors, PerSlot, Recorder, Trigger};
 use restage::visit::model::{Label, Scores};
@@ -489,6 +489,9 @@ fn a_row_of_csv_says_what_the_line_of_json_says() {
         changed: 0b11,
         propensity_ppm: [CERTAIN_PPM; 8],
         why,
+        drawn: 0,
+        tables_ms: 0,
+        device: Device::Unknown,
         returning: true,
         holdout: false,
     };

@@ -7,7 +7,7 @@ use super::args::{LogArgs, check_reject_ratio};
 use super::report::{Counts, Log};
 use super::size::parse_bytes;
 use super::{Failure, print, reader_is_gone};
-use crate::event::{Carry, EventRef, Lane, Reason};
+use crate::event::{Carry, Device, Event, EventRef, Lane, Reason};
 use crate::flow::failure::{Stop, StopReason, say};
 use crate::flow::job::peak_rss_bytes;
 use crate::flow::output::{LineWriter, Target};
@@ -78,6 +78,8 @@ struct Gathered {
     logs: Vec<Log>,
     rows: u64,
     rejected: [u64; Reason::ALL.len()],
+    /// Whether any event names a device, so that the log that is written has a column for it.
+    device: bool,
 }
 
 impl Import {
@@ -120,6 +122,7 @@ impl Import {
             0
         } else {
             let sorted = gathered.sorter.finish().map_err(not_sorted)?;
+            let writer = writer.with_device(gathered.device);
             match self.write(sorted, writer, &logs, &stop)? {
                 Some(written) => written,
                 None => return Ok(()),
@@ -224,6 +227,7 @@ fn gather(
         logs: Vec::new(),
         rows: 0,
         rejected: [0; Reason::ALL.len()],
+        device: false,
     };
     let unread = |error: InputError| Failure::new(error.exit_code(), error);
     let (mut rejected, mut line) = (Vec::new(), Vec::new());
@@ -231,9 +235,12 @@ fn gather(
         let mut reader = LaneReader::open(source, Lane(index as u16), options).map_err(unread)?;
         loop {
             let batch = gathered.sorter.open_batch();
+            let before = batch.len();
             let more = reader
                 .fill(batch, &mut rejected, Sorter::BATCH_EVENTS)
                 .map_err(unread)?;
+            let known = |event: &Event| event.device != Device::Unknown;
+            gathered.device = gathered.device || batch.events()[before..].iter().any(known);
             gathered.sorter.settle().map_err(not_sorted)?;
             for reject in rejected.drain(..) {
                 if let Some(writer) = &mut rejects {

@@ -1,4 +1,5 @@
-//! How good the scores of an intent model are, judged on sessions it was not fitted to.
+//! How good the scores of an intent model are, judged on sessions it was not fitted to; and, in
+//! [`mod@lift`], what Restage did to a shop, judged against its holdout.
 //!
 //! [`judge`] takes scored sessions and the scores of simple rules ([`baselines`]) for the same rows
 //! and gives a [`report`], with a [`page`] for people, and the curves for plots. [`metrics`],
@@ -14,6 +15,7 @@ pub mod by_prefix;
 pub mod calibration;
 pub mod curves;
 pub mod lead_time;
+pub mod lift;
 pub mod metrics;
 pub mod ope;
 pub mod page;

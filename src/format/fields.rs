@@ -2,7 +2,7 @@
 //!
 //! A row that is wrong in several ways has one reason, the first of: encoding and syntax and the
 //! number of fields (judged before, by the format), too long, missing visitor, times, kind,
-//! numbers. An empty text is an absent field.
+//! numbers. An empty text is an absent field. A device is never wrong: what is none is unknown.
 
 use crate::event::{
     Device, ID_BYTES_MAX, Kind, Micros, PAGE_BYTES_MAX, Reason, TIME_MS_END, TIME_MS_MIN,
@@ -14,8 +14,11 @@ use super::time::{self, TimeReader};
 /// Most units in one event.
 pub const QUANTITY_MAX: u32 = 1_000_000;
 
+/// Number of an event's fields.
+pub const FIELD_COUNT: usize = 13;
+
 /// Restage's own names of an event's fields, in the order of its own CSV.
-pub const FIELD_NAMES: [&str; 12] = [
+pub const FIELD_NAMES: [&str; FIELD_COUNT] = [
     "arrival_ms",
     "event_ms",
     "visitor",
@@ -28,6 +31,7 @@ pub const FIELD_NAMES: [&str; 12] = [
     "value",
     "page",
     "event_id",
+    "device",
 ];
 
 /// The fields without which there is no event, as places in [`FIELD_NAMES`].
@@ -48,10 +52,11 @@ pub(super) struct Fields<'a> {
     pub(super) value: &'a [u8],
     pub(super) page: &'a [u8],
     pub(super) event_id: &'a [u8],
+    pub(super) device: &'a [u8],
 }
 
-impl<'a> From<[&'a [u8]; 12]> for Fields<'a> {
-    fn from(texts: [&'a [u8]; 12]) -> Fields<'a> {
+impl<'a> From<[&'a [u8]; FIELD_COUNT]> for Fields<'a> {
+    fn from(texts: [&'a [u8]; FIELD_COUNT]) -> Fields<'a> {
         let [
             arrival,
             time,
@@ -65,6 +70,7 @@ impl<'a> From<[&'a [u8]; 12]> for Fields<'a> {
             value,
             page,
             event_id,
+            device,
         ] = texts;
         Fields {
             arrival,
@@ -79,6 +85,7 @@ impl<'a> From<[&'a [u8]; 12]> for Fields<'a> {
             value,
             page,
             event_id,
+            device,
         }
     }
 }
@@ -134,7 +141,10 @@ impl<'a> Fields<'a> {
             price: amount(self.price)?,
             value,
             quantity: quantity(self.quantity)?,
-            device: Device::Unknown,
+            device: match self.device {
+                b"" => Device::Unknown,
+                text => Device::parse(text),
+            },
         })
     }
 }

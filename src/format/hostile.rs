@@ -19,8 +19,8 @@ use super::{Decoder, Mapping};
 use crate::event::{ID_BYTES_MAX, PAGE_BYTES_MAX, TIME_MS_END, TIME_MS_MIN};
 
 const ROWS: [&str; 10] = [
-    "1600000000000,1600000000000,v,s,purchase,\"i\",c,9.50,1,0.5,p,e",
-    r#"{"event_ms":1600000000000,"visitor":"v\n","kind":"scroll","value":0.5,"x":[{}]}"#,
+    "1600000000000,1600000000000,v,s,purchase,\"i\",c,9.50,1,0.5,p,e,mobile",
+    r#"{"event_ms":1600000000000,"visitor":"v\n","kind":"scroll","value":0.5,"x":[{}],"device":"PC"}"#,
     "2020-01-02 03:04:05 UTC,view,1,2,a.b,c,3.50,4,5",
     "1433221332117,257597,view,355908,",
     "9,8,7,pv,1511848000",
@@ -28,14 +28,14 @@ const ROWS: [&str; 10] = [
     "5,2014-04-07T10:51:09.277Z,66,1257,2",
     r#"{"session":7,"events":[{"aid":1,"ts":1659304800025,"type":"clicks"},{"aid":2}]}"#,
     "11+5+7+10+90 11+8+7+5+90 22+1+7+4+3",
-    r#"{"at":1577934245000,"user":{"id":17},"name":"view","items":[{"sku":"a\"b"}]}"#,
+    r#"{"at":1577934245000,"user":{"id":17},"name":"view","items":[{"sku":"a\"b"}],"in":"tablet"}"#,
 ];
 
 fn decoders() -> Vec<Box<dyn Decoder>> {
     let mapping = "[source]\ntype = \"jsonl\"\n[columns]\nevent_ms = \"at\"\nvisitor = \"user.id\"\n\
-                   kind = \"name\"\nitem = \"items.0.sku\"\n";
+                   kind = \"name\"\nitem = \"items.0.sku\"\ndevice = \"in\"\n";
     let mapping = Arc::new(Mapping::parse(mapping, "m.toml").unwrap());
-    let own = b"arrival_ms,event_ms,visitor,session,kind,item,category,price,quantity,value,page,event_id";
+    let own = b"arrival_ms,event_ms,visitor,session,kind,item,category,price,quantity,value,page,event_id,device";
     let rees46 = b"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session";
     let retailrocket = b"timestamp,visitorid,event,itemid,transactionid";
     vec![

@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use crate::event::{Kind, Reason};
 
 use super::csv_row::{CsvRow, column_required};
-use super::fields::Fields;
+use super::fields::{FIELD_COUNT, Fields};
 use super::json::{self, Object};
 use super::mapping::{Mapping, Shape};
+use super::table::field;
 use super::{Decoder, HeaderFault, Line, RawEvent, Rows};
 
 /// Reads a log by its mapping.
@@ -22,7 +23,7 @@ pub struct Mapped {
     /// For CSV: the cutter, the fields that a row must have, and where each of ours stands.
     row: CsvRow,
     width: Width,
-    places: [Option<usize>; 12],
+    places: [Option<usize>; FIELD_COUNT],
 }
 
 /// How many fields a row must have.
@@ -50,7 +51,7 @@ impl Mapped {
         match &mapping.shape {
             Shape::Named(delimiter, columns) => {
                 row = CsvRow::new(*delimiter);
-                places = [None; 12];
+                places = [None; FIELD_COUNT];
                 let names = row.header(header)?;
                 for (place, column) in places.iter_mut().zip(columns) {
                     if let Some(column) = column {
@@ -66,7 +67,7 @@ impl Mapped {
             }
             Shape::Json(_) => {
                 row = CsvRow::new(b',');
-                places = [None; 12];
+                places = [None; FIELD_COUNT];
                 width = Width::AtLeast(0);
             }
         }
@@ -82,15 +83,17 @@ impl Mapped {
     fn read(&mut self, line: &[u8], take: impl FnOnce(RawEvent<'_>)) -> Result<(), Reason> {
         let mapping = &*self.mapping;
         let kind = |word: &[u8]| -> Option<Kind> { mapping.kind(word) };
-        let mut texts: [&[u8]; 12] =
+        let mut texts: [&[u8]; FIELD_COUNT] =
             std::array::from_fn(|field| mapping.constants[field].as_bytes());
         if let Shape::Json(paths) = &mapping.shape {
             let object: Object<'_> =
                 serde_json::from_str(json::text(line)?).map_err(|_| Reason::Syntax)?;
-            let mut found: [Cow<'_, str>; 12] = Default::default();
-            for (found, path) in found.iter_mut().zip(paths) {
-                if let Some(path) = path {
-                    *found = follow(&object, path)?;
+            let mut found: [Cow<'_, str>; FIELD_COUNT] = Default::default();
+            for (field, (found, path)) in found.iter_mut().zip(paths).enumerate() {
+                match path.as_ref().map(|path| follow(&object, path)) {
+                    Some(Err(reason)) if field != field::DEVICE => return Err(reason),
+                    Some(Ok(text)) => *found = text,
+                    _ => {}
                 }
             }
             for ((text, found), path) in texts.iter_mut().zip(&found).zip(paths) {
@@ -169,7 +172,7 @@ fn member<'a>(value: &'a RawValue, name: &str) -> Result<Option<&'a RawValue>, R
 mod tests {
     use super::super::testing::{Found, decode, event, reject};
     use super::*;
-    use crate::event::Micros;
+    use crate::event::{Device, Micros};
 
     /// The example in the documentation of mapping files.
     fn documented() -> String {
@@ -255,6 +258,33 @@ mod tests {
                 reject(0, Reason::Syntax),
             ]
         );
+    }
+
+    #[test]
+    fn a_device_may_be_mapped_and_is_never_wrong() {
+        let mapping = "[source]\ntype = \"jsonl\"\n[columns]\nevent_ms = \"at\"\nvisitor = \"user\"\n\
+                       kind = \"name\"\ndevice = \"context.device\"\n";
+        for (context, device) in [
+            (r#"{"device":"Smartphone"}"#, Device::Mobile),
+            (r#"{"device":"fridge"}"#, Device::Unknown),
+            (r#"{"device":["phone"]}"#, Device::Unknown),
+            (r#"{"device":"phone\u0000"}"#, Device::Unknown),
+            (r#"{"device":"pc","device":"pc"}"#, Device::Unknown),
+            ("true", Device::Unknown),
+            ("{}", Device::Unknown),
+        ] {
+            let row =
+                format!(r#"{{"at":1577934245000,"user":"u","name":"view","context":{context}}}"#);
+            let mut expected = RawEvent::new(1_577_934_245_000, Kind::ItemView, b"u");
+            expected.device = device;
+            assert_eq!(read(mapping, "", &[&row]), [event(expected)], "{context}");
+        }
+        let constant = "[source]\ntype = \"csv\"\n[columns]\nevent_ms = \"t\"\nvisitor = \"v\"\n\
+                        kind = \"k\"\n[constants]\ndevice = \"phone\"\n";
+        let mut expected = RawEvent::new(1_577_934_245_000, Kind::Search, b"u");
+        expected.device = Device::Mobile;
+        let found = read(constant, "t,v,k", &["1577934245000,u,search"]);
+        assert_eq!(found, [event(expected)]);
     }
 
     #[test]

@@ -32,11 +32,11 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::event::{Kind, Reason};
+use crate::event::{Device, Kind, Reason};
 use crate::suggest::{did_you_mean, nearest};
 
 use super::InputError;
-use super::fields::{FIELD_NAMES, FIELDS_REQUIRED, Fields};
+use super::fields::{FIELD_COUNT, FIELD_NAMES, FIELDS_REQUIRED, Fields};
 use super::table::field;
 use super::time::{self, TimeReader};
 
@@ -50,18 +50,18 @@ pub struct Mapping {
     pub(super) time: TimeReader,
     pub(super) kinds: BTreeMap<String, Kind>,
     /// Texts of every row, empty where there is none.
-    pub(super) constants: [String; 12],
+    pub(super) constants: [String; FIELD_COUNT],
 }
 
 /// The rows of a foreign log, and where each field is found in one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// A header names the columns.
-    Named(u8, [Option<String>; 12]),
+    Named(u8, [Option<String>; FIELD_COUNT]),
     /// No header: columns by place, from 0.
-    Placed(u8, [Option<usize>; 12]),
+    Placed(u8, [Option<usize>; FIELD_COUNT]),
     /// An object a line: the names on the way to the value.
-    Json([Option<Vec<String>>; 12]),
+    Json([Option<Vec<String>>; FIELD_COUNT]),
 }
 
 #[derive(Deserialize)]
@@ -161,13 +161,13 @@ fn build(file: File) -> Result<Mapping, Fault> {
         TimeUnit::Iso8601 => time::utc,
     };
     let kinds = kinds(file.kinds)?;
-    let mut constants: [String; 12] = Default::default();
+    let mut constants: [String; FIELD_COUNT] = Default::default();
     for (name, value) in &file.constants {
         let field = field_of(name)?;
         constants[field] = constant(field, value, &kinds)?;
     }
     let columns_span = file.columns.span();
-    let mut columns: [Option<Spanned<toml::Value>>; 12] = Default::default();
+    let mut columns: [Option<Spanned<toml::Value>>; FIELD_COUNT] = Default::default();
     for (name, column) in file.columns.into_inner() {
         let field = field_of(&name)?;
         if !constants[field].is_empty() {
@@ -244,7 +244,7 @@ fn constant(
             .copied()
             .or_else(|| Kind::parse(word.as_bytes()))
     };
-    let mut texts: [&[u8]; 12] = [b""; 12];
+    let mut texts: [&[u8]; FIELD_COUNT] = [b""; FIELD_COUNT];
     texts[field::TIME] = b"1600000000000";
     texts[field::VISITOR] = b"v";
     texts[field::KIND] = b"page_view";
@@ -256,6 +256,11 @@ fn constant(
         );
     }
     match Fields::from(texts).read_with(time::millis, kind) {
+        Ok(event) if field == field::DEVICE && event.device == Device::Unknown => {
+            let near = nearest(&text, Device::ALL[1..].iter().map(|device| device.name()));
+            let message = format!("`{text}` is no device{}", did_you_mean(near));
+            fault(value.span(), message)
+        }
         Ok(_) => Ok(text),
         Err(Reason::Kind) => fault(value.span(), unknown_kind(&text)),
         Err(reason) => {
@@ -269,7 +274,10 @@ fn constant(
 }
 
 /// Where each field is found, as the type of the log has it.
-fn shape(source: &Source, columns: [Option<Spanned<toml::Value>>; 12]) -> Result<Shape, Fault> {
+fn shape(
+    source: &Source,
+    columns: [Option<Spanned<toml::Value>>; FIELD_COUNT],
+) -> Result<Shape, Fault> {
     if source.shape == SourceType::Jsonl {
         let csv_only = source.delimiter.as_ref().map(Spanned::span);
         if let Some(span) = csv_only.or(source.header.as_ref().map(Spanned::span)) {
@@ -319,9 +327,9 @@ fn name(column: Spanned<toml::Value>) -> Result<String, Fault> {
 
 /// Turns every column that is there.
 fn each<T>(
-    columns: [Option<Spanned<toml::Value>>; 12],
+    columns: [Option<Spanned<toml::Value>>; FIELD_COUNT],
     turn: impl Fn(Spanned<toml::Value>) -> Result<T, Fault>,
-) -> Result<[Option<T>; 12], Fault> {
+) -> Result<[Option<T>; FIELD_COUNT], Fault> {
     let mut turned = std::array::from_fn(|_| None);
     for (slot, column) in turned.iter_mut().zip(columns) {
         *slot = column.map(&turn).transpose()?;
@@ -360,6 +368,7 @@ mod tests {
             (format!("{head}[constants]\nkind = \"item_veiw\"\n"), 7, "did you mean `item_view`?"),
             (format!("{head}[constants]\nkind = \"search\"\nprice = -1\n"), 8, "`price` cannot be `-1`: number"),
             (format!("{head}[constants]\narrival_ms = 1\n"), 7, "a time cannot be a constant"),
+            (format!("{head}[constants]\ndevice = \"tablett\"\n"), 7, "did you mean `tablet`?"),
             (format!("{head}[constants]\nvisitor = \"x\"\nkind = \"search\"\n"), 5, "both a column and a constant"),
             (format!("{head}kind = \"k\"\n[kinds]\nsale = \"purchsae\"\n"), 8, "did you mean `purchase`?"),
             ("[source]\ntype = \"jsonl\"\nheader = true\n[columns]\nevent_ms = \"a\"\nvisitor = \"b\"\nkind = \"c\"".to_owned(), 3, "no header"),

@@ -1,4 +1,4 @@
-//! Restage's own CSV: a header and the twelve fields of an event, in any order.
+//! Restage's own CSV: a header and the thirteen fields of an event, in any order.
 //!
 //! ```text
 //! event_ms,visitor,kind,item,price
@@ -12,7 +12,7 @@ use crate::event::Reason;
 use crate::suggest::nearest;
 
 use super::csv_row::CsvRow;
-use super::fields::{FIELD_NAMES, FIELDS_REQUIRED};
+use super::fields::{FIELD_COUNT, FIELD_NAMES, FIELDS_REQUIRED};
 use super::table::{Named, Table};
 use super::{Decoder, HeaderFault, Line, RawEvent, Rows, time};
 
@@ -35,7 +35,7 @@ impl RestageCsv {
                 });
             }
         }
-        let named: [Named; 12] = std::array::from_fn(|field| {
+        let named: [Named; FIELD_COUNT] = std::array::from_fn(|field| {
             (field, FIELD_NAMES[field], FIELDS_REQUIRED.contains(&field))
         });
         let (table, _) = Table::named(b',', header, &named)?;
@@ -57,7 +57,7 @@ impl Decoder for RestageCsv {
 mod tests {
     use super::super::testing::{Found, decode, event, reject};
     use super::*;
-    use crate::event::{Kind, Micros};
+    use crate::event::{Device, Kind, Micros};
 
     const HEADER: &[u8] =
         b"arrival_ms,event_ms,visitor,session,kind,item,category,price,quantity,value,page,event_id";
@@ -90,6 +90,25 @@ mod tests {
             decode(&mut csv, &["search,günter,1600000000000"]),
             [event(expected)]
         );
+    }
+
+    #[test]
+    fn a_device_is_read_where_there_is_a_column_and_never_spoils_a_row() {
+        let mut csv = RestageCsv::new(b"event_ms,visitor,kind,device").unwrap();
+        let long = "x".repeat(5_000);
+        for (text, device) in [
+            ("mobile", Device::Mobile),
+            ("PC", Device::Desktop),
+            ("\"Tablet\"", Device::Tablet),
+            ("", Device::Unknown),
+            ("fridge", Device::Unknown),
+            (&long, Device::Unknown),
+        ] {
+            let mut expected = RawEvent::new(1_600_000_000_000, Kind::Search, b"ann");
+            expected.device = device;
+            let row = format!("1600000000000,ann,search,{text}");
+            assert_eq!(decode(&mut csv, &[row]), [event(expected)]);
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Ids may be strings or numbers; a number is the text of its digits. Members of other names are
-//! passed over, so that a log may carry more than is read here; one of the twelve names twice is
-//! a `syntax` fault. Cost: no allocation a row, except for strings with escapes.
+//! passed over, so that a log may carry more than is read here; one of the thirteen names twice is
+//! a `syntax` fault. A `device` that is no text is an unknown one, whatever it is instead. Cost: no allocation a row, except for strings with escapes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,8 +16,9 @@ use serde_json::value::RawValue;
 
 use crate::event::Reason;
 
-use super::fields::{FIELD_NAMES, Fields};
+use super::fields::{FIELD_COUNT, FIELD_NAMES, Fields};
 use super::json::{self, Name};
+use super::table::field;
 use super::{Decoder, Line, RawEvent, Rows, time};
 
 /// Reads Restage's own JSON lines.
@@ -39,13 +40,15 @@ fn read(line: &[u8], take: impl FnOnce(RawEvent<'_>)) -> Result<(), Reason> {
         .deserialize(&mut parser)
         .and_then(|values| parser.end().map(|()| values))
         .map_err(|_| Reason::Syntax)?;
-    let mut texts: [Cow<'_, str>; 12] = std::array::from_fn(|_| Cow::Borrowed(""));
-    for (text, value) in texts.iter_mut().zip(values) {
-        if let Some(value) = value {
-            *text = json::plain(value)?;
+    let mut texts: [Cow<'_, str>; FIELD_COUNT] = std::array::from_fn(|_| Cow::Borrowed(""));
+    for (field, (text, value)) in texts.iter_mut().zip(values).enumerate() {
+        match value.map(json::plain) {
+            Some(Err(reason)) if field != field::DEVICE => return Err(reason),
+            Some(Ok(plain)) => *text = plain,
+            _ => {}
         }
     }
-    let texts: [&[u8]; 12] = std::array::from_fn(|field| texts[field].as_bytes());
+    let texts: [&[u8]; FIELD_COUNT] = std::array::from_fn(|field| texts[field].as_bytes());
     take(Fields::from(texts).read(time::millis)?);
     Ok(())
 }
@@ -54,7 +57,7 @@ fn read(line: &[u8], take: impl FnOnce(RawEvent<'_>)) -> Result<(), Reason> {
 struct Members;
 
 impl<'de> DeserializeSeed<'de> for Members {
-    type Value = [Option<&'de RawValue>; 12];
+    type Value = [Option<&'de RawValue>; FIELD_COUNT];
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
@@ -62,14 +65,14 @@ impl<'de> DeserializeSeed<'de> for Members {
 }
 
 impl<'de> Visitor<'de> for Members {
-    type Value = [Option<&'de RawValue>; 12];
+    type Value = [Option<&'de RawValue>; FIELD_COUNT];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut values = [None; 12];
+        let mut values = [None; FIELD_COUNT];
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             match FIELD_NAMES.iter().position(|&field| field == name) {
                 None => {
@@ -89,7 +92,7 @@ impl<'de> Visitor<'de> for Members {
 mod tests {
     use super::super::testing::{decode, event, reject};
     use super::*;
-    use crate::event::{Kind, Micros};
+    use crate::event::{Device, Kind, Micros};
 
     #[test]
     fn a_full_object_gives_every_field() {
@@ -107,6 +110,31 @@ mod tests {
         expected.page = b"pay\nnow";
         expected.event_id = b"e1";
         assert_eq!(decode(&mut RestageJsonl, &[line]), [event(expected)]);
+    }
+
+    #[test]
+    fn a_device_never_spoils_an_object() {
+        for (json, device) in [
+            (r#""Mobile""#, Device::Mobile),
+            (r#""t\u0061blet""#, Device::Tablet),
+            (r#""\u0000""#, Device::Unknown),
+            (r#"{"type":"mobile"}"#, Device::Unknown),
+            ("[]", Device::Unknown),
+            ("true", Device::Unknown),
+            ("null", Device::Unknown),
+            ("17", Device::Unknown),
+        ] {
+            let mut expected = RawEvent::new(1_600_000_000_000, Kind::Search, b"v");
+            expected.device = device;
+            let row = format!(
+                r#"{{"event_ms":1600000000000,"visitor":"v","kind":"search","device":{json}}}"#
+            );
+            assert_eq!(
+                decode(&mut RestageJsonl, &[&row]),
+                [event(expected)],
+                "{json}"
+            );
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::event::Reason;
 
 use super::HeaderFault;
 use super::csv_row::{CsvRow, Row, column, column_required};
-use super::fields::Fields;
+use super::fields::{FIELD_COUNT, Fields};
 
 /// Places of an event's fields in [`Fields`] and in [`super::FIELD_NAMES`].
 pub(super) mod field {
@@ -20,6 +20,7 @@ pub(super) mod field {
     pub(in super::super) const CATEGORY: usize = 6;
     pub(in super::super) const PRICE: usize = 7;
     pub(in super::super) const QUANTITY: usize = 8;
+    pub(in super::super) const DEVICE: usize = 12;
 }
 
 /// A field, the name of its column, and whether the column must be there.
@@ -32,13 +33,13 @@ const NOWHERE: usize = usize::MAX;
 pub(super) struct Table {
     row: CsvRow,
     width: usize,
-    places: [usize; 12],
+    places: [usize; FIELD_COUNT],
 }
 
 impl Table {
     /// A log without a header: `width` columns, and the column of each field, from 0.
     pub(super) fn fixed(delimiter: u8, width: usize, columns: &[(usize, usize)]) -> Table {
-        let mut places = [NOWHERE; 12];
+        let mut places = [NOWHERE; FIELD_COUNT];
         for &(field, place) in columns {
             places[field] = place;
         }
@@ -57,7 +58,7 @@ impl Table {
     ) -> Result<(Table, Vec<String>), HeaderFault> {
         let mut row = CsvRow::new(delimiter);
         let names = row.header(header)?;
-        let mut places = [NOWHERE; 12];
+        let mut places = [NOWHERE; FIELD_COUNT];
         for &(field, name, required) in columns {
             places[field] = if required {
                 column_required(&names, name)?

@@ -33,6 +33,7 @@ pub(super) struct OwnedEvent {
     pub(super) price: Micros,
     pub(super) value: Micros,
     pub(super) quantity: u32,
+    pub(super) device: Device,
 }
 
 impl OwnedEvent {
@@ -53,7 +54,7 @@ impl OwnedEvent {
             price: self.price,
             value: self.value,
             quantity: self.quantity,
-            device: Device::Unknown,
+            device: self.device,
         }
     }
 }
@@ -76,6 +77,7 @@ pub(super) fn event(event: RawEvent<'_>) -> Found {
         price: event.price,
         value: event.value,
         quantity: event.quantity,
+        device: event.device,
     }))
 }
 

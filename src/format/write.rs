@@ -1,9 +1,10 @@
-//! Writes Restage's own logs: CSV with all twelve columns, or JSON lines.
+//! Writes Restage's own logs: CSV with twelve columns, or JSON lines.
 //!
 //! The file's name says which, and how it is compressed: `.jsonl` or anything else, then `.gz`,
 //! `.zst` or nothing. The arrival is always written, and is the event's time where none was given.
 //! An absent field is an empty one in CSV and left out in JSON. What is written reads back as the
-//! same event.
+//! same event: JSON lines name the device where it is known; CSV has no column for it unless
+//! [`LogWriter::with_device`] asks for a thirteenth.
 //!
 //! A row is one line, so an id that holds a line break cannot be written as CSV: that is an error,
 //! and JSON lines are the way out. A log appears under its name only when it is finished; see
@@ -14,15 +15,20 @@ use std::path::Path;
 
 use csv::{QuoteStyle, Terminator, WriterBuilder};
 
-use crate::event::Micros;
+use crate::event::{Device, Micros};
 
 use super::RawEvent;
-use super::fields::{self, FIELD_NAMES};
+use super::fields::{self, FIELD_COUNT, FIELD_NAMES};
 use super::sink::Sink;
+use super::table::field;
 
 /// Writes one log.
 pub struct LogWriter {
     rows: Rows,
+    /// Columns of CSV: all, or all before the device.
+    columns: usize,
+    /// Whether the header of CSV, if it is CSV, is written.
+    begun: bool,
 }
 
 enum Rows {
@@ -39,18 +45,41 @@ impl LogWriter {
         let sink = Sink::create(path)?;
         let name = path.to_string_lossy();
         let endings = [".jsonl", ".jsonl.gz", ".jsonl.zst"];
-        if endings.iter().any(|ending| name.ends_with(ending)) {
-            let rows = Rows::Jsonl(Box::new(sink));
-            return Ok(LogWriter { rows });
+        let rows = if endings.iter().any(|ending| name.ends_with(ending)) {
+            Rows::Jsonl(Box::new(sink))
+        } else {
+            let writer = WriterBuilder::new()
+                .quote_style(QuoteStyle::Necessary)
+                .terminator(Terminator::Any(b'\n'))
+                .buffer_capacity(1 << 16)
+                .from_writer(sink);
+            Rows::Csv(Box::new(writer))
+        };
+        Ok(LogWriter {
+            rows,
+            columns: field::DEVICE,
+            begun: false,
+        })
+    }
+
+    /// The same log with a column for the device, if `device`: for CSV, whose header says so.
+    ///
+    /// # Panics
+    /// If an event has been written.
+    pub fn with_device(self, device: bool) -> LogWriter {
+        assert!(!self.begun, "the header is written");
+        let columns = if device { FIELD_COUNT } else { field::DEVICE };
+        LogWriter { columns, ..self }
+    }
+
+    /// Writes the header of CSV, once.
+    fn begin(&mut self) -> io::Result<()> {
+        if let (Rows::Csv(writer), false) = (&mut self.rows, self.begun) {
+            let header = csv::ByteRecord::from(&FIELD_NAMES[..self.columns]);
+            write_record(writer, &header)?;
         }
-        let mut writer = WriterBuilder::new()
-            .quote_style(QuoteStyle::Necessary)
-            .terminator(Terminator::Any(b'\n'))
-            .buffer_capacity(1 << 16)
-            .from_writer(sink);
-        writer.write_record(FIELD_NAMES)?;
-        let rows = Rows::Csv(Box::new(writer));
-        Ok(LogWriter { rows })
+        self.begun = true;
+        Ok(())
     }
 
     /// Writes an event.
@@ -62,8 +91,9 @@ impl LogWriter {
         for text in texts(event) {
             check(text, matches!(self.rows, Rows::Csv(_)))?;
         }
+        self.begin()?;
         match &mut self.rows {
-            Rows::Csv(writer) => write_csv(writer, event),
+            Rows::Csv(writer) => write_csv(writer, event, self.columns),
             Rows::Jsonl(sink) => write_json(sink, event),
         }
     }
@@ -72,7 +102,8 @@ impl LogWriter {
     ///
     /// # Errors
     /// When what is left cannot be written, or the file cannot be renamed.
-    pub fn finish(self) -> io::Result<()> {
+    pub fn finish(mut self) -> io::Result<()> {
+        self.begin()?;
         match self.rows {
             Rows::Csv(writer) => {
                 let sink = writer.into_inner().map_err(|error| error.into_error())?;
@@ -109,7 +140,11 @@ fn check(text: &[u8], is_csv: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn write_csv(writer: &mut csv::Writer<Sink>, event: &RawEvent<'_>) -> io::Result<()> {
+fn write_csv(
+    writer: &mut csv::Writer<Sink>,
+    event: &RawEvent<'_>,
+    columns: usize,
+) -> io::Result<()> {
     let (mut arrival, mut time) = (itoa::Buffer::new(), itoa::Buffer::new());
     let (mut units, price, value) = (itoa::Buffer::new(), event.price, event.value);
     let (price, value) = (amount(price), amount(value));
@@ -118,7 +153,7 @@ fn write_csv(writer: &mut csv::Writer<Sink>, event: &RawEvent<'_>) -> io::Result
         0 => "",
         quantity => units.format(quantity),
     };
-    let fields: [&[u8]; 12] = [
+    let fields: [&[u8]; FIELD_COUNT] = [
         arrival.format(arrival_ms).as_bytes(),
         time.format(event.event_ms).as_bytes(),
         event.visitor,
@@ -131,14 +166,27 @@ fn write_csv(writer: &mut csv::Writer<Sink>, event: &RawEvent<'_>) -> io::Result
         value.as_bytes(),
         event.page,
         event.event_id,
+        device(event.device).as_bytes(),
     ];
+    write_record(writer, &csv::ByteRecord::from(&fields[..columns]))
+}
+
+fn write_record(writer: &mut csv::Writer<Sink>, record: &csv::ByteRecord) -> io::Result<()> {
     writer
-        .write_byte_record(&csv::ByteRecord::from(&fields[..]))
+        .write_byte_record(record)
         .map_err(|error| match error.into_kind() {
             // As it was: whether a reader went away shows in the kind of the error.
             csv::ErrorKind::Io(error) => error,
             other => io::Error::other(format!("{other:?}")),
         })
+}
+
+/// The name of a device; nothing where it is not known.
+fn device(device: Device) -> &'static str {
+    match device {
+        Device::Unknown => "",
+        known => known.name(),
+    }
 }
 
 /// The decimal of an amount; no allocation where there is none.
@@ -172,6 +220,7 @@ fn write_json(sink: &mut Sink, event: &RawEvent<'_>) -> io::Result<()> {
     }
     write_json_text(sink, "page", event.page)?;
     write_json_text(sink, "event_id", event.event_id)?;
+    write_json_text(sink, "device", device(event.device).as_bytes())?;
     sink.write_all(b"}\n")
 }
 
@@ -236,6 +285,42 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_written_where_it_is_known_and_in_csv_where_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let tablet = RawEvent {
+            device: Device::Tablet,
+            ..sample()
+        };
+        let write = |name: &str, device: bool| {
+            let path = dir.path().join(name);
+            let mut writer = LogWriter::create(&path).unwrap().with_device(device);
+            writer.write(&tablet).unwrap();
+            writer.write(&sample()).unwrap();
+            writer.finish().unwrap();
+            fs::read_to_string(path).unwrap()
+        };
+        let ends = |log: &str| -> Vec<String> {
+            let last = |row: &str| row.rsplit(',').next().unwrap().to_owned();
+            log.lines().map(last).collect()
+        };
+        assert_eq!(ends(&write("with.csv", true)), ["device", "tablet", ""]);
+        assert_eq!(ends(&write("without.csv", false)), ["event_id", "", ""]);
+        assert_eq!(
+            ends(&write("a.jsonl", false)),
+            ["\"device\":\"tablet\"}", "\"price\":1.5}"]
+        );
+    }
+
+    #[test]
+    fn a_log_without_events_has_its_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        write_all(&path, &[]).unwrap();
+        let text = fs::read_to_string(path).unwrap();
+        assert_eq!(text, FIELD_NAMES[..12].join(",") + "\n");
+    }
+
+    #[test]
     fn the_name_says_format_and_compression() {
         let dir = tempfile::tempdir().unwrap();
         for (name, format, magic) in [
@@ -281,6 +366,7 @@ mod tests {
             price in proptest::option::of(0i64..1_000_000_000_000_000_000),
             value in proptest::option::of(0i64..1_000_000),
             quantity in 0u32..=1_000_000,
+            device in 0usize..4,
         ) -> OwnedEvent {
             let [session, item, category, page, event_id] = other.map(String::into_bytes);
             OwnedEvent {
@@ -292,6 +378,7 @@ mod tests {
                 price: price.map_or(Micros::NONE, Micros::new),
                 value: value.map_or(Micros::NONE, Micros::new),
                 quantity,
+                device: Device::ALL[device],
             }
         }
     }
@@ -304,7 +391,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             for name in ["a.csv", "a.jsonl.zst"] {
                 let path = dir.path().join(name);
-                let mut writer = LogWriter::create(&path).unwrap();
+                let mut writer = LogWriter::create(&path).unwrap().with_device(true);
                 let mut expected = Vec::new();
                 for event in &events {
                     let broken = event.texts.iter().flatten().any(|byte| b"\r\n".contains(byte));

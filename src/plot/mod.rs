@@ -2,11 +2,10 @@
 //!
 //! Of a replay: `events.svg` shows how much came in and how much was decided over time,
 //! `phases.svg` how many sessions were live in which phase, and `p_purchase.svg` how well the score
-//! told those that bought from those that did not. Of a model: [`intent`]; of a policy: [`off_policy`]. A plot is a function of
-//! told those that bought from those that did not. Of a model: [`intent`]; of a closed loop:
-//! [`closed_loop`]. A plot is a function of
-//! the [`Tally`] or the judgement alone: the same numbers give the same bytes, for any number of
-//! workers. Counts of nothing give a plot that says so.
+//! told those that bought from those that did not. Of a model: [`intent`]; of a policy:
+//! [`off_policy`]; of an experiment: [`mod@lift`]; of a closed loop: [`closed_loop`]. A plot is a
+//! function of the [`Tally`] or the judgement alone: the same numbers give the same bytes, for any
+//! number of workers. Counts of nothing give a plot that says so.
 //!
 //! [`sheet`] is what all are drawn on, [`scale`] and [`time_axis`] are the axes. A file is written
 //! only when its picture is complete. Cost: a few milliseconds, and 150 kB a file at most.
@@ -18,6 +17,7 @@ pub mod events;
 pub mod intent;
 #[cfg(test)]
 mod intent_tests;
+pub mod lift;
 pub mod off_policy;
 pub mod phases;
 mod reliability;
@@ -81,7 +81,11 @@ pub fn replay_plots(dir: &Path, tally: &Tally) -> Result<Vec<PathBuf>, PlotError
 }
 
 /// Draws plots of the same thing into a folder.
-fn write_plots<T>(dir: &Path, plots: &[Plot<T>], of: &T) -> Result<Vec<PathBuf>, PlotError> {
+fn write_plots<T: ?Sized>(
+    dir: &Path,
+    plots: &[Plot<T>],
+    of: &T,
+) -> Result<Vec<PathBuf>, PlotError> {
     fs::create_dir_all(dir).map_err(|source| PlotError::Folder {
         path: dir.to_owned(),
         source,

@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use crate::evaluate::ope::rows::{Logged, Rows};
     use crate::evaluate::ope::{Options, estimate};
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     /// A log with rewards so large, and one propensity so small.
     fn rows(count: u64, reward: f64, smallest: f64) -> Rows {

@@ -5,9 +5,9 @@
 
 use super::catalogue::{Catalogue, ItemNo};
 use super::record::{Act, Page, VisitorNo};
-use super::rng::Rng;
 use super::shopper::on_page;
 use crate::event::Kind;
+use crate::rng::Rng;
 
 /// A bot's visit that is going on.
 #[derive(Clone, Debug)]

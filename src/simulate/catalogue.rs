@@ -6,8 +6,8 @@
 //!
 //! Cost: 24 bytes an item; a pick is one draw and one exponential.
 
-use super::rng::Rng;
 use crate::event::Micros;
+use crate::rng::Rng;
 
 /// The number of an item, from 0; its text is `i` and the number. Says nothing of popularity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -43,7 +43,7 @@ pub mod closed;
 mod intent;
 mod params;
 mod record;
-mod rng;
+
 mod shop;
 mod shopper;
 mod timeline;
@@ -53,9 +53,9 @@ mod way;
 #[cfg(test)]
 mod judge;
 
+pub use crate::rng::Rng;
 pub use catalogue::{Catalogue, CategoryNo, ItemNo};
 pub use intent::{INTENT_COUNT, Intent};
 pub use params::{ParamsError, ShopParams};
 pub use record::{Act, Fault, Page, Scratch, SimEvent, Truth, VisitNo, VisitorNo};
-pub use rng::Rng;
 pub use shop::{BACK_MAX, Shop};

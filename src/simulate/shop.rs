@@ -15,12 +15,12 @@ use super::bot::Bot;
 use super::catalogue::Catalogue;
 use super::intent::Intent;
 use super::record::{Fault, SimEvent, Truth, VisitNo, VisitorNo};
-use super::rng::Rng;
 use super::shopper::Shopper;
 use super::timeline::Timeline;
 use super::visitor::Visitor;
 use super::way::Way;
 use crate::event::Kind;
+use crate::rng::Rng;
 
 /// Most visitors whose return is planned; beyond it visitors leave for good, and are counted.
 pub const BACK_MAX: usize = 1_000_000;

@@ -14,9 +14,9 @@ use super::ShopParams;
 use super::catalogue::{Catalogue, ItemNo};
 use super::intent::{BEGINNINGS, Intent};
 use super::record::{Act, Page};
-use super::rng::Rng;
 use super::visitor::{CartLine, Visitor};
 use crate::event::{Kind, Micros};
+use crate::rng::Rng;
 
 /// Most events of one visit; whoever gets there is shown the door.
 const EVENTS_MAX: u32 = 2_000;

@@ -4,7 +4,7 @@
 
 use super::catalogue::{CategoryNo, ItemNo};
 use super::record::VisitorNo;
-use super::rng::Rng;
+use crate::rng::Rng;
 
 /// Most lines in a cart.
 const LINES_MAX: usize = 30;

@@ -6,9 +6,9 @@
 
 use super::ShopParams;
 use super::record::{Act, Fault, Page, SimEvent};
-use super::rng::Rng;
 use super::timeline::Timeline;
 use crate::event::Kind;
+use crate::rng::Rng;
 
 const HOUR_MS: f64 = 3_600_000.0;
 

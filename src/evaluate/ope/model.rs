@@ -140,7 +140,7 @@ fn rows_alike(children: &[Moments], parent_of: &[u32], parents: &[Moments]) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     /// One group of as many arms, one context.
     fn flat(arms: u32) -> Tree {

@@ -10,7 +10,7 @@ use super::sums::PerEstimator;
 use super::switch::Switch;
 use super::warning::Warning;
 use super::{Options, estimate};
-use crate::simulate::Rng;
+use crate::rng::Rng;
 
 const ARMS: usize = 4;
 /// The chance of a click by context and arm.

@@ -165,7 +165,7 @@ fn joined(of: &[f64], with: &mut [f64], below: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn items_that_are_alike_have_the_same_chance_everywhere() {

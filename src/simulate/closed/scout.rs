@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn the_derivative_of_a_chain_is_what_the_formula_says() {
         let mut scout = Scout::default();
-        let mut rng = crate::simulate::Rng::new(5);
+        let mut rng = crate::rng::Rng::new(5);
         let (visits, a, q) = (200_000, 0.3, 0.4);
         for _ in 0..visits {
             let mut trail = Trail::default();

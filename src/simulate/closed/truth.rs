@@ -19,7 +19,7 @@ use super::policies;
 use super::response::Response;
 use super::scout::{ByPhase, Confusion, PHASE_COUNT, Scout};
 use super::shop::{ClosedShop, Ledger};
-use crate::simulate::rng::Rng;
+use crate::rng::Rng;
 
 /// Most scouting runs after the first.
 pub const ROUNDS: usize = 3;

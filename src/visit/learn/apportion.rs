@@ -40,7 +40,7 @@ pub fn apportion(weights: &[u64], total: u32, out: &mut [u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     fn parts(weights: &[u64], total: u32) -> Vec<u32> {
         let mut out = vec![7; weights.len()];

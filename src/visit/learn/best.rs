@@ -284,7 +284,7 @@ fn stirling(z: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     fn of_betas(posteriors: &[(f64, f64)]) -> Vec<f64> {
         let mut out = vec![0.0; posteriors.len()];

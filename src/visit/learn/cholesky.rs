@@ -71,7 +71,7 @@ impl Cholesky {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn what_was_solved_solves_the_system() {

@@ -33,7 +33,7 @@ pub fn half_width(n: f64, rho: f64, alpha: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn a_sequence_is_wider_than_an_interval_and_shrinks() {

@@ -94,7 +94,7 @@ pub fn draw_ppm(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn probabilities_are_the_formula() {

@@ -10,7 +10,7 @@
 //! Cost: a step of a climb adds up one weight per arm and other slot; a climb takes two to four rounds.
 
 use super::super::policy::SLOTS_MAX;
-use crate::simulate::Rng;
+use crate::rng::Rng;
 
 /// Most weights of a model with pairs. Where a policy's slots would need more, pairs are left out.
 pub const WEIGHTS_MAX: usize = 400;

@@ -26,7 +26,7 @@ use super::apportion::apportion;
 use super::cholesky::Cholesky;
 use super::layout::{Model, decode, encode};
 use super::stat::Stat;
-use crate::simulate::Rng;
+use crate::rng::Rng;
 
 /// Least deviation of a reward around its layout's mean, relative to the overall mean.
 const NOISE_MIN: f64 = 0.01;

@@ -191,7 +191,7 @@ impl RatioWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Rng;
+    use crate::rng::Rng;
 
     fn conversions(trials: i64, rewarded: i64) -> Stat {
         Stat {
