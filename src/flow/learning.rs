@@ -25,7 +25,7 @@ use super::container::{Emissions, Tag};
 use super::failure;
 use super::sessions::Of;
 use crate::visit::learn::attribution::{Credit, RewardSpec, credits};
-use crate::visit::learn::fact::{Exposure, Outcome};
+use crate::visit::learn::fact::{Exposure, JOINT, Outcome};
 use crate::visit::learn::learner::{Learner, Subject};
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
@@ -219,7 +219,6 @@ pub fn weights<'scope>(
     let mut to_tables = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
     let (output, emissions) = builder.new_output();
     let mut to_sink = OutputBuilder::<_, CapacityContainerBuilder<Emissions>>::from(output);
-    let worker = scope.index();
     builder.build(move |mut capabilities| {
         // Kept for the report at the end.
         let mut at_end = capabilities.pop();
@@ -265,11 +264,15 @@ pub fn weights<'scope>(
                 capability.downgrade(first);
             } else if let Some(capability) = at_end.take() {
                 let mut emissions = Emissions::default();
-                let key = (worker as u64).to_be_bytes();
-                emissions.write(u64::MAX, Tag::Learned, &[&key], |body| {
-                    let report = learner.report(&rules.policy);
-                    serde_json::to_writer(body, &report).expect("a report is plain data");
-                });
+                let slots = &rules.policy.slots;
+                for report in learner.report(&rules.policy) {
+                    // In the policy's order, whichever worker a slot is learned by.
+                    let place = slots.iter().position(|slot| slot.name == report.slot);
+                    let key = [place.map_or(JOINT, |place| place as u8)];
+                    emissions.write(u64::MAX, Tag::Learned, &[&key], |body| {
+                        serde_json::to_writer(body, &report).expect("a report is plain data");
+                    });
+                }
                 to_sink
                     .activate()
                     .session(&capability)

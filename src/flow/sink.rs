@@ -179,9 +179,8 @@ impl Collected {
             }
             Tag::Story => self.story.extend_from_slice(body),
             Tag::Rows => self.take_rows(body),
-            Tag::Learned => self.learned.extend(
-                serde_json::from_slice::<Vec<SlotReport>>(body)
-                    .expect("what a worker has learned is well-formed"),
+            Tag::Learned => self.learned.push(
+                serde_json::from_slice(body).expect("what a slot has learned is well-formed"),
             ),
             Tag::Tally => self
                 .workers

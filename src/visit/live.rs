@@ -7,19 +7,22 @@
 //! long as those of a visit keep their order. Stability is kept here: cooldown, least gain, most
 //! changes. Cost: about 300 ns an event, of which the fold is a tenth.
 
-use super::choose::{CERTAIN_PPM, Why, choose};
+mod page;
+
+use super::choose::{CERTAIN_PPM, Why};
 use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
-use super::learn::fact::{Cell, Exposure, HELD};
-use super::learn::tables::{Tables, leaf_of};
-use super::learned::{Drawer, Said, Standing, Turn, turn};
+use super::learn::fact::Exposure;
+use super::learn::tables::Tables;
+use super::learned::Said;
 use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
-use super::policy::{CAPPED_ARMS_MAX, Context, Policy, SLOTS_MAX, Situation};
+use super::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX};
 use super::session::{Overflow, Session};
-use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId, hash_text};
+use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId};
+use page::Moves;
 use std::num::NonZeroU64;
 
 /// What does not change during a run.
@@ -121,13 +124,6 @@ pub struct Judgement {
     stalled: bool,
     /// Whether the session has bought.
     bought: bool,
-}
-
-/// Bit per slot that changed, and per slot that was drawn.
-#[derive(Clone, Copy, Debug, Default)]
-struct Moves {
-    changed: u8,
-    drawn: u8,
 }
 
 impl Visit {
@@ -320,203 +316,6 @@ impl Visit {
             returning: self.session.history.returning(),
             holdout: self.holdout,
         })
-    }
-
-    /// Chooses the arm of every slot. While the page must be left alone, only an arm that may not
-    /// be shown any more is replaced.
-    fn rearrange(
-        &mut self,
-        judgement: &Judgement,
-        (rules, tables): (&Rules, &Tables),
-        features: &Vector,
-        said: &mut Said,
-    ) -> Moves {
-        let policy = &rules.policy;
-        let (at, starts) = (judgement.at, judgement.trigger == Trigger::Start);
-        let mut moves = Moves::default();
-        if at.0 < policy.learning.from_ms {
-            return moves;
-        }
-        let situation = Situation {
-            features,
-            scores: self.scores,
-            phase: self.phase.phase(),
-        };
-        let stability = &policy.stability;
-        let settled = starts
-            || (at.0 - self.changed_at.0 >= stability.cooldown_ms
-                && self.changes < stability.changes_max);
-        let first_exposure = said.exposures.len();
-        for (index, slot) in policy.slots.iter().enumerate() {
-            if slot.learn.is_some() {
-                let turn = self.take_turn(
-                    index,
-                    &situation,
-                    (at, starts, settled),
-                    rules,
-                    tables,
-                    said,
-                );
-                moves.drawn |= u8::from(matches!(turn, Turn::Drawn(..))) << index;
-                if let Turn::Drawn(arm, propensity_ppm) = turn {
-                    self.propensity_ppm[index] = propensity_ppm;
-                    if self.put_up(index, arm, Why::Drawn(arm as u8), policy, said) {
-                        moves.changed |= 1 << index;
-                    }
-                }
-                continue;
-            }
-            if self.holdout {
-                continue;
-            }
-            let shown = usize::from(self.layout[index]);
-            let mut choice = choose(slot, &situation, shown, &self.uses, stability.min_gain);
-            if !settled {
-                if !choice.forced {
-                    continue;
-                }
-                choice.arm = slot.default;
-                choice.why = Why::NotEligible;
-            }
-            if self.put_up(index, choice.arm, choice.why, policy, said) {
-                moves.changed |= 1 << index;
-            }
-        }
-        if moves.changed != 0 {
-            self.changed_at = at;
-            self.changes += u32::from(!starts);
-        }
-        // The decision that will be written now has the next number; else the last one is in force.
-        let writes = starts || moves.changed != 0 || moves.drawn != 0;
-        let seq = self.next_seq.saturating_sub(u32::from(!writes));
-        for exposure in &mut said.exposures[first_exposure..] {
-            exposure.seq = seq;
-        }
-        moves
-    }
-
-    /// Gives a learned slot its turn, and says what the visit is shown where it had one.
-    fn take_turn(
-        &mut self,
-        index: usize,
-        situation: &Situation<'_>,
-        (at, starts, settled): (ArrivalMs, bool, bool),
-        rules: &Rules,
-        tables: &Tables,
-        said: &mut Said,
-    ) -> Turn {
-        let policy = &rules.policy;
-        let slot = &policy.slots[index];
-        let (phase, returning) = (situation.phase, self.session.history.returning());
-        let leaf = leaf_of(&slot.context, phase, self.device, returning);
-        let by_phase = slot.context.contains(&Context::Phase);
-        let bit = if by_phase { 1 << phase as u8 } else { 1 };
-        let fresh = self.turns[index] & bit == 0;
-        let held = self.held >> index & 1 == 1;
-        let tables_ms = tables.version_at(at);
-        let turn = if held {
-            if fresh { Turn::Kept } else { Turn::Not }
-        } else {
-            let standing = Standing {
-                shown: usize::from(self.layout[index]),
-                starts,
-                settled,
-                fresh,
-            };
-            let drawer = Drawer {
-                visitor: self.visitor,
-                session: self.session_number,
-                slot: index,
-                leaf,
-                tables_ms,
-                nth: self.draws,
-            };
-            let min_gain = policy.stability.min_gain;
-            let cart = self.session.cart_value;
-            let by = (tables, &policy.promotions, cart, min_gain);
-            turn(slot, situation, standing, &self.uses, by, drawer)
-        };
-        let (arm, propensity_ppm) = match turn {
-            Turn::Not => return turn,
-            Turn::Kept if held => (HELD, CERTAIN_PPM),
-            Turn::Kept => (u32::from(self.layout[index]), CERTAIN_PPM),
-            Turn::Drawn(arm, propensity_ppm) => {
-                self.draws += 1;
-                (arm as u32, propensity_ppm)
-            }
-        };
-        self.turns[index] |= bit;
-        said.exposures.push(Exposure {
-            at_ms: at.0,
-            session: self.session_number,
-            seq: 0,
-            cell: Cell {
-                slot: index as u8,
-                leaf: leaf as u8,
-                arm,
-            },
-            propensity_ppm,
-            tables_ms,
-        });
-        turn
-    }
-
-    /// Puts an arm up; whether it was not there before.
-    fn put_up(
-        &mut self,
-        index: usize,
-        arm: usize,
-        why: Why,
-        policy: &Policy,
-        said: &mut Said,
-    ) -> bool {
-        if arm == usize::from(self.layout[index]) {
-            return false;
-        }
-        self.layout[index] = arm as u8;
-        self.why[index] = why;
-        let arm_of = &policy.slots[index].arms[arm];
-        if let Some((_, counter)) = arm_of.cap {
-            self.uses[counter] = self.uses[counter].saturating_add(1);
-        }
-        if !arm_of.cost.is_none() {
-            let amount = arm_of.cost.of(self.session.cart_value);
-            said.spends.push((index as u8, arm as u8, amount));
-        }
-        true
-    }
-
-    /// Keeps an exposure until the impression of its decision; whether another had to go for it.
-    pub fn await_impression(&mut self, exposure: Exposure) -> bool {
-        let full = self.awaiting.len() >= AWAITING_MAX;
-        if full {
-            self.awaiting.remove(0);
-        }
-        self.awaiting.push(exposure);
-        full
-    }
-
-    /// The decision that is waited for under this id: the hash of `visitor/session/seq`.
-    pub fn awaited(&self, decision: Id) -> Option<u32> {
-        let mut text = [&self.visitor_text[..], b"/", &self.session_text, b"/"].concat();
-        let stem = text.len();
-        let mut before = None;
-        // The latest is the most likely.
-        let seqs = self.awaiting.iter().rev().map(|exposure| exposure.seq);
-        seqs.filter(|seq| before.replace(*seq) != Some(*seq))
-            .find(|seq| {
-                text.truncate(stem);
-                text.extend_from_slice(seq.to_string().as_bytes());
-                Id(hash_text(&text)) == decision
-            })
-    }
-
-    /// Takes the exposures of a decision that has now been seen.
-    pub fn take_awaited(&mut self, seq: u32) -> Vec<Exposure> {
-        self.seen_seq = Some(seq);
-        self.awaiting
-            .extract_if(.., |exposure| exposure.seq == seq)
-            .collect()
     }
 
     /// From now on the session teaches nothing.

@@ -15,8 +15,9 @@
 
 use super::super::policy::{ARMS_MAX, Policy, SLOTS_MAX};
 use super::fact::{Cell, HELD, JOINT};
+use super::group::Group;
 use super::safety::{RatioWatch, surely_worse};
-use super::spec::{Family, LearnSpec};
+use super::spec::{Family, LearnSpec, Method};
 use super::stat::Stat;
 use super::tables::{Change, Row, leaf_name, leaves};
 use super::weights::{Weights, weigh};
@@ -147,6 +148,7 @@ pub struct ArmReport {
 pub struct Learner {
     family: Family,
     slots: Vec<Option<Slot>>,
+    group: Option<Group>,
     /// Slots that something happened to since the version before.
     touched: u16,
 }
@@ -176,12 +178,18 @@ impl Learner {
         Learner {
             family: policy.learning.reward.family(),
             slots: slots.collect(),
+            group: Group::of(policy),
             touched: 0,
         }
     }
 
     /// Adds what has changed of a subject since the version before.
     pub fn add(&mut self, subject: Subject, change: &Stat) {
+        if let (Subject::Cell(cell), Some(group)) = (subject, &mut self.group)
+            && cell.slot == JOINT
+        {
+            return group.add(cell, change);
+        }
         let place = usize::from(subject.slot());
         let Some(Some(slot)) = self.slots.get_mut(place) else {
             return;
@@ -203,14 +211,25 @@ impl Learner {
                 && let Some(slot) = &mut self.slots[place]
             {
                 slot.guard(place as u8, version_ms, &mut changes);
-                slot.weigh(place as u8, self.family, &mut changes);
+                if slot.spec.method != Method::Multivariate {
+                    slot.weigh(place as u8, self.family, &mut changes);
+                }
             }
+        }
+        if let Some(group) = &mut self.group {
+            group.close(version_ms, &mut changes);
         }
         changes
     }
 
     /// What is known of a cell.
     pub fn stat(&self, cell: Cell) -> Stat {
+        if cell.slot == JOINT {
+            return self
+                .group
+                .as_ref()
+                .map_or(Stat::default(), |group| group.stat(cell));
+        }
         let slot = self
             .slots
             .get(usize::from(cell.slot))
@@ -224,18 +243,20 @@ impl Learner {
         })
     }
 
-    /// What the slots have learned.
+    /// What the slots have learned, those of which anything is known.
     pub fn report(&self, policy: &Policy) -> Vec<SlotReport> {
         let slots = policy.slots.iter().zip(&self.slots);
+        let slots = slots.filter_map(|(names, slot)| Some(slot.as_ref()?.report(names)));
+        let group = self.group.iter().map(|group| group.report(policy));
         slots
-            .filter_map(|(names, slot)| Some(slot.as_ref()?.report(names)))
+            .chain(group)
+            .filter(|slot| !slot.leaves.is_empty())
             .collect()
     }
 }
 
 impl Slot {
     fn add(&mut self, cell: Cell, change: &Stat) {
-        debug_assert_ne!(cell.slot, JOINT);
         let leaf = &mut self.leaves[usize::from(cell.leaf)];
         leaf.moved |= change.reward != 0 || change.square != 0;
         if cell.arm == HELD {

@@ -19,6 +19,7 @@ pub mod draw;
 pub mod fact;
 pub mod gamma;
 pub mod gauss;
+pub mod group;
 pub mod layout;
 pub mod learner;
 pub mod mixture;

@@ -1,0 +1,300 @@
+//! The page of a visit: which arm each slot shows, and what the shopper has been shown of it.
+//!
+//! Slots with rules are chosen by them ([`choose`]), slots that learn are drawn when it is their turn
+//! ([`crate::visit::learned`]). The facts of what was shown are said aside and booked by the ledger;
+//! where only what was seen counts they wait here for the impression of their decision.
+
+use super::Visit;
+use super::{AWAITING_MAX, Judgement, Rules};
+use crate::event::{ArrivalMs, Id, hash_text};
+use crate::visit::choose::{CERTAIN_PPM, Why, choose};
+use crate::visit::decision::Trigger;
+use crate::visit::feature::Vector;
+use crate::visit::learn::fact::{Cell, Exposure, HELD, JOINT};
+use crate::visit::learn::group::{code_of, members};
+use crate::visit::learn::spec::Method;
+use crate::visit::learn::tables::{Tables, leaf_of};
+use crate::visit::learned::{Drawer, Said, Standing, Turn, turn, turn_together};
+use crate::visit::phase::Phase;
+use crate::visit::policy::{Context, Policy, SLOTS_MAX, Situation, Slot};
+
+/// Bit per slot that changed, and per slot that was drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moves {
+    /// Whose arm is another.
+    pub(super) changed: u8,
+    /// Which were drawn.
+    pub(super) drawn: u8,
+}
+
+/// The bit of a phase among the turns of a slot; one bit for all where the phase does not matter.
+fn turn_bit(slot: &Slot, phase: Phase) -> u8 {
+    if slot.context.contains(&Context::Phase) {
+        1 << phase as u8
+    } else {
+        1
+    }
+}
+
+impl Visit {
+    /// Chooses the arm of every slot. While the page must be left alone, only an arm that may not
+    /// be shown any more is replaced.
+    pub(super) fn rearrange(
+        &mut self,
+        judgement: &Judgement,
+        (rules, tables): (&Rules, &Tables),
+        features: &Vector,
+        said: &mut Said,
+    ) -> Moves {
+        let policy = &rules.policy;
+        let (at, starts) = (judgement.at, judgement.trigger == Trigger::Start);
+        let mut moves = Moves::default();
+        if at.0 < policy.learning.from_ms {
+            return moves;
+        }
+        let situation = Situation {
+            features,
+            scores: self.scores,
+            phase: self.phase.phase(),
+        };
+        let stability = &policy.stability;
+        let settled = starts
+            || (at.0 - self.changed_at.0 >= stability.cooldown_ms
+                && self.changes < stability.changes_max);
+        let first_exposure = said.exposures.len();
+        self.take_turns(
+            &situation,
+            (at, starts, settled),
+            (rules, tables),
+            &mut moves,
+            said,
+        );
+        for (index, slot) in policy.slots.iter().enumerate() {
+            if slot.learn.is_some() {
+                continue;
+            }
+            if self.holdout {
+                continue;
+            }
+            let shown = usize::from(self.layout[index]);
+            let mut choice = choose(slot, &situation, shown, &self.uses, stability.min_gain);
+            if !settled {
+                if !choice.forced {
+                    continue;
+                }
+                choice.arm = slot.default;
+                choice.why = Why::NotEligible;
+            }
+            if self.put_up(index, choice.arm, choice.why, policy, said) {
+                moves.changed |= 1 << index;
+            }
+        }
+        if moves.changed != 0 {
+            self.changed_at = at;
+            self.changes += u32::from(!starts);
+        }
+        // The decision that will be written now has the next number; else the last one is in force.
+        let writes = starts || moves.changed != 0 || moves.drawn != 0;
+        let seq = self.next_seq.saturating_sub(u32::from(!writes));
+        for exposure in &mut said.exposures[first_exposure..] {
+            exposure.seq = seq;
+        }
+        moves
+    }
+
+    /// Gives the learned slots their turns: those that learn together first, then one by one.
+    fn take_turns(
+        &mut self,
+        situation: &Situation<'_>,
+        when: (ArrivalMs, bool, bool),
+        (rules, tables): (&Rules, &Tables),
+        moves: &mut Moves,
+        said: &mut Said,
+    ) {
+        let policy = &rules.policy;
+        let cart = self.session.cart_value;
+        if let Some((first, _)) = members(policy).next() {
+            let (standing, drawer) = self.stands(first, situation, when, policy, tables);
+            let (page, uses) = ((&self.layout, self.held), &self.uses);
+            let by = (tables, cart);
+            let turns = turn_together(policy, situation, standing, page, uses, by, drawer);
+            for (index, _) in members(policy) {
+                self.follow(
+                    index,
+                    turns[index],
+                    drawer,
+                    (when.0, situation.phase),
+                    policy,
+                    (moves, said),
+                );
+            }
+            if turns != [Turn::Not; SLOTS_MAX] {
+                let arm = code_of(policy, &self.layout);
+                said.exposures
+                    .push(self.exposure(JOINT, arm, CERTAIN_PPM, drawer, when.0));
+            }
+        }
+        for (index, slot) in policy.slots.iter().enumerate() {
+            let Some(spec) = &slot.learn else { continue };
+            if spec.method == Method::Multivariate {
+                continue;
+            }
+            let (standing, drawer) = self.stands(index, situation, when, policy, tables);
+            let turn = match (self.held >> index & 1 == 1, standing.fresh) {
+                (true, true) => Turn::Kept,
+                (true, false) => Turn::Not,
+                _ => {
+                    let by = (tables, &policy.promotions, cart, policy.stability.min_gain);
+                    turn(slot, situation, standing, &self.uses, by, drawer)
+                }
+            };
+            self.follow(
+                index,
+                turn,
+                drawer,
+                (when.0, situation.phase),
+                policy,
+                (moves, said),
+            );
+        }
+    }
+
+    /// How a learned slot stands, and who would draw for it.
+    fn stands(
+        &self,
+        index: usize,
+        situation: &Situation<'_>,
+        (at, starts, settled): (ArrivalMs, bool, bool),
+        policy: &Policy,
+        tables: &Tables,
+    ) -> (Standing, Drawer) {
+        let slot = &policy.slots[index];
+        let (phase, returning) = (situation.phase, self.session.history.returning());
+        let standing = Standing {
+            shown: usize::from(self.layout[index]),
+            starts,
+            settled,
+            fresh: self.turns[index] & turn_bit(slot, phase) == 0,
+        };
+        let drawer = Drawer {
+            visitor: self.visitor,
+            session: self.session_number,
+            slot: index,
+            leaf: leaf_of(&slot.context, phase, self.device, returning),
+            tables_ms: tables.version_at(at),
+            nth: self.draws,
+        };
+        (standing, drawer)
+    }
+
+    /// Does what a turn says, and says what the visit is shown from now on.
+    fn follow(
+        &mut self,
+        index: usize,
+        turn: Turn,
+        drawer: Drawer,
+        (at, phase): (ArrivalMs, Phase),
+        policy: &Policy,
+        (moves, said): (&mut Moves, &mut Said),
+    ) {
+        let held = self.held >> index & 1 == 1;
+        let (arm, propensity_ppm) = match turn {
+            Turn::Not => return,
+            Turn::Kept if held => (HELD, CERTAIN_PPM),
+            Turn::Kept => (u32::from(self.layout[index]), CERTAIN_PPM),
+            Turn::Drawn(arm, propensity_ppm) => {
+                self.draws += 1;
+                self.propensity_ppm[index] = propensity_ppm;
+                moves.drawn |= 1 << index;
+                if self.put_up(index, arm, Why::Drawn(arm as u8), policy, said) {
+                    moves.changed |= 1 << index;
+                }
+                (arm as u32, propensity_ppm)
+            }
+        };
+        self.turns[index] |= turn_bit(&policy.slots[index], phase);
+        let exposure = self.exposure(index as u8, arm, propensity_ppm, drawer, at);
+        said.exposures.push(exposure);
+    }
+
+    /// An exposure whose decision's number is still to be known.
+    fn exposure(
+        &self,
+        slot: u8,
+        arm: u32,
+        propensity_ppm: u32,
+        drawer: Drawer,
+        at: ArrivalMs,
+    ) -> Exposure {
+        Exposure {
+            at_ms: at.0,
+            session: self.session_number,
+            seq: 0,
+            cell: Cell {
+                slot,
+                leaf: drawer.leaf as u8,
+                arm,
+            },
+            propensity_ppm,
+            tables_ms: drawer.tables_ms,
+        }
+    }
+
+    /// Puts an arm up; whether it was not there before.
+    fn put_up(
+        &mut self,
+        index: usize,
+        arm: usize,
+        why: Why,
+        policy: &Policy,
+        said: &mut Said,
+    ) -> bool {
+        if arm == usize::from(self.layout[index]) {
+            return false;
+        }
+        self.layout[index] = arm as u8;
+        self.why[index] = why;
+        let arm_of = &policy.slots[index].arms[arm];
+        if let Some((_, counter)) = arm_of.cap {
+            self.uses[counter] = self.uses[counter].saturating_add(1);
+        }
+        if !arm_of.cost.is_none() {
+            let amount = arm_of.cost.of(self.session.cart_value);
+            said.spends.push((index as u8, arm as u8, amount));
+        }
+        true
+    }
+
+    /// Keeps an exposure until the impression of its decision; whether another had to go for it.
+    pub fn await_impression(&mut self, exposure: Exposure) -> bool {
+        let full = self.awaiting.len() >= AWAITING_MAX;
+        if full {
+            self.awaiting.remove(0);
+        }
+        self.awaiting.push(exposure);
+        full
+    }
+
+    /// The decision that is waited for under this id: the hash of `visitor/session/seq`.
+    pub fn awaited(&self, decision: Id) -> Option<u32> {
+        let mut text = [&self.visitor_text[..], b"/", &self.session_text, b"/"].concat();
+        let stem = text.len();
+        let mut before = None;
+        // The latest is the most likely.
+        let seqs = self.awaiting.iter().rev().map(|exposure| exposure.seq);
+        seqs.filter(|seq| before.replace(*seq) != Some(*seq))
+            .find(|seq| {
+                text.truncate(stem);
+                text.extend_from_slice(seq.to_string().as_bytes());
+                Id(hash_text(&text)) == decision
+            })
+    }
+
+    /// Takes the exposures of a decision that has now been seen.
+    pub fn take_awaited(&mut self, seq: u32) -> Vec<Exposure> {
+        self.seen_seq = Some(seq);
+        self.awaiting
+            .extract_if(.., |exposure| exposure.seq == seq)
+            .collect()
+    }
+}
