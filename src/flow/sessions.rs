@@ -205,13 +205,12 @@ pub fn sessions<'scope>(
                     counted.session(&held[3]).give_container(&mut facts.counts);
                 }
             };
-            pending.drain_before(closed_ms, |batch, index| {
+            pending.take_before(closed_ms, &spare_batches, |batch, index| {
                 visits.observe(batch.get(index), &mut out);
                 if !out.full.is_empty() {
                     flush(&mut out, capabilities);
                 }
             });
-            pending.retire(closed_ms, &spare_batches);
             visits.advance(ArrivalMs(closed_ms), &mut out);
             visits.expire(ArrivalMs(clock.facts_leave_by(closed_ms)), &mut out);
             flush(&mut out, capabilities);
@@ -311,97 +310,126 @@ impl Clock {
 /// Bytes of emissions after which a container is sent on.
 const EMISSION_BYTES: usize = 256 * 1024;
 
-/// Batches that wait for the frontier. Each is sorted by (arrival, lane, offset) within a lane.
+/// Batches that wait for the frontier, each with how far it has been taken. A round of the loop
+/// takes few events from batches of thousands: it costs what it takes, not what waits.
 #[derive(Default)]
 struct Pending {
     batches: Vec<Waiting>,
-    order: Vec<(ArrivalMs, Lane, Offset, u32, u32)>,
+    due: Vec<(ArrivalMs, Lane, Offset, u32, u32)>,
 }
 
 struct Waiting {
     batch: Batch,
-    sorted: bool,
-    /// Events that arrived before this have been taken.
-    taken_before: u64,
+    /// The events in canonical order, where the batch is not in it itself.
+    order: Option<Vec<u32>>,
+    /// How many have been taken.
+    taken: usize,
+}
+
+impl Waiting {
+    fn of(batch: Batch) -> Waiting {
+        let events = batch.events();
+        let sorted = events.is_sorted_by_key(Event::order);
+        let order = (!sorted).then(|| {
+            let mut order: Vec<u32> = (0..events.len() as u32).collect();
+            order.sort_unstable_by_key(|&index| events[index as usize].order());
+            order
+        });
+        Waiting {
+            batch,
+            order,
+            taken: 0,
+        }
+    }
+
+    /// The place in the batch of its event number `nth` in canonical order.
+    fn place(&self, nth: usize) -> usize {
+        self.order.as_ref().map_or(nth, |order| order[nth] as usize)
+    }
+
+    fn event(&self, nth: usize) -> &Event {
+        &self.batch.events()[self.place(nth)]
+    }
+
+    /// The first event that waits.
+    fn first(&self) -> &Event {
+        self.event(self.taken)
+    }
+
+    /// How many events, from the first, arrived before `end_ms`.
+    fn before(&self, end_ms: u64) -> usize {
+        let (mut low, mut high) = (self.taken, self.batch.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.event(middle).arrival.0 < end_ms {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
 }
 
 impl Pending {
     fn add(&mut self, batch: Batch) {
-        if batch.is_empty() {
-            return;
+        if !batch.is_empty() {
+            self.batches.push(Waiting::of(batch));
         }
-        let events = batch.events();
-        let sorted = events
-            .windows(2)
-            .all(|pair| pair[0].order() <= pair[1].order());
-        self.batches.push(Waiting {
-            batch,
-            sorted,
-            taken_before: 0,
-        });
     }
 
-    /// Hands out every event that arrived before `end_ms`, in canonical order.
-    fn drain_before(&mut self, end_ms: u64, mut take: impl FnMut(&Batch, usize)) {
+    /// Hands out every event that arrived before `end_ms`, in canonical order, and lets go of the
+    /// batches of which nothing is left.
+    fn take_before(
+        &mut self,
+        end_ms: u64,
+        spares: &Spares<Batch>,
+        mut take: impl FnMut(&Batch, usize),
+    ) {
         // Batches of one lane usually come one after the other: nothing to sort.
-        self.batches
-            .sort_by_key(|waiting| waiting.batch.events()[0].order());
-        let last = |waiting: &Waiting| waiting.batch.events()[waiting.batch.len() - 1].order();
-        let disjoint = self.batches.iter().all(|waiting| waiting.sorted)
-            && self
-                .batches
-                .windows(2)
-                .all(|pair| last(&pair[0]) <= pair[1].batch.events()[0].order());
-        let due = |event: &Event, waiting: &Waiting| {
-            event.arrival.0 < end_ms && event.arrival.0 >= waiting.taken_before
+        self.batches.sort_by_key(|waiting| waiting.first().order());
+        let ends = self.batches.iter().map(|waiting| waiting.before(end_ms));
+        let ends: Vec<usize> = ends.collect();
+        let due = || {
+            let all = self.batches.iter().zip(&ends);
+            all.filter(|(waiting, end)| waiting.taken < **end)
         };
-        if disjoint {
-            for waiting in &self.batches {
-                for (index, event) in waiting.batch.events().iter().enumerate() {
-                    if due(event, waiting) {
-                        take(&waiting.batch, index);
-                    }
+        let in_turn = due()
+            .zip(due().skip(1))
+            .all(|((one, end), (next, _))| one.event(end - 1).order() <= next.first().order());
+        if in_turn {
+            for (waiting, end) in due() {
+                for nth in waiting.taken..*end {
+                    take(&waiting.batch, waiting.place(nth));
                 }
             }
         } else {
-            self.order.clear();
-            for (at, waiting) in self.batches.iter().enumerate() {
-                for (index, event) in waiting.batch.events().iter().enumerate() {
-                    if due(event, waiting) {
-                        let (arrival, lane, offset) = event.order();
-                        self.order
-                            .push((arrival, lane, offset, at as u32, index as u32));
-                    }
+            self.due.clear();
+            for (at, (waiting, end)) in self.batches.iter().zip(&ends).enumerate() {
+                for nth in waiting.taken..*end {
+                    let (arrival, lane, offset) = waiting.event(nth).order();
+                    let place = waiting.place(nth) as u32;
+                    self.due.push((arrival, lane, offset, at as u32, place));
                 }
             }
-            self.order.sort_unstable();
-            for &(_, _, _, at, index) in &self.order {
-                take(&self.batches[at as usize].batch, index as usize);
+            self.due.sort_unstable();
+            for &(_, _, _, at, place) in &self.due {
+                take(&self.batches[at as usize].batch, place as usize);
             }
+        }
+        for (waiting, end) in self.batches.iter_mut().zip(ends) {
+            waiting.taken = end;
+        }
+        let done = |waiting: &mut Waiting| waiting.taken == waiting.batch.len();
+        for waiting in self.batches.extract_if(.., done) {
+            spares.keep_cleared(waiting.batch);
         }
     }
 
     /// Arrival of the first event that waits, or later than any.
     fn first_ms(&self) -> u64 {
-        let waiting = self.batches.iter().flat_map(|waiting| {
-            let first = waiting.batch.events().iter();
-            first
-                .map(|event| event.arrival.0)
-                .filter(|&at| at >= waiting.taken_before)
-        });
-        waiting.min().unwrap_or(u64::MAX)
-    }
-
-    /// Lets go of the batches of which every event has been handed out.
-    fn retire(&mut self, end_ms: u64, spares: &Spares<Batch>) {
-        let waits = |waiting: &mut Waiting| {
-            waiting.taken_before = end_ms;
-            let mut events = waiting.batch.events().iter();
-            events.any(|event| event.arrival.0 >= end_ms)
-        };
-        for done in self.batches.extract_if(.., |waiting| !waits(waiting)) {
-            spares.keep_cleared(done.batch);
-        }
+        let firsts = self.batches.iter().map(|waiting| waiting.first().arrival.0);
+        firsts.min().unwrap_or(u64::MAX)
     }
 }
 
