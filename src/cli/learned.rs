@@ -286,7 +286,7 @@ mod tests {
             ..arm(name, 1, 0.0)
         };
         let mut report = slot(vec![
-            arm("none", 12_345, 0.031_25),
+            arm("none", 12_345, 0.031_3),
             ArmReport {
                 promised: Some(523.7),
                 over_budget: Some(23.7),
