@@ -6,10 +6,10 @@
 //! so the same logs give the same page on any number of workers.
 
 use super::report::Counts;
-use crate::evaluate::lift::{Lift, LiftOptions, LiftPoint, lift, over_time};
+use crate::evaluate::lift::{Lift, LiftOptions, LiftPoint, Verdict, lift, over_time};
 use crate::flow::job::JobResult;
 use crate::grouped::grouped;
-use crate::visit::learn::learner::{ArmReport, SlotReport};
+use crate::visit::learn::learner::{ArmReport, LeafReport, SlotReport};
 use crate::visit::learn::moments::{Groups, Moments};
 use crate::visit::policy::{Policy, Slot};
 use crate::visit::tally::Tally;
@@ -154,25 +154,21 @@ impl LearnedSlot {
         let mut lines: Vec<(String, Vec<String>)> = vec![
             (title, of_arms(&|arm| arm.arm.clone())),
             ("exposures".into(), of_arms(&|arm| whole(arm.exposures))),
-            ("mean reward".into(), of_arms(&|arm| mean(arm))),
+            ("mean reward".into(), means(arms)),
         ];
-        for leaf in leaves
-            .iter()
-            .filter(|leaf| leaf.arms.iter().any(|arm| arm.share.is_some()))
-        {
+        let weighed = |leaf: &&LeafReport| leaf.arms.iter().any(|arm| arm.share.is_some());
+        for leaf in leaves.iter().filter(weighed) {
             let shares = leaf.arms.iter().map(|arm| percent(arm.share));
             lines.push((format!("share {}", leaf.leaf), shares.collect()));
         }
         let name = ["slot", ""].into_iter().chain(std::iter::repeat(""));
         rows.extend(name.zip(aligned(&lines)));
         rows.extend(self.remarks().into_iter().map(|remark| ("", remark)));
-        if let Some(lift) = self.lift.as_ref().filter(|lift| has_orders(lift)) {
-            rows.extend(
-                lift.rows()
-                    .into_iter()
-                    .take(1)
-                    .map(|(_, words)| ("", format!("lift: {words}"))),
-            );
+        // A slot's own holdout is small: while it collects there is nothing to say.
+        let said = self.lift.as_ref();
+        if let Some(lift) = said.filter(|lift| lift.verdict != Verdict::Collecting) {
+            let words = format!("lift: {}: {}", lift.verdict.name(), lift.words);
+            rows.push(("", words));
         }
     }
 
@@ -232,13 +228,18 @@ fn whole(number: i64) -> String {
     grouped(u64::try_from(number).unwrap_or(0))
 }
 
-/// The mean reward of an exposure: a rate to four decimals, money to the hundredth.
-fn mean(arm: &ArmReport) -> String {
-    match arm.mean {
-        _ if arm.exposures <= 0 => "–".into(),
-        small if small.abs() < 1.0 => format!("{small:.4}"),
-        great => format!("{great:.2}"),
-    }
+/// The mean rewards of exposures: money to the hundredth, rates to four decimals.
+fn means(arms: &[ArmReport]) -> Vec<String> {
+    let places = if arms.iter().any(|arm| arm.mean.abs() >= 1.0) {
+        2
+    } else {
+        4
+    };
+    let mean = |arm: &ArmReport| match arm.exposures {
+        1.. => format!("{:.places$}", arm.mean),
+        _ => "–".into(),
+    };
+    arms.iter().map(mean).collect()
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -255,7 +256,6 @@ fn time(at_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visit::learn::learner::LeafReport;
 
     fn arm(name: &str, exposures: i64, mean: f64) -> ArmReport {
         ArmReport {
