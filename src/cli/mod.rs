@@ -14,6 +14,7 @@ mod evaluate_obd;
 mod explain;
 mod import;
 mod judged;
+mod learned;
 mod policy;
 mod progress;
 mod replay;

@@ -1,9 +1,9 @@
-//! `restage policy`: print the default policy, check one, list what conditions may name.
+//! `restage policy`: print the default policy or one that learns, check one, list what conditions may name.
 
 use super::args::read_policy;
 use super::{Failure, print};
 use crate::visit::feature::FEATURES;
-use crate::visit::policy::DEFAULT_POLICY;
+use crate::visit::policy::{DEFAULT_POLICY, LEARNING_POLICY};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -14,6 +14,7 @@ use std::path::PathBuf;
     after_help = "\
 Examples:
   restage policy > shop.toml
+  restage policy --learning > learning.toml
   restage policy check shop.toml
   restage policy --features"
 )]
@@ -23,6 +24,9 @@ pub struct PolicyCommand {
     /// List the features that conditions may name
     #[arg(long)]
     features: bool,
+    /// Print an example whose slots learn what to show
+    #[arg(long, conflicts_with = "features")]
+    learning: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,8 +47,13 @@ impl PolicyCommand {
                 let policy = read_policy(&file)?;
                 let rules: usize = policy.slots.iter().map(|slot| slot.rules.len()).sum();
                 let arms: usize = policy.slots.iter().map(|slot| slot.arms.len()).sum();
+                let learned = policy.slots.iter().filter(|slot| slot.learn.is_some());
+                let learned = match learned.count() {
+                    0 => String::new(),
+                    count => format!(" ({count} of them learned)"),
+                };
                 let verdict = format!(
-                    "{}: good; {} with {} slots, {arms} arms, {rules} rules\n",
+                    "{}: good; {} with {} slots{learned}, {arms} arms, {rules} rules\n",
                     file.display(),
                     policy.label,
                     policy.slots.len(),
@@ -52,6 +61,7 @@ impl PolicyCommand {
                 print(verdict.as_bytes())
             }
             None if self.features => print(feature_list().as_bytes()),
+            None if self.learning => print(LEARNING_POLICY.as_bytes()),
             None => print(DEFAULT_POLICY.as_bytes()),
         }
     }

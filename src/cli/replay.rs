@@ -1,6 +1,7 @@
 //! `restage replay`: run the job over recorded logs, write decisions, print a report.
 
 use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
+use super::learned::lift_over_time;
 use super::progress::Bar;
 use super::report::Report;
 use super::{Failure, print};
@@ -10,6 +11,7 @@ use crate::flow::job::{JobSpec, run};
 use crate::flow::output::{LineWriter, Target};
 use crate::flow::sessions::Lines;
 use crate::flow::source::Progress;
+use crate::plot::lift::lift_plots;
 use crate::plot::replay_plots;
 use crate::visit::decision::Recorder;
 use clap::{Args, ValueEnum};
@@ -194,7 +196,11 @@ impl Replay {
             ));
         }
         if let Some(dir) = &self.plot {
-            let files = replay_plots(dir, &result.tally).map_err(|error| Failure::new(5, error))?;
+            let failed = |error| Failure::new(5, error);
+            let mut files = replay_plots(dir, &result.tally).map_err(failed)?;
+            if let Some(points) = lift_over_time(&result.tally, &run_rules.policy) {
+                files.extend(lift_plots(dir, &points).map_err(failed)?);
+            }
             for file in files {
                 say(&format!("wrote {}", file.display()));
             }

@@ -1,6 +1,7 @@
 //! The report of a run: one JSON object, or a page for people.
 
 use super::drift::Drift;
+use super::learned::Learned;
 use crate::event::{Kind, Reason};
 use crate::flow::job::{Cluster, JobResult};
 use crate::grouped::grouped;
@@ -36,6 +37,8 @@ pub struct Report {
     live_sessions_peak: u64,
     bytes_per_session: u64,
     limits: Counts,
+    #[serde(flatten)]
+    learned: Learned,
     policy: String,
     model: String,
     drift: Vec<Drift>,
@@ -143,9 +146,12 @@ impl Report {
                     ("live_sessions", limits.live_sessions),
                     ("histories", limits.histories),
                     ("event_ids", limits.event_ids),
+                    ("facts", limits.facts),
+                    ("exposures", limits.exposures),
                 ]
                 .into_iter(),
             ),
+            learned: Learned::new(result, &rules.policy),
             policy: rules.policy.label.clone(),
             model: rules.models.label(),
             drift: Drift::of_run(rules, tally),
@@ -240,6 +246,9 @@ impl Report {
                 "drift",
                 "not known: the model has no training summary".into(),
             );
+        }
+        for (name, line) in self.learned.rows() {
+            row(name, line);
         }
         row(
             "memory",

@@ -2,6 +2,7 @@
 //! phase, decision, and the rule that made it.
 
 use crate::event::{Event, Texts};
+use crate::visit::choose::Why;
 use crate::visit::decision::Recorder;
 use crate::visit::feature::{FEATURE_COUNT, FEATURES, Vector};
 use crate::visit::model::{Label, Model};
@@ -118,16 +119,25 @@ fn decided(step: &Step<'_>, recorder: &Recorder, out: &mut Vec<u8>) -> std::io::
     let shown = recorder
         .layout(&before)
         .zip(recorder.layout(visit.layout()));
-    for (reason, ((slot, old), (_, new))) in recorder.slot_reasons(visit.why()).zip(shown) {
+    let chances = visit.why().iter().zip(visit.propensity_ppm());
+    let reasons = recorder.slot_reasons(visit.why()).zip(chances);
+    for ((reason, (why, ppm)), ((slot, old), (_, new))) in reasons.zip(shown) {
         if old == new {
             continue;
         }
+        let chance = match why {
+            Why::Drawn(_) => format!(" with probability {:.3}", f64::from(*ppm) / 1e6),
+            _ => String::new(),
+        };
         let label = if first {
             format!("decision {seq}")
         } else {
             String::new()
         };
-        writeln!(out, "    {label:<10}  {slot}: {old} → {new} ({reason})")?;
+        writeln!(
+            out,
+            "    {label:<10}  {slot}: {old} → {new} ({reason}{chance})"
+        )?;
         first = false;
     }
     if first && starts {

@@ -359,6 +359,11 @@ impl Visit {
         &self.why
     }
 
+    /// The probability of each slot's last choice, in millionths.
+    pub fn propensity_ppm(&self) -> &PerSlot<u32> {
+        &self.propensity_ppm
+    }
+
     /// Whether the visitor keeps the default layout.
     pub fn holdout(&self) -> bool {
         self.holdout

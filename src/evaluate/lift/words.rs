@@ -19,10 +19,12 @@ impl Lift {
             format!(" (sample ratio p = {})", probability(p))
         });
         let groups = format!("{treated} visitors with Restage, {held} in the holdout{ratio}");
-        let mut rows = vec![
-            ("lift", format!("{}: {}", self.verdict.name(), self.words)),
-            ("groups", groups),
-        ];
+        let verdict = match self.verdict {
+            // The words say so themselves.
+            Verdict::Collecting => self.words.clone(),
+            verdict => format!("{}: {}", verdict.name(), self.words),
+        };
+        let mut rows = vec![("lift", verdict), ("groups", groups)];
         if matches!(self.verdict, Verdict::Collecting | Verdict::Unhealthy) {
             return rows;
         }

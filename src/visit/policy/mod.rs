@@ -26,6 +26,9 @@ pub use parse_learning::method_name;
 /// The policy that is used when none is named, as text.
 pub const DEFAULT_POLICY: &str = include_str!("../../../data/policy.toml");
 
+/// An example whose slots learn what to show, as text.
+pub const LEARNING_POLICY: &str = include_str!("../../../data/learning.toml");
+
 /// Most slots of a policy.
 pub const SLOTS_MAX: usize = 8;
 /// Most arms of a slot.

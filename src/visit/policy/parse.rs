@@ -12,9 +12,8 @@ use super::tables::{
     WhenTable,
 };
 use super::{
-    ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Context, Holdout, Limits,
-    MEASURE_COUNT, Policy, RULES_MAX, Rule, SLOTS_MAX, SessionRules, Slot, Stability, check,
-    measure_name,
+    ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Holdout, Limits, MEASURE_COUNT,
+    Policy, RULES_MAX, Rule, SLOTS_MAX, SessionRules, Slot, Stability, check, measure_name,
 };
 use crate::event::{BINS, hash_text};
 use crate::suggest;
@@ -138,6 +137,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         }
         policy.slots.push(slot);
     }
+    reader.together(&file.slot, &policy.slots)?;
     Ok(policy)
 }
 
@@ -168,7 +168,11 @@ impl Reader<'_> {
         }
     }
 
-    fn duration(&self, value: &Option<Spanned<String>>, default: u64) -> Result<u64, PolicyError> {
+    pub(super) fn duration(
+        &self,
+        value: &Option<Spanned<String>>,
+        default: u64,
+    ) -> Result<u64, PolicyError> {
         match value {
             None => Ok(default),
             Some(text) => self.duration_of(text),
@@ -177,17 +181,6 @@ impl Reader<'_> {
 
     pub(super) fn duration_of(&self, text: &Spanned<String>) -> Result<u64, PolicyError> {
         parse_duration_ms(text.get_ref()).map_err(|what| self.error(text.span(), what))
-    }
-
-    /// How old tables are at least; a quantum where nothing is said.
-    fn lag(&self, lag: &Option<Spanned<String>>, quantum_ms: u64) -> Result<u64, PolicyError> {
-        let ms = self.duration(lag, quantum_ms)?;
-        if ms == 0 || !ms.is_multiple_of(quantum_ms) {
-            let span = lag.as_ref().map_or(0..0, Spanned::span);
-            let what = "tables.lag must be above 0 and a multiple of tables.quantum".into();
-            return Err(self.error(span, what));
-        }
-        Ok(ms)
     }
 
     pub(super) fn share(
@@ -370,9 +363,10 @@ impl Reader<'_> {
             })
         };
         let default = index(&table.default)?;
-        if arms[default].when != Condition::always() || arms[default].cap.is_some() {
+        let always = arms[default].when == Condition::always() && arms[default].cap.is_none();
+        if !always || arms[default].cost.budget.is_some() {
             let what = format!(
-                "the default arm `{}` must always be possible: it takes no `when` and no `uses_max`",
+                "the default arm `{}` must always be possible: it takes no `when`, no `uses_max` and no `budget`",
                 arms[default].name
             );
             return Err(self.error(table.default.span(), what));
@@ -402,6 +396,7 @@ impl Reader<'_> {
             Some(learn) => Some(self.learn(learn, &arms)?),
         };
         if learn.is_none() {
+            self.no_budgets(table)?;
             check::slot(&arms, default, &rules, &unnamed, min_gain, phases)
                 .map_err(|(span, what)| self.error(span, what))?;
         }
@@ -489,29 +484,6 @@ impl Reader<'_> {
             gain,
             scaled_by,
         })
-    }
-
-    fn context(&self, names: &[Spanned<String>]) -> Result<Vec<Context>, PolicyError> {
-        let mut context = Vec::new();
-        for name in names {
-            let part = match name.get_ref().as_str() {
-                "phase" => Context::Phase,
-                "device" => Context::Device,
-                "returning" => Context::Returning,
-                other => {
-                    let what = format!(
-                        "`{other}` is not a context; it is phase, device or returning{}",
-                        suggest::hint(other, ["phase", "device", "returning"])
-                    );
-                    return Err(self.error(name.span(), what));
-                }
-            };
-            if context.contains(&part) {
-                return Err(self.error(name.span(), format!("`{}` stands twice", name.get_ref())));
-            }
-            context.push(part);
-        }
-        Ok(context)
     }
 
     /// Names go into records, file names and metrics: keep them plain.

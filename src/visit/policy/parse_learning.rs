@@ -1,12 +1,13 @@
-//! The part of a policy's TOML that is about learning: `[learning]`, `[promotions]`, `[bots]`, a
-//! slot's `learn` and an arm's costs.
+//! The part of a policy's TOML that is about learning: `[learning]`, `[promotions]`, `[bots]`, the
+//! tables' lag, a slot's `learn` and `context`, and an arm's costs.
 
 use super::super::learn::attribution::{Credit, Reward, RewardSpec};
+use super::super::learn::layout::{WEIGHTS_MAX, weight_count};
 use super::super::learn::spec::{LearnSpec, Method};
 use super::learning::{Bots, Cost, Learning, Promotions};
 use super::parse::{PolicyError, Reader};
-use super::tables::{ArmTable, BotsTable, LearnTable, LearningTable, PromotionsTable};
-use super::{ARMS_MAX, Arm};
+use super::tables::{ArmTable, BotsTable, LearnTable, LearningTable, PromotionsTable, SlotTable};
+use super::{ARMS_MAX, Arm, Context, Slot};
 use crate::event::BINS;
 use crate::suggest;
 use toml::Spanned;
@@ -147,6 +148,21 @@ impl Reader<'_> {
         })
     }
 
+    /// How old tables are at least; a quantum where nothing is said.
+    pub(super) fn lag(
+        &self,
+        lag: &Option<Spanned<String>>,
+        quantum_ms: u64,
+    ) -> Result<u64, PolicyError> {
+        let ms = self.duration(lag, quantum_ms)?;
+        if ms == 0 || !ms.is_multiple_of(quantum_ms) {
+            let span = lag.as_ref().map_or(0..0, Spanned::span);
+            let what = "tables.lag must be above 0 and a multiple of tables.quantum".into();
+            return Err(self.error(span, what));
+        }
+        Ok(ms)
+    }
+
     /// What an arm hands out.
     pub(super) fn cost(&self, table: &ArmTable) -> Result<Cost, PolicyError> {
         let cost = Cost {
@@ -168,6 +184,10 @@ impl Reader<'_> {
         arms: &[Arm],
     ) -> Result<LearnSpec, PolicyError> {
         let given = table.get_ref();
+        if arms.len() < 2 {
+            let what = "a slot that learns needs two arms to choose from".into();
+            return Err(self.error(table.span(), what));
+        }
         let method = self.method(given, arms)?;
         let only = |key: &Option<Spanned<f64>>, name: &str, holds: bool| match key {
             Some(value) if !holds => {
@@ -256,6 +276,88 @@ impl Reader<'_> {
             return Err(self.error(given.span(), "one weight has to be above 0".into()));
         }
         Ok(weights)
+    }
+
+    /// Refuses budgets in a slot that goes by rules: only a learned slot takes an arm down when its
+    /// budget is promised.
+    pub(super) fn no_budgets(&self, table: &SlotTable) -> Result<(), PolicyError> {
+        let budget = table
+            .arm
+            .iter()
+            .find_map(|arm| arm.get_ref().budget.as_ref());
+        budget.map_or(Ok(()), |budget| {
+            let what = format!(
+                "a budget is kept in a slot that learns; slot `{}` has no `learn`",
+                table.name.get_ref()
+            );
+            Err(self.error(budget.span(), what))
+        })
+    }
+
+    /// Slots that learn together draw whole layouts: they stand in one context, and their arms and
+    /// pairs of arms fit one model.
+    pub(super) fn together(
+        &self,
+        tables: &[Spanned<SlotTable>],
+        slots: &[Slot],
+    ) -> Result<(), PolicyError> {
+        let is_joint = |slot: &Slot| {
+            let method = slot.learn.map(|learn| learn.method);
+            matches!(method, Some(Method::Multivariate))
+        };
+        let joint: Vec<_> = tables
+            .iter()
+            .zip(slots)
+            .filter(|(_, slot)| is_joint(slot))
+            .collect();
+        let refuse = |table: &Spanned<SlotTable>, what: String| {
+            let learn = table.get_ref().learn.as_ref();
+            Err(self.error(learn.map_or(0..0, Spanned::span), what))
+        };
+        let Some(((_, first), (last, _))) = joint.first().zip(joint.last()) else {
+            return Ok(());
+        };
+        if let Some((table, slot)) = joint.iter().find(|(_, s)| s.context != first.context) {
+            let what = format!(
+                "impossible: multivariate slots are drawn together, so `{}` needs the context of `{}`, in the same order",
+                slot.name, first.name
+            );
+            return refuse(table, what);
+        }
+        let arms: Vec<usize> = joint.iter().map(|(_, slot)| slot.arms.len()).collect();
+        let weights = weight_count(&arms);
+        if weights > WEIGHTS_MAX {
+            let what = format!(
+                "impossible: {} multivariate slots with {arms:?} arms need {weights} weights, one for every arm and pair of arms, and {WEIGHTS_MAX} can be learned: let a slot learn by itself, or give up arms",
+                joint.len()
+            );
+            return refuse(last, what);
+        }
+        Ok(())
+    }
+
+    /// What a slot's context leaf is made of.
+    pub(super) fn context(&self, names: &[Spanned<String>]) -> Result<Vec<Context>, PolicyError> {
+        let mut context = Vec::new();
+        for name in names {
+            let part = match name.get_ref().as_str() {
+                "phase" => Context::Phase,
+                "device" => Context::Device,
+                "returning" => Context::Returning,
+                other => {
+                    let what = format!(
+                        "`{other}` is not a context; it is phase, device or returning{}",
+                        suggest::hint(other, ["phase", "device", "returning"])
+                    );
+                    return Err(self.error(name.span(), what));
+                }
+            };
+            if context.contains(&part) {
+                return Err(self.error(name.span(), format!("`{}` stands twice", name.get_ref())));
+            }
+            context.push(part);
+        }
+        Ok(context)
     }
 
     /// The place of a name among those that are possible.

@@ -2,6 +2,7 @@
 //! point; it is taken out before the text is read.
 
 mod any_text;
+mod learning;
 mod limits;
 
 use super::*;

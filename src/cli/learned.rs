@@ -1,0 +1,348 @@
+//! What a run has learned, and what came of it: the part of the report that is about the loop.
+//!
+//! Lift over the whole page and slot by slot, each against its own holdout; every learned slot as a
+//! small table of arms by context leaves; what was set aside (bots, repeated orders, refunds without
+//! an order). All of it follows from the tally and the learner's last state, both sums of integers,
+//! so the same logs give the same page on any number of workers.
+
+use super::report::Counts;
+use crate::evaluate::lift::{Lift, LiftOptions, LiftPoint, Verdict, lift, over_time};
+use crate::flow::job::JobResult;
+use crate::grouped::grouped;
+use crate::visit::learn::learner::{ArmReport, LeafReport, SlotReport};
+use crate::visit::learn::moments::{Groups, Moments};
+use crate::visit::policy::{Policy, Slot};
+use crate::visit::tally::Tally;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What came of the decisions.
+#[derive(Debug, Serialize)]
+pub(super) struct Learned {
+    /// The whole page against the holdout; nothing without one.
+    lift: Option<Lift>,
+    /// The slots that learn, in the order of the policy.
+    slots: Vec<LearnedSlot>,
+    /// What was set aside, by its name.
+    set_aside: Counts,
+}
+
+/// A slot that learns.
+#[derive(Debug, Serialize)]
+struct LearnedSlot {
+    #[serde(flatten)]
+    report: SlotReport,
+    /// The slot against its own holdout; nothing without one.
+    lift: Option<Lift>,
+    /// What each arm may promise in all, in units of the currency.
+    #[serde(skip)]
+    budgets: Vec<Option<f64>>,
+}
+
+/// A line of the page: its name, empty where a line goes on, and what stands there.
+pub(super) type Row = (&'static str, String);
+
+impl Learned {
+    /// Sums up a result.
+    pub(super) fn new(result: &JobResult, policy: &Policy) -> Learned {
+        let tally = &result.tally;
+        let slots = policy.slots.iter().enumerate().filter_map(|(place, slot)| {
+            let spec = slot.learn.as_ref()?;
+            Some(LearnedSlot {
+                report: of_slot(&result.learned, &slot.name)?.clone(),
+                lift: compared(tally, 1 + place, spec.holdout_ppm),
+                budgets: budgets(slot),
+            })
+        });
+        Learned {
+            lift: compared(tally, 0, policy.holdout.share_ppm),
+            slots: slots.collect(),
+            set_aside: Counts::above_zero(
+                [
+                    ("bots", tally.bots),
+                    ("erased", tally.erased),
+                    ("orders_repeated", tally.orders_repeated),
+                    ("refunds_unmatched", tally.refunds_unmatched),
+                    ("impressions_unmatched", tally.impressions_unmatched),
+                ]
+                .into_iter(),
+            ),
+        }
+    }
+
+    /// The lines for people.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        if !self.set_aside.is_empty() {
+            rows.push(("set aside", self.set_aside.line()));
+        }
+        if let Some(lift) = self.lift.as_ref().filter(|lift| has_orders(lift)) {
+            rows.extend(lift.rows());
+        }
+        for slot in &self.slots {
+            slot.rows(&mut rows);
+        }
+        rows
+    }
+}
+
+/// The comparison over time, for a plot; nothing without a holdout.
+pub(super) fn lift_over_time(tally: &Tally, policy: &Policy) -> Option<Vec<LiftPoint>> {
+    let held_share = share(policy.holdout.share_ppm)?;
+    let mut sums = Groups::default();
+    let buckets = tally
+        .timeline
+        .iter()
+        .flat_map(|timeline| timeline.buckets());
+    let cumulative: Vec<(u64, Moments, Moments)> = buckets
+        .map(|(start_ms, bucket)| {
+            sums.merge(&bucket.lift);
+            (start_ms, sums.treated, sums.held)
+        })
+        .filter(|(_, treated, held)| treated.visitors + held.visitors > 0)
+        .collect();
+    Some(over_time(&cumulative, held_share, &LiftOptions::default()))
+}
+
+/// A holdout's share, if there is a holdout and someone outside it.
+fn share(ppm: u32) -> Option<f64> {
+    (1..1_000_000)
+        .contains(&ppm)
+        .then_some(f64::from(ppm) / 1e6)
+}
+
+/// The comparison at a place of the tally: 0 is the whole page, then the slots.
+fn compared(tally: &Tally, place: usize, held_ppm: u32) -> Option<Lift> {
+    let held_share = share(held_ppm)?;
+    let groups = tally.lift.get(place).copied().unwrap_or_default();
+    let options = LiftOptions::default();
+    Some(lift(&groups.treated, &groups.held, held_share, &options))
+}
+
+/// Whether anything was bought in either group.
+fn has_orders(lift: &Lift) -> bool {
+    let conversion = &lift.metrics.conversion;
+    let bought = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
+    bought(conversion.treated) || bought(conversion.held)
+}
+
+/// The report of a slot. The facts of a slot come to one worker; the others have nothing to say.
+fn of_slot<'a>(reports: &'a [SlotReport], name: &str) -> Option<&'a SlotReport> {
+    let known = |report: &SlotReport| {
+        let held: i64 = report.leaves.iter().map(|leaf| leaf.held).sum();
+        let shown: i64 = report.arms.iter().map(|arm| arm.exposures).sum();
+        let promised = report.arms.iter().any(|arm| arm.promised > Some(0.0));
+        (held + shown, promised)
+    };
+    let of_name = reports.iter().filter(|report| report.slot == name);
+    of_name.max_by_key(|report| known(report))
+}
+
+fn budgets(slot: &Slot) -> Vec<Option<f64>> {
+    let budgets = slot.arms.iter().map(|arm| arm.cost.budget);
+    budgets
+        .map(|most| most.map(|most| most as f64 / 1e6))
+        .collect()
+}
+
+impl LearnedSlot {
+    /// The slot as a table: an arm a column, what is known of it and its share in every leaf.
+    fn rows(&self, rows: &mut Vec<Row>) {
+        let SlotReport { arms, leaves, .. } = &self.report;
+        let title = format!("{} ({})", self.report.slot, self.report.method);
+        let of_arms = |cell: &dyn Fn(&ArmReport) -> String| arms.iter().map(cell).collect();
+        let mut lines: Vec<(String, Vec<String>)> = vec![
+            (title, of_arms(&|arm| arm.arm.clone())),
+            ("exposures".into(), of_arms(&|arm| whole(arm.exposures))),
+            ("mean reward".into(), means(arms)),
+        ];
+        let weighed = |leaf: &&LeafReport| leaf.arms.iter().any(|arm| arm.share.is_some());
+        for leaf in leaves.iter().filter(weighed) {
+            let shares = leaf.arms.iter().map(|arm| percent(arm.share));
+            lines.push((format!("share {}", leaf.leaf), shares.collect()));
+        }
+        let name = ["slot", ""].into_iter().chain(std::iter::repeat(""));
+        rows.extend(name.zip(aligned(&lines)));
+        rows.extend(self.remarks().into_iter().map(|remark| ("", remark)));
+        // A slot's own holdout is small: while it collects there is nothing to say.
+        let said = self.lift.as_ref();
+        if let Some(lift) = said.filter(|lift| lift.verdict != Verdict::Collecting) {
+            let words = format!("lift: {}: {}", lift.verdict.name(), lift.words);
+            rows.push(("", words));
+        }
+    }
+
+    /// What is out of the ordinary.
+    fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.report.frozen {
+            remarks.push("frozen: its visitors do not fall into the groups as drawn".into());
+        }
+        for (arm, budget) in self.report.arms.iter().zip(&self.budgets) {
+            let name = &arm.arm;
+            if let Some(at_ms) = arm.barred_ms {
+                let since = time(at_ms);
+                remarks.push(format!(
+                    "{name} barred since {since}: surely worse than the holdout"
+                ));
+            }
+            remarks.extend(match (arm.promised, budget, arm.over_budget) {
+                (Some(sum), Some(most), Some(over)) => Some(format!(
+                    "{name} promised {sum:.2} of {most:.2}: {over:.2} over"
+                )),
+                (Some(sum), Some(most), None) => {
+                    Some(format!("{name} promised {sum:.2} of {most:.2}"))
+                }
+                (Some(sum), None, _) => Some(format!("{name} promised {sum:.2}")),
+                (None, ..) => None,
+            });
+        }
+        remarks
+    }
+}
+
+/// Lines of equal columns: names to the left, figures to the right.
+fn aligned(lines: &[(String, Vec<String>)]) -> impl Iterator<Item = String> + '_ {
+    let width = |text: &String| text.chars().count();
+    let columns = lines
+        .iter()
+        .map(|(_, cells)| cells.len())
+        .max()
+        .unwrap_or(0);
+    let widest = |column: usize| {
+        let cells = lines.iter().filter_map(move |(_, cells)| cells.get(column));
+        cells.map(width).max().unwrap_or(0)
+    };
+    let names = lines.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(widest).collect();
+    lines.iter().map(move |(name, cells)| {
+        let mut line = format!("{name:<names$}");
+        for (cell, width) in cells.iter().zip(&widths) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        line
+    })
+}
+
+fn whole(number: i64) -> String {
+    grouped(u64::try_from(number).unwrap_or(0))
+}
+
+/// The mean rewards of exposures: money to the hundredth, rates to four decimals.
+fn means(arms: &[ArmReport]) -> Vec<String> {
+    let places = if arms.iter().any(|arm| arm.mean.abs() >= 1.0) {
+        2
+    } else {
+        4
+    };
+    let mean = |arm: &ArmReport| match arm.exposures {
+        1.. => format!("{:.places$}", arm.mean),
+        _ => "–".into(),
+    };
+    arms.iter().map(mean).collect()
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or("–".into(), |share| format!("{:.1} %", share * 100.0))
+}
+
+fn time(at_ms: u64) -> String {
+    let time = i64::try_from(at_ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| format!("{at_ms} ms"), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arm(name: &str, exposures: i64, mean: f64) -> ArmReport {
+        ArmReport {
+            arm: name.into(),
+            exposures,
+            mean,
+            share: None,
+            barred_ms: None,
+            promised: None,
+            over_budget: None,
+        }
+    }
+
+    fn slot(arms: Vec<ArmReport>) -> SlotReport {
+        SlotReport {
+            slot: "promo".into(),
+            method: "thompson".into(),
+            frozen: false,
+            leaves: Vec::new(),
+            arms,
+        }
+    }
+
+    #[test]
+    fn a_slot_is_a_table_with_remarks() {
+        let share = |name: &str, share| ArmReport {
+            share: Some(share),
+            ..arm(name, 1, 0.0)
+        };
+        let mut report = slot(vec![
+            arm("none", 12_345, 0.031_3),
+            ArmReport {
+                promised: Some(523.7),
+                over_budget: Some(23.7),
+                barred_ms: Some(1_767_225_600_000),
+                ..arm("shipping", 0, 0.0)
+            },
+        ]);
+        report.leaves.push(LeafReport {
+            leaf: "phase=buying".into(),
+            held: 3,
+            held_mean: 0.0,
+            arms: vec![share("none", 0.875), share("shipping", 0.125)],
+        });
+        let slot = LearnedSlot {
+            report,
+            lift: None,
+            budgets: vec![None, Some(500.0)],
+        };
+        let mut rows = Vec::new();
+        slot.rows(&mut rows);
+        let lines: Vec<String> = rows
+            .iter()
+            .map(|(name, text)| format!("{name:<5}{text}"))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "slot promo (thompson)      none  shipping",
+                "     exposures           12,345         0",
+                "     mean reward         0.0313         –",
+                "     share phase=buying  87.5 %    12.5 %",
+                "     shipping barred since 2026-01-01T00:00:00Z: surely worse than the holdout",
+                "     shipping promised 523.70 of 500.00: 23.70 over",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_worker_that_knows_a_slot_speaks_of_it() {
+        let (empty, full) = (
+            slot(vec![arm("none", 0, 0.0)]),
+            slot(vec![arm("none", 5, 0.1)]),
+        );
+        for reports in [[empty.clone(), full.clone()], [full.clone(), empty]] {
+            assert_eq!(of_slot(&reports, "promo"), Some(&full));
+        }
+        assert_eq!(of_slot(&[full], "banner"), None);
+    }
+
+    #[test]
+    fn without_a_holdout_nothing_is_compared() {
+        assert_eq!(share(0), None);
+        assert_eq!(share(1_000_000), None);
+        assert_eq!(share(50_000), Some(0.05));
+        assert!(compared(&Tally::default(), 0, 0).is_none());
+        let lift = compared(&Tally::default(), 3, 50_000).expect("a holdout");
+        assert!(!has_orders(&lift));
+    }
+}
