@@ -12,6 +12,7 @@ use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
 use super::learn::fact::{Cell, Exposure, HELD};
+use super::learn::moments::Account;
 use super::learn::tables::{Tables, leaf_of};
 use super::learned::{Drawer, Said, Standing, Turn, turn};
 use super::model::schedule::Schedule;
@@ -84,6 +85,10 @@ pub struct Visit {
     draws: u32,
     /// Whether the session counts in its visitor's account.
     pub counted: bool,
+    /// What it has added to that account.
+    pub earned: Account,
+    /// Its orders that stand.
+    pub orders: u32,
     /// Whether the session teaches nothing any more.
     pub muted: bool,
     /// Whether something went into the cart.
@@ -523,6 +528,7 @@ impl Visit {
     pub fn mute(&mut self) {
         self.muted = true;
         self.promised = false;
+        (self.earned, self.orders) = (Account::default(), 0);
         self.awaiting.clear();
     }
 
