@@ -205,6 +205,9 @@ pub fn sessions<'scope>(
                     counted.session(&held[3]).give_container(&mut facts.counts);
                 }
             };
+            if clock.ended {
+                visits.log_ends(ArrivalMs(clock.last_ms));
+            }
             pending.take_before(closed_ms, &spare_batches, |batch, index| {
                 visits.observe(batch.get(index), &mut out);
                 if !out.full.is_empty() {
@@ -212,7 +215,7 @@ pub fn sessions<'scope>(
                 }
             });
             visits.advance(ArrivalMs(closed_ms), &mut out);
-            visits.expire(ArrivalMs(clock.facts_leave_by(closed_ms)), &mut out);
+            visits.expire(ArrivalMs(closed_ms), &mut out);
             flush(&mut out, capabilities);
             if clock.is_over(least(0), closed_ms, visits.live()) {
                 if let Some(visits) = visitors.take() {
@@ -282,15 +285,6 @@ impl Clock {
         }
         self.closed_ms = Some(closed_ms);
         Some(closed_ms)
-    }
-
-    /// Facts stop to count by this time; when the log has ended, not beyond its last arrival.
-    fn facts_leave_by(&self, closed_ms: u64) -> u64 {
-        if self.ended {
-            closed_ms.min(self.last_ms)
-        } else {
-            closed_ms
-        }
     }
 
     /// Whether nothing will happen any more.

@@ -5,6 +5,10 @@
 //! session taken for a bot's. A refund takes back the visitor's latest order of that value, or a
 //! part of the latest one that is large enough.
 //!
+//! Facts come and go in the order of time, whenever judgements are settled: whoever books an event
+//! that [`touches facts`](Ledger::touches_facts) settles them first. When the log has ended, facts
+//! stop to age: what follows are only timers.
+//!
 //! A visitor's [`Account`] lies with the visitor's history; the sums over all accounts, in
 //! [`Tally`], follow every change of an account by what it was and what it is.
 //!
@@ -23,6 +27,8 @@ use crate::event::{ArrivalMs, BINS, Event, Id, Kind, VisitorId, bin_of};
 #[derive(Debug)]
 pub struct Ledger {
     bins: Vec<FactStore>,
+    /// The last arrival of the log, once it is known.
+    log_end: ArrivalMs,
 }
 
 /// What the ledger works with.
@@ -39,6 +45,7 @@ impl Default for Ledger {
     fn default() -> Self {
         Ledger {
             bins: (0..BINS).map(|_| FactStore::default()).collect(),
+            log_end: ArrivalMs(u64::MAX),
         }
     }
 }
@@ -78,8 +85,14 @@ impl Ledger {
         &self.bins[bin_of(visitor)]
     }
 
+    /// The log has ended with this arrival: no fact stops to count after it.
+    pub fn log_ends(&mut self, last: ArrivalMs) {
+        self.log_end = last;
+    }
+
     /// Takes back the facts that stopped to count by `now`, in every bin.
     pub fn expire(&mut self, now: ArrivalMs, out: &mut impl Output) {
+        let now = now.min(self.log_end);
         for bin in &mut self.bins {
             bin.expire(now, out);
         }
@@ -87,7 +100,26 @@ impl Ledger {
 
     /// When the next fact stops to count.
     pub fn next_expiry(&self) -> Option<u64> {
-        self.bins.iter().filter_map(FactStore::next_expiry).min()
+        let next = self.bins.iter().filter_map(FactStore::next_expiry).min();
+        next.filter(|&at| at <= self.log_end.0)
+    }
+
+    /// The facts of a visitor's bin that count at `at`. Those that do not any more leave first, so
+    /// how often somebody looked cannot be seen.
+    fn bin(&mut self, visitor: VisitorId, at: ArrivalMs, out: &mut impl Output) -> &mut FactStore {
+        let bin = &mut self.bins[bin_of(visitor)];
+        bin.expire(at.min(self.log_end), out);
+        bin
+    }
+
+    /// Whether booking an event, which has just been folded, may state facts, take some back, or
+    /// look at the page.
+    pub fn touches_facts(&self, event: &Event, visit: &Visit, rules: &Rules) -> bool {
+        match event.kind {
+            Kind::Purchase | Kind::Refund | Kind::Impression | Kind::Erase => true,
+            Kind::AddToCart if !visit.carted => true,
+            _ => !visit.muted && is_bot(visit, rules),
+        }
     }
 
     /// States a fact for as long as the policy says.
@@ -104,7 +136,7 @@ impl Ledger {
             at.0.saturating_add(learning.retention_ms),
             learning.facts_per_bin,
         );
-        let bin = &mut self.bins[bin_of(visitor)];
+        let bin = self.bin(visitor, at, desk.out);
         let early = bin.state(at, visitor, fact, order, until, desk.out);
         desk.tally.limits.facts += early;
     }
@@ -113,7 +145,6 @@ impl Ledger {
     pub fn book(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
         let policy = &desk.rules.policy;
         let (at, counts) = (event.arrival, event.arrival.0 >= policy.learning.from_ms);
-        self.bins[bin_of(event.visitor)].expire(at, desk.out);
         match event.kind {
             Kind::Refund => return self.refund(event, visit, desk),
             Kind::Erase => return self.erase(at, visit, desk),
@@ -125,7 +156,12 @@ impl Ledger {
         }
         if counts && !visit.counted {
             visit.counted = true;
-            desk.settle(visit, at, |account| account.sessions += 1);
+            let more = Account {
+                sessions: 1,
+                ..Account::default()
+            };
+            visit.earned.add(&more);
+            desk.settle(visit, at, |account| account.add(&more));
         }
         match event.kind {
             Kind::Purchase => self.order(event, visit, counts, desk),
@@ -133,11 +169,7 @@ impl Ledger {
             Kind::Impression => self.seen(event, visit, desk),
             _ => {}
         }
-        let session = &visit.session;
-        if policy
-            .bots
-            .rules_out(u64::from(session.events), session.active_ms)
-        {
+        if is_bot(visit, desk.rules) {
             self.rule_out(at, visit, desk);
         }
     }
@@ -154,21 +186,18 @@ impl Ledger {
             return desk.settle(visit, event.arrival, |account| account.before += 1);
         }
         let (visitor, session) = (event.visitor, visit.session_number);
-        let facts = self.of(visitor);
+        let facts = self.bin(visitor, event.arrival, desk.out);
         let known = |(_, order): (Outcome, Id)| !order.is_none() && order == event.event_id;
         if facts.orders(visitor).any(known) {
             desk.tally.orders_repeated += 1;
             return;
         }
-        let first = facts
-            .orders(visitor)
-            .all(|(order, _)| order.session != session);
         let value = event.revenue().min(policy.learning.value_max);
         let shown = policy.slots.iter().zip(visit.layout());
         let costs = shown.map(|(slot, arm)| slot.arms[usize::from(*arm)].cost.of(value));
         let margin = policy.promotions.margin(value, costs.sum());
-        let number = facts.next_number();
         self.take_promise(event.arrival, visit, desk);
+        let number = self.of(visitor).next_number();
         visit.ordered = true;
         let fact = Fact::Outcome(Outcome {
             at_ms: event.time.0,
@@ -179,11 +208,15 @@ impl Ledger {
             margin,
         });
         self.state(event.arrival, visitor, fact, event.event_id, desk);
-        desk.settle(visit, event.arrival, |account| {
-            account.converted += i64::from(first);
-            account.revenue += value;
-            account.margin += margin;
-        });
+        visit.orders += 1;
+        let more = Account {
+            converted: i64::from(visit.orders == 1),
+            revenue: value,
+            margin,
+            ..Account::default()
+        };
+        visit.earned.add(&more);
+        desk.settle(visit, event.arrival, |account| account.add(&more));
     }
 
     /// The first addition to the cart in a session may count for itself, or promise an order.
@@ -222,13 +255,15 @@ impl Ledger {
             matches!(fact, Fact::Outcome(outcome)
                 if outcome.session == session && outcome.kind == OutcomeKind::Promise)
         };
-        let bin = &mut self.bins[bin_of(visit.visitor)];
+        let bin = self.bin(visit.visitor, at, desk.out);
         bin.take_back(at, visit.visitor, promise, desk.out);
     }
 
     fn refund(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        let (at, visitor, back) = (event.arrival, event.visitor, event.revenue());
-        let facts = self.of(visitor);
+        let (at, visitor) = (event.arrival, event.visitor);
+        // Orders are known by what they count for.
+        let back = event.revenue().min(desk.rules.policy.learning.value_max);
+        let facts = &*self.bin(visitor, at, desk.out);
         let orders = || facts.orders(visitor).map(|(order, _)| order);
         let exactly = orders().find(|order| back == 0 || order.value == back);
         let Some(order) = exactly.or_else(|| orders().find(|order| order.value > back)) else {
@@ -236,10 +271,14 @@ impl Ledger {
             return;
         };
         let whole = back == 0 || order.value == back;
-        let others = orders()
-            .filter(|other| other.session == order.session)
-            .count()
-            > 1;
+        let live = order.session == visit.session_number;
+        // Of the live session, orders that were forgotten are counted, too.
+        let standing = if live {
+            visit.orders as usize
+        } else {
+            let of_session = |other: &Outcome| other.session == order.session;
+            orders().filter(of_session).count()
+        };
         let bin = &mut self.bins[bin_of(visitor)];
         let remains = if whole {
             let it = |fact: &Fact| matches!(fact, Fact::Outcome(o) if *o == order);
@@ -256,16 +295,22 @@ impl Ledger {
             bin.replace(at, visitor, rest, desk.out);
             rest
         };
-        desk.settle(visit, at, |account| {
-            account.revenue -= order.value - remains.value;
-            account.margin -= order.margin - remains.margin;
-            account.converted -= i64::from(whole && !others);
-        });
+        let less = Account {
+            converted: -i64::from(whole && standing == 1),
+            revenue: remains.value - order.value,
+            margin: remains.margin - order.margin,
+            ..Account::default()
+        };
+        if live {
+            visit.orders -= u32::from(whole);
+            visit.earned.add(&less);
+        }
+        desk.settle(visit, at, |account| account.add(&less));
     }
 
     /// Forgets what a visitor taught; the rest of the session teaches nothing, either.
     fn erase(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        let bin = &mut self.bins[bin_of(visit.visitor)];
+        let bin = self.bin(visit.visitor, at, desk.out);
         bin.take_back(at, visit.visitor, |_| true, desk.out);
         self.compare(at, visit, false, desk);
         desk.settle(visit, at, |account| *account = Account::default());
@@ -276,29 +321,15 @@ impl Ledger {
     /// The session turned out to be a bot's: what it taught is taken back, and it teaches no more.
     fn rule_out(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
         let (visitor, session) = (visit.visitor, visit.session_number);
-        let orders = self.of(visitor).orders(visitor);
-        let mut account = Account {
-            sessions: i64::from(visit.counted),
-            ..Account::default()
-        };
-        for (order, _) in orders.filter(|(order, _)| order.session == session) {
-            account.converted = 1;
-            account.revenue += order.value;
-            account.margin += order.margin;
-        }
         let of_session = |fact: &Fact| match fact {
             Fact::Exposure(exposure) => exposure.session == session,
             Fact::Outcome(outcome) => outcome.session == session,
             Fact::Spend { .. } | Fact::Visitor { .. } => false,
         };
-        let bin = &mut self.bins[bin_of(visitor)];
+        let bin = self.bin(visitor, at, desk.out);
         bin.take_back(at, visitor, of_session, desk.out);
-        desk.settle(visit, at, |sum| {
-            sum.sessions -= account.sessions;
-            sum.converted -= account.converted;
-            sum.revenue -= account.revenue;
-            sum.margin -= account.margin;
-        });
+        let earned = std::mem::take(&mut visit.earned);
+        desk.settle(visit, at, |account| account.remove(&earned));
         desk.tally.bots += 1;
         visit.mute();
     }
@@ -395,4 +426,11 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Whether a visit's session is a bot's.
+fn is_bot(visit: &Visit, rules: &Rules) -> bool {
+    let session = &visit.session;
+    let bots = &rules.policy.bots;
+    bots.rules_out(u64::from(session.events), session.active_ms)
 }

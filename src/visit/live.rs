@@ -14,6 +14,7 @@ use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
 use super::learn::fact::Exposure;
+use super::learn::moments::Account;
 use super::learn::tables::Tables;
 use super::learned::Said;
 use super::model::schedule::Schedule;
@@ -87,6 +88,10 @@ pub struct Visit {
     draws: u32,
     /// Whether the session counts in its visitor's account.
     pub counted: bool,
+    /// What it has added to that account.
+    pub earned: Account,
+    /// Its orders that stand.
+    pub orders: u32,
     /// Whether the session teaches nothing any more.
     pub muted: bool,
     /// Whether something went into the cart.
@@ -322,6 +327,7 @@ impl Visit {
     pub fn mute(&mut self) {
         self.muted = true;
         self.promised = false;
+        (self.earned, self.orders) = (Account::default(), 0);
         self.awaiting.clear();
     }
 

@@ -132,6 +132,11 @@ impl Visitors {
         self.settle(out);
     }
 
+    /// The log has ended with this arrival: facts do not age beyond it, only timers still fire.
+    pub fn log_ends(&mut self, last: ArrivalMs) {
+        self.ledger.log_ends(last);
+    }
+
     /// Takes back the facts that stop to count by `to`.
     pub fn expire(&mut self, to: ArrivalMs, out: &mut impl Output) {
         self.ledger.expire(to, out);
@@ -277,8 +282,9 @@ impl Visitors {
 
     /// Books what an event means for accounts and facts, on the page as it was before the event.
     fn book(&mut self, key: u32, event: &Event, out: &mut impl Output) {
-        let looks_at_page = matches!(event.kind, Kind::Purchase | Kind::Impression | Kind::Erase);
-        if looks_at_page && self.judging.owes(key) {
+        let visit = self.visits.get(key);
+        if self.ledger.touches_facts(event, visit, &self.rules) {
+            // Facts are stated in the order of time, whoever's they are.
             self.settle(out);
         }
         let mut desk = Desk {

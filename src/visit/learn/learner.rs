@@ -4,7 +4,7 @@
 //! leaf is weighed again when something was earned or taken back in it, when its exposures have
 //! grown by a sixteenth, and when the slot's have; so a purchase reaches the tables at once, and an
 //! exposure without one costs nothing most of the time. When that happens follows from the versions
-//! alone.
+//! alone: what is added and taken away again within one was never there, whoever saw it.
 //!
 //! Safety lives here, too. An arm that is surely worse than the holdout is barred for good; an arm
 //! whose budget is promised is not put up any more; a slot whose visitors do not fall into the
@@ -149,8 +149,8 @@ pub struct Learner {
     family: Family,
     slots: Vec<Option<Slot>>,
     group: Option<Group>,
-    /// Slots that something happened to since the version before.
-    touched: u16,
+    /// What has changed since the version before, summed up.
+    news: BTreeMap<Subject, Stat>,
 }
 
 impl Learner {
@@ -179,33 +179,40 @@ impl Learner {
             family: policy.learning.reward.family(),
             slots: slots.collect(),
             group: Group::of(policy),
-            touched: 0,
+            news: BTreeMap::new(),
         }
     }
 
-    /// Adds what has changed of a subject since the version before.
+    /// Adds what has changed of a subject since the version before; it counts once that is closed.
     pub fn add(&mut self, subject: Subject, change: &Stat) {
-        if let (Subject::Cell(cell), Some(group)) = (subject, &mut self.group)
-            && cell.slot == JOINT
-        {
-            return group.add(cell, change);
-        }
-        let place = usize::from(subject.slot());
-        let Some(Some(slot)) = self.slots.get_mut(place) else {
-            return;
-        };
-        self.touched |= 1 << place;
-        match subject {
-            Subject::Cell(cell) => slot.add(cell, change),
-            Subject::Spend { arm, .. } => slot.spent[usize::from(arm)].add(change),
-            Subject::Visitors { held, .. } => slot.visitors[usize::from(held)] += change.trials,
-        }
+        self.news.entry(subject).or_default().add(change);
     }
 
     /// All changes of a version have been added: says how the tables change, in a fixed order.
     pub fn close(&mut self, version_ms: u64) -> Vec<Change> {
         let mut changes = Vec::new();
-        let touched = std::mem::take(&mut self.touched);
+        let mut touched: u16 = 0;
+        for (subject, change) in std::mem::take(&mut self.news) {
+            // One worker's gain may be another's loss: only the sum is the same for any number.
+            if change.is_zero() {
+                continue;
+            }
+            let place = usize::from(subject.slot());
+            if let (Subject::Cell(cell), JOINT, Some(group)) =
+                (subject, subject.slot(), &mut self.group)
+            {
+                group.add(cell, &change);
+            }
+            let Some(Some(slot)) = self.slots.get_mut(place) else {
+                continue;
+            };
+            touched |= 1 << place;
+            match subject {
+                Subject::Cell(cell) => slot.add(cell, &change),
+                Subject::Spend { arm, .. } => slot.spent[usize::from(arm)].add(&change),
+                Subject::Visitors { held, .. } => slot.visitors[usize::from(held)] += change.trials,
+            }
+        }
         for place in 0..SLOTS_MAX.min(self.slots.len()) {
             if touched >> place & 1 == 1
                 && let Some(slot) = &mut self.slots[place]

@@ -1,0 +1,108 @@
+//! Whatever is taken back, statistics are those of the facts that stand: to the last bit, after
+//! every version, in every mode.
+
+use super::walk::{MODES, rules_of, walk};
+use super::world::{Said, Statistics, World};
+use restage::flow::learning::{Facts, statistics};
+use restage::flow::sessions::Of;
+use restage::visit::learn::fact::{Exposure, Fact, Outcome};
+use restage::visit::learn::learner::Subject;
+use restage::visit::learn::stat::Stat;
+use restage::visit::policy::Policy;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::{Input, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle};
+
+type Handle<T> = InputHandle<u64, CapacityContainerBuilder<T>>;
+type Counted = Vec<(Subject, u64, Stat)>;
+
+/// The statistics that differential collections hold after every version.
+fn streamed(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy) -> Vec<(u64, Statistics)> {
+    let (told, policy) = (told.clone(), policy.clone());
+    timely::execute_directly(move |worker| {
+        let mut exposures: Handle<Of<Exposure>> = InputHandle::new();
+        let mut outcomes: Handle<Of<Outcome>> = InputHandle::new();
+        let mut counts: Handle<Counted> = InputHandle::new();
+        let (probe, changes) = (ProbeHandle::new(), Rc::new(RefCell::new(Vec::new())));
+        let heard = Rc::clone(&changes);
+        worker.dataflow::<u64, _, _>(|scope| {
+            let facts = Facts {
+                exposures: scope.input_from(&mut exposures),
+                outcomes: scope.input_from(&mut outcomes),
+                counts: scope.input_from(&mut counts),
+            };
+            statistics(facts, &policy)
+                .inspect(move |change| heard.borrow_mut().push(*change))
+                .inner
+                .probe_with(&probe);
+        });
+        let mut sums = Statistics::new();
+        let mut versions = Vec::new();
+        for (version, said) in &told {
+            let time = version - 1;
+            for said in said {
+                let (visitor, diff) = (said.visitor.0, isize::from(said.sign));
+                match said.fact {
+                    Fact::Exposure(exposure) => exposures.send(((visitor, exposure), time, diff)),
+                    Fact::Outcome(outcome) => outcomes.send(((visitor, outcome), time, diff)),
+                    other => counts.send(counted(other, time, said.sign)),
+                }
+            }
+            exposures.advance_to(*version);
+            outcomes.advance_to(*version);
+            counts.advance_to(*version);
+            worker.step_while(|| probe.less_than(version));
+            for (subject, at, stat) in changes.borrow_mut().drain(..) {
+                assert_eq!(at, time, "a change without a cause");
+                sums.entry(subject).or_default().add(&stat);
+            }
+            sums.retain(|_, stat| !stat.is_zero());
+            versions.push((*version, sums.clone()));
+        }
+        versions
+    })
+}
+
+fn counted(fact: Fact, time: u64, sign: i8) -> (Subject, u64, Stat) {
+    let sign = i64::from(sign);
+    let (subject, reward) = match fact {
+        Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount),
+        Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
+        other => panic!("{other:?} is not only counted"),
+    };
+    let stat = Stat {
+        trials: sign,
+        reward: sign * reward,
+        square: 0,
+    };
+    (subject, time, stat)
+}
+
+#[test]
+fn after_every_version_statistics_are_those_of_the_facts_that_stand() {
+    let mut taken_back = 0;
+    for (number, mode) in MODES.iter().enumerate() {
+        let rules = rules_of(mode);
+        for seed in 0..6 {
+            let seed = seed * 100 + number as u64;
+            let mut world = World::new(&rules);
+            let last_ms = walk(seed, &mut world, 150, |_, _, _| {});
+            world.finish(last_ms);
+            taken_back += count_taken_back(&world);
+            let streamed = streamed(&world.told, &rules.policy);
+            assert_eq!(streamed.len(), world.versions.len());
+            for (found, wanted) in streamed.iter().zip(&world.versions) {
+                assert_eq!(found, wanted, "seed {seed}, mode {mode:?}");
+            }
+        }
+    }
+    assert!(taken_back > 2_000, "{taken_back} facts were taken back");
+}
+
+fn count_taken_back(world: &World) -> usize {
+    let said = world.told.values().flatten();
+    said.filter(|said| said.sign < 0).count()
+}
