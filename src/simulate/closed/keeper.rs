@@ -14,11 +14,13 @@
 
 use super::page::{Layout, SLOTS};
 use crate::event::{ArrivalMs, Batch, Event, VisitorId, hash_text, mix};
-use crate::visit::decision::{Decision, PerSlot};
+use crate::visit::decision::{Decision, Digest, PerSlot};
+use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
 use crate::visit::output::{Output, Step};
 use crate::visit::phase::Phase;
 use crate::visit::policy::SLOTS_MAX;
+use crate::visit::tally::Tally;
 use crate::visit::visitors::Visitors;
 use std::sync::Arc;
 
@@ -35,11 +37,40 @@ pub struct Shown {
     pub phase: Phase,
 }
 
+impl Shown {
+    /// What a decision shows.
+    pub fn of(decision: &Decision<'_>) -> Shown {
+        Shown {
+            visitor: VisitorId::of(decision.visitor),
+            at_ms: decision.at.0,
+            layout: decision.layout,
+            phase: decision.phase,
+        }
+    }
+}
+
+/// What a keeper that is a job came to.
+#[derive(Clone, Debug)]
+pub struct JobEnd {
+    /// Its counters, with what visitors of each group came to.
+    pub tally: Tally,
+    /// The digest of its decision records.
+    pub digest: Digest,
+    /// What its slots have learned, by their place in the policy.
+    pub learned: Vec<SlotReport>,
+}
+
 /// Runs the shop's page. See the file's page for the contract.
 pub trait Shopkeeper {
     /// Takes the events that arrived since the last call and before `until_ms`, and adds every
     /// change of a page decided for arrivals before `until_ms` to `shown`.
     fn serve(&mut self, events: &Batch, until_ms: u64, shown: &mut Vec<Shown>);
+
+    /// The shop closes: every session ends in its time. Keepers that are no job have nothing to
+    /// say. Call it once, after the last call of `serve`.
+    fn close(&mut self) -> Option<JobEnd> {
+        None
+    }
 }
 
 /// The pure core as a keeper.
@@ -58,7 +89,7 @@ impl CoreKeeper {
 
 impl Shopkeeper for CoreKeeper {
     fn serve(&mut self, events: &Batch, until_ms: u64, shown: &mut Vec<Shown>) {
-        let mut pages = Pages(|decision: &Decision<'_>| shown.push(as_decided(decision)));
+        let mut pages = Pages(|decision: &Decision<'_>| shown.push(Shown::of(decision)));
         for event in events.iter() {
             self.visitors.observe(event, &mut pages);
         }
@@ -100,7 +131,7 @@ impl Shopkeeper for DrawingKeeper {
         let mut decided = std::mem::take(&mut self.decided);
         let mut sessions = Vec::new();
         let mut pages = Pages(|decision: &Decision<'_>| {
-            decided.push(as_decided(decision));
+            decided.push(Shown::of(decision));
             sessions.push(hash_text(decision.session));
         });
         for event in events.iter() {
@@ -126,15 +157,6 @@ impl<F: FnMut(&Decision<'_>)> Output for Pages<F> {
     fn duplicate(&mut self, _: &Event) {}
 
     fn step(&mut self, _: &Step<'_>) {}
-}
-
-fn as_decided(decision: &Decision<'_>) -> Shown {
-    Shown {
-        visitor: VisitorId::of(decision.visitor),
-        at_ms: decision.at.0,
-        layout: decision.layout,
-        phase: decision.phase,
-    }
 }
 
 /// A keeper that shows everybody the same layout from the first event on and decides nothing else.
