@@ -233,9 +233,13 @@ pub fn sessions<'scope>(
             // Nothing is said before the next thing happens: those who wait for it need not ask.
             let quiet_ms = visits.quiet_until().min(pending.first_ms());
             let next_ms = clock.stand_at(closed_ms, quiet_ms, least(0));
-            for capability in capabilities {
-                if *capability.time() < next_ms {
-                    capability.downgrade(&next_ms);
+            // A fact is known to no table before the quantum is over: those who learn need not hear
+            // of every step until then.
+            let facts_ms = clock.quantum_before(next_ms);
+            for (output, capability) in capabilities.iter_mut().enumerate() {
+                let stands_ms = if output == 0 { next_ms } else { facts_ms };
+                if *capability.time() < stands_ms {
+                    capability.downgrade(&stands_ms);
                 }
             }
         }
@@ -298,6 +302,11 @@ impl Clock {
         } else {
             closed_ms
         }
+    }
+
+    /// The last multiple of the quantum up to this time.
+    fn quantum_before(&self, ms: u64) -> u64 {
+        ms / self.quantum_ms * self.quantum_ms
     }
 
     /// Whether nothing will happen any more.

@@ -13,7 +13,7 @@ use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
 use super::learn::fact::{Cell, Exposure, HELD};
 use super::learn::tables::{Tables, leaf_of};
-use super::learned::{Drawer, Said, Standing, Turn, turn};
+use super::learned::{Drawer, Homes, Said, Standing, Turn, is_worth_it, turn};
 use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
@@ -78,8 +78,8 @@ pub struct Visit {
     /// Bit per slot whose default is kept for comparison.
     held: u8,
     device: Device,
-    /// Bit per phase in which a slot has had its turn, by slot.
-    turns: PerSlot<u8>,
+    /// What each slot had in each phase.
+    homes: PerSlot<Homes>,
     /// Draws so far.
     draws: u32,
     /// Whether the session counts in its visitor's account.
@@ -358,7 +358,12 @@ impl Visit {
                     said,
                 );
                 moves.drawn |= u8::from(matches!(turn, Turn::Drawn(..))) << index;
-                if let Turn::Drawn(arm, propensity_ppm) = turn {
+                let shows = match turn {
+                    Turn::Not | Turn::Held => None,
+                    Turn::Back(arm) => Some((arm, CERTAIN_PPM)),
+                    Turn::Drawn(arm, propensity_ppm) => Some((arm, propensity_ppm)),
+                };
+                if let Some((arm, propensity_ppm)) = shows {
                     self.propensity_ppm[index] = propensity_ppm;
                     if self.put_up(index, arm, Why::Drawn(arm as u8), policy, said) {
                         moves.changed |= 1 << index;
@@ -410,18 +415,25 @@ impl Visit {
         let (phase, returning) = (situation.phase, self.session.history.returning());
         let leaf = leaf_of(&slot.context, phase, self.device, returning);
         let by_phase = slot.context.contains(&Context::Phase);
-        let bit = if by_phase { 1 << phase as u8 } else { 1 };
-        let fresh = self.turns[index] & bit == 0;
+        let place = if by_phase { phase as usize } else { 0 };
+        let home = self.homes[index].get(place);
         let held = self.held >> index & 1 == 1;
         let tables_ms = tables.version_at(at);
         let turn = if held {
-            if fresh { Turn::Kept } else { Turn::Not }
+            let open = tables.open(index) & !tables.barred(index);
+            let (row, arms) = (tables.row(index, leaf), slot.arms.len());
+            let draws = starts || is_worth_it(row, arms, open, policy.stability.min_gain);
+            if home.is_none() && draws {
+                Turn::Held
+            } else {
+                Turn::Not
+            }
         } else {
             let standing = Standing {
                 shown: usize::from(self.layout[index]),
                 starts,
                 settled,
-                fresh,
+                home,
             };
             let drawer = Drawer {
                 visitor: self.visitor,
@@ -437,15 +449,19 @@ impl Visit {
             turn(slot, situation, standing, &self.uses, by, drawer)
         };
         let (arm, propensity_ppm) = match turn {
-            Turn::Not => return turn,
-            Turn::Kept if held => (HELD, CERTAIN_PPM),
-            Turn::Kept => (u32::from(self.layout[index]), CERTAIN_PPM),
+            Turn::Not | Turn::Back(_) => return turn,
+            Turn::Held => (HELD, CERTAIN_PPM),
             Turn::Drawn(arm, propensity_ppm) => {
                 self.draws += 1;
                 (arm as u32, propensity_ppm)
             }
         };
-        self.turns[index] |= bit;
+        let shown = if arm == HELD {
+            slot.default
+        } else {
+            arm as usize
+        };
+        self.homes[index].set(place, shown);
         said.exposures.push(Exposure {
             at_ms: at.0,
             session: self.session_number,

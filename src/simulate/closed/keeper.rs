@@ -7,13 +7,12 @@
 //! the order of decision for each visitor, timers included. What is reported is shown from the end
 //! of the span on. A span without events may be long; a keeper must fire its timers in it.
 //!
-//! Two keepers are here. [`CoreKeeper`] runs the pure core on one thread, which by the job's own
-//! promise decides what any number of workers would. [`DrawingKeeper`] draws every arm evenly by
-//! a hash of visitor, session, slot and phase: what a job that learns nothing would show. Cost of
-//! both: that of [`Visitors::observe`], some 0.3 µs an event.
+//! [`CoreKeeper`] runs the pure core on one thread, which by the job's own promise decides what any
+//! number of workers would, as long as nothing is learned; [`crate::flow::closed::JobKeeper`] is the
+//! job. Cost of the first: that of [`Visitors::observe`], some 0.3 µs an event.
 
-use super::page::{Layout, SLOTS};
-use crate::event::{ArrivalMs, Batch, Event, VisitorId, hash_text, mix};
+use super::page::Layout;
+use crate::event::{ArrivalMs, Batch, Event, VisitorId};
 use crate::visit::decision::{Decision, Digest, PerSlot};
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
@@ -94,55 +93,6 @@ impl Shopkeeper for CoreKeeper {
             self.visitors.observe(event, &mut pages);
         }
         self.visitors.advance(ArrivalMs(until_ms), &mut pages);
-    }
-}
-
-/// A keeper that draws every slot's arm evenly, anew for every phase that a session reaches.
-pub struct DrawingKeeper {
-    core: CoreKeeper,
-    salt: u64,
-    decided: Vec<Shown>,
-}
-
-impl DrawingKeeper {
-    /// A keeper by rules that decide whenever the phase moves; their slots must begin with the
-    /// shop's own, in the shop's order. `salt` names the run.
-    pub fn new(rules: Rules, salt: u64) -> DrawingKeeper {
-        DrawingKeeper {
-            core: CoreKeeper::new(rules),
-            salt,
-            decided: Vec::new(),
-        }
-    }
-
-    fn draw(&self, visitor: VisitorId, session: u64, phase: Phase) -> PerSlot<u8> {
-        let mut layout = [0; SLOTS_MAX];
-        let start = mix(self.salt ^ mix(visitor.0 ^ mix(session)));
-        for (place, slot) in SLOTS.iter().enumerate() {
-            let bits = mix(start ^ mix((place as u64) << 8 | phase as u64));
-            layout[place] = ((u128::from(bits) * slot.arms.len() as u128) >> 64) as u8;
-        }
-        layout
-    }
-}
-
-impl Shopkeeper for DrawingKeeper {
-    fn serve(&mut self, events: &Batch, until_ms: u64, shown: &mut Vec<Shown>) {
-        let mut decided = std::mem::take(&mut self.decided);
-        let mut sessions = Vec::new();
-        let mut pages = Pages(|decision: &Decision<'_>| {
-            decided.push(Shown::of(decision));
-            sessions.push(hash_text(decision.session));
-        });
-        for event in events.iter() {
-            self.core.visitors.observe(event, &mut pages);
-        }
-        self.core.visitors.advance(ArrivalMs(until_ms), &mut pages);
-        for (page, session) in decided.drain(..).zip(sessions) {
-            let layout = self.draw(page.visitor, session, page.phase);
-            shown.push(Shown { layout, ..page });
-        }
-        self.decided = decided;
     }
 }
 
