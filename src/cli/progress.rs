@@ -1,4 +1,5 @@
-//! A progress bar over the bytes of the logs: on a terminal, on stderr, and nowhere else.
+//! A progress bar over the bytes of the logs, and a spinner beside what is being done: on a terminal,
+//! on stderr, and nowhere else.
 
 use crate::flow::source::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -42,6 +43,36 @@ impl Drop for Bar {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+    }
+}
+
+/// Says what is being done, until it is dropped.
+pub struct Spinner(Option<ProgressBar>);
+
+impl Spinner {
+    /// Starts one, if stderr is a terminal.
+    pub fn start() -> Spinner {
+        let shown = std::io::stderr().is_terminal();
+        Spinner(shown.then(|| {
+            let spinner = ProgressBar::new_spinner();
+            spinner.enable_steady_tick(Duration::from_millis(100));
+            spinner
+        }))
+    }
+
+    /// What is being done now.
+    pub fn say(&self, what: &str) {
+        if let Some(spinner) = &self.0 {
+            spinner.set_message(what.to_string());
+        }
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.0 {
+            spinner.finish_and_clear();
         }
     }
 }

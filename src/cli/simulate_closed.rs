@@ -1,13 +1,16 @@
 //! `restage simulate --closed-loop`: put a policy to the test on shoppers who react.
 
 use super::args::{read_file, read_policy};
+use super::progress::Spinner;
 use super::simulate::not_written;
 use super::{Failure, print, reader_is_gone};
+use crate::evaluate::lift::words::signed_percent;
+use crate::flow::closed::JobKeeper;
 use crate::format::{LogWriter, RawEvent};
 use crate::grouped::grouped;
 use crate::plot::closed_loop::closed_loop_plots;
 use crate::simulate::Intent;
-use crate::simulate::closed::experiment::{Experiment, ExperimentError, Findings, Rival};
+use crate::simulate::closed::experiment::{Experiment, ExperimentError, Findings, Lift, Rival};
 use crate::simulate::closed::{ClosedParams, CoreKeeper, SLOTS, Shopkeeper, Summary, policies};
 use crate::visit::live::Rules;
 use crate::visit::model::Model;
@@ -49,6 +52,7 @@ impl ClosedLoop {
             return Err(Failure::usage(what));
         }
         let text = self.policy_text()?;
+        let bar = Spinner::start();
         let mut runs = Vec::new();
         for number in 0..self.runs.unwrap_or(1) {
             let params = ClosedParams {
@@ -59,11 +63,14 @@ impl ClosedLoop {
             let experiment = Experiment {
                 params,
                 policy: &text,
-                factory: &keeper,
+                rules: &core,
+                job: &job,
+                told: &|rival| bar.say(&format!("seed {}: {rival}", seed.wrapping_add(number))),
             };
             tracing::info!("run of seed {}", experiment.params.seed);
             runs.push(self.one(&experiment, out.filter(|_| number == 0))?);
         }
+        drop(bar);
         if let Some(dir) = &self.plot {
             closed_loop_plots(dir, &runs[0]).map_err(|error| Failure::new(5, error))?;
         }
@@ -100,7 +107,9 @@ impl ClosedLoop {
         let Some(out) = out else {
             return experiment.run(&mut |_| {}).map_err(refused);
         };
-        let mut writer = LogWriter::create(out).map_err(|error| not_written(out, error))?;
+        let mut writer = LogWriter::create(out)
+            .map_err(|error| not_written(out, error))?
+            .with_device(true);
         let mut failed = None;
         let mut write = |event: &RawEvent<'_>| {
             if failed.is_none() {
@@ -115,13 +124,22 @@ impl ClosedLoop {
     }
 }
 
-/// The keeper of a policy that has been read before.
-fn keeper(policy: &str) -> Box<dyn Shopkeeper> {
-    let policy = Policy::read(policy).expect("the policy has been read before");
-    Box::new(CoreKeeper::new(Rules {
-        policy,
+/// The pure core, for a policy that learns nothing.
+fn core(policy: &str) -> Box<dyn Shopkeeper> {
+    Box::new(CoreKeeper::new(rules(policy)))
+}
+
+/// The job itself.
+fn job(policy: &str) -> Box<dyn Shopkeeper> {
+    Box::new(JobKeeper::new(rules(policy)))
+}
+
+/// The rules of a policy that has been read before.
+fn rules(policy: &str) -> Rules {
+    Rules {
+        policy: Policy::read(policy).expect("the policy has been read before"),
         models: Schedule::of(Model::shipped()),
-    }))
+    }
 }
 
 /// The report for people.
@@ -159,6 +177,9 @@ fn one_run(findings: &Findings, page: &mut String) {
         row(rival, page);
     }
     page.push('\n');
+    if let Some(lift) = &findings.lift {
+        let _ = writeln!(page, "{}", lift_line(lift));
+    }
     gains(
         "the policy",
         (
@@ -209,6 +230,19 @@ fn gains(
          regret in expected orders: policy {regret:.0}, uniform draws {uniform:.0}, best fixed layout {fixed:.0}",
         100.0 * policy
     );
+}
+
+/// What the job says of itself, beside the truth.
+fn lift_line(lift: &Lift) -> String {
+    let interval = lift.interval.map_or(String::new(), |[low, high]| {
+        format!(" ({} to {})", signed_percent(low), signed_percent(high))
+    });
+    let found = lift.conversion.map_or("–".into(), signed_percent);
+    format!(
+        "lift against the holdout, by the job's own count: {found}{interval}, {}; in truth {}",
+        lift.verdict,
+        signed_percent(lift.truth)
+    )
 }
 
 /// What the scouting run found: the intents behind the phases, and the oracle's page.

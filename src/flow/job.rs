@@ -9,14 +9,13 @@
 //! Every worker builds the same graph. Worker 0 of process 0 holds the sink, so the result is
 //! whole there and nowhere else.
 
-use super::container::Spares;
+use super::assembly::{Assembly, assemble};
 use super::failure::{self, Stop, StopReason, Waiting};
-use super::learning::{Facts, statistics, weights};
 use super::mesh::{self, Greeting, MeshError};
 use super::output::{LineWriter, OutputError};
-use super::sessions::{Lines, Sample, SessionsIn, SessionsSpec, sessions};
-use super::sink::{Collected, ROWS_TOTAL_MAX, sink};
-use super::source::{Feed, Inputs, LaneReport, OpenLane, Pace, Progress};
+use super::sessions::{Lines, Sample, SessionsSpec};
+use super::sink::{Collected, ROWS_TOTAL_MAX};
+use super::source::{Feed, LaneReport, OpenLane, Pace, Progress};
 use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
 use crate::sort::{SortOptions, SortedLane};
@@ -33,10 +32,6 @@ use std::time::Duration;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config as Communication, Hooks};
-use timely::dataflow::operators::generic::operator::empty;
-use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Probe};
-use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::execute::execute_from;
 
 /// How many workers, and where.
@@ -314,46 +309,11 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             reports_memory: local == 0,
             ..sessions_spec.clone()
         };
-        let mut inputs = Inputs {
-            events: InputHandle::new(),
-            emissions: InputHandle::new(),
-            ends: InputHandle::new(),
-        };
-        let probe = ProbeHandle::new();
-        let (spare_batches, spare_emissions) = (Spares::default(), Spares::default());
-        worker.dataflow::<u64, _, _>(|scope| {
-            let events = scope.input_from(&mut inputs.events);
-            let edge = scope.input_from(&mut inputs.emissions);
-            let ends = scope.input_from(&mut inputs.ends).broadcast();
-            let rules = &sessions_spec.rules;
-            let (learned, tables) = scope.feedback(rules.policy.lag_ms);
-            let inputs = SessionsIn {
-                events,
-                tables,
-                ends,
-            };
-            let out = sessions(
-                scope,
-                inputs,
-                &sessions_spec,
-                &spare_batches,
-                &spare_emissions,
-            );
-            let mut to_sink = out.emissions.concat(edge);
-            if rules.policy.learns() {
-                let facts = Facts {
-                    exposures: out.exposures,
-                    outcomes: out.outcomes,
-                    counts: out.counts,
-                };
-                let weights = weights(scope, statistics(facts, &rules.policy), rules);
-                weights.changes.broadcast().connect_loop(learned);
-                to_sink = to_sink.concat(weights.emissions);
-            } else {
-                empty(scope).connect_loop(learned);
-            }
-            sink(to_sink, &collected, &spare_emissions).probe_with(&probe);
-        });
+        let Assembly {
+            inputs,
+            probe,
+            spare_batches,
+        } = assemble(worker, &sessions_spec, &collected, None);
         feed.run(worker, inputs, &probe, lanes, &spare_batches);
         while !probe.done() {
             worker.step_or_park(Some(Duration::from_millis(10)));
@@ -431,15 +391,9 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
     if collected.rows_count > ROWS_TOTAL_MAX {
         return Err(JobError::TooManyRows(collected.rows_count));
     }
-    let mut tally = Tally::default();
-    let mut digest = Digest::default();
-    let mut peak_rss_bytes = 0;
-    for worker in &collected.workers {
-        tally.merge(&worker.tally);
-        peak_rss_bytes += worker.peak_rss_bytes;
-        let part = u128::from_str_radix(&worker.digest, 16).expect("a digest is hexadecimal");
-        digest.merge(Digest(part));
-    }
+    let (tally, digest) = collected.total();
+    let peaks = collected.workers.iter().map(|worker| worker.peak_rss_bytes);
+    let peak_rss_bytes = peaks.sum();
     Ok(JobResult {
         tally,
         digest,

@@ -217,11 +217,15 @@ pub fn weights<'scope>(
     let mut input = builder.new_input(statistics.consolidate_stream().inner, by_slot);
     let (output, changes) = builder.new_output();
     let mut to_tables = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
-    let (output, emissions) = builder.new_output();
+    // Said once, at the end of all time: the sink waits for no table.
+    let (output, emissions) = builder.new_output_connection(Vec::new());
     let mut to_sink = OutputBuilder::<_, CapacityContainerBuilder<Emissions>>::from(output);
     builder.build(move |mut capabilities| {
         // Kept for the report at the end.
         let mut at_end = capabilities.pop();
+        if let Some(capability) = &mut at_end {
+            capability.downgrade(&u64::MAX);
+        }
         let mut learner = Learner::new(&rules.policy);
         let mut open: BTreeMap<u64, (Option<Capability<u64>>, Vec<(Subject, Stat)>)> =
             BTreeMap::new();
@@ -260,9 +264,9 @@ pub fn weights<'scope>(
                     tables.session(&capability).give_iterator(changes);
                 }
             }
-            if let (Some(capability), Some(first)) = (&mut at_end, frontier.first()) {
-                capability.downgrade(first);
-            } else if let Some(capability) = at_end.take() {
+            if frontier.is_empty()
+                && let Some(capability) = at_end.take()
+            {
                 let mut emissions = Emissions::default();
                 let slots = &rules.policy.slots;
                 for report in learner.report(&rules.policy) {

@@ -3,6 +3,8 @@
 //! [`job::run`] is the whole job. This folder only moves data: what an event means is decided in
 //! [`crate::visit`].
 
+pub mod assembly;
+pub mod closed;
 pub mod container;
 pub mod failure;
 pub mod job;

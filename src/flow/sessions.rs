@@ -10,6 +10,7 @@
 use super::container::{Emissions, Spares, Tag};
 use super::failure;
 use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of, mix};
+use crate::simulate::closed::Shown;
 use crate::visit::decision::{Decision, Digest, Recorder};
 use crate::visit::feature::Vector;
 use crate::visit::learn::fact::{Exposure, Fact, Outcome, version_after};
@@ -23,6 +24,8 @@ use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::visitors::{Output, Step, Visitors};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
@@ -69,6 +72,9 @@ impl Sample {
 
 /// Sets the draw apart from those of holdout and split.
 const SAMPLE_SALT: u64 = 0x726f_7773;
+
+/// Where decisions are seen as they are made, in the worker's own thread.
+pub type Tap = Rc<RefCell<Vec<Shown>>>;
 
 /// In which form decision records leave the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,8 +129,8 @@ pub fn sessions<'scope>(
     scope: Scope<'scope, u64>,
     inputs: SessionsIn<'scope>,
     spec: &SessionsSpec,
-    spare_batches: &Spares<Batch>,
-    spare_emissions: &Spares<Emissions>,
+    tap: Option<Tap>,
+    (spare_batches, spare_emissions): (&Spares<Batch>, &Spares<Emissions>),
 ) -> SessionsOut<'scope> {
     let by_visitor = ExchangeCore::<CapacityContainerBuilder<Batch>, _>::new_core(
         |item: &crate::event::EventRef<'_>| bin_of(item.event.visitor) as u64,
@@ -157,7 +163,7 @@ pub fn sessions<'scope>(
         ));
         let mut clock = Clock::new(&rules.policy);
         let mut pending = Pending::default();
-        let mut out = Emitter::new(spec.clone());
+        let mut out = Emitter::new(spec.clone(), tap);
         move |frontiers| {
             events.for_each_stamp(|_capability, batches| {
                 for batch in batches {
@@ -229,9 +235,13 @@ pub fn sessions<'scope>(
             // Nothing is said before the next thing happens: those who wait for it need not ask.
             let quiet_ms = visits.quiet_until().min(pending.first_ms());
             let next_ms = clock.stand_at(closed_ms, quiet_ms, least(0));
-            for capability in capabilities {
-                if *capability.time() < next_ms {
-                    capability.downgrade(&next_ms);
+            // A fact is known to no table before the quantum is over: those who learn need not hear
+            // of every step until then.
+            let facts_ms = clock.quantum_before(next_ms);
+            for (output, capability) in capabilities.iter_mut().enumerate() {
+                let stands_ms = if output == 0 { next_ms } else { facts_ms };
+                if *capability.time() < stands_ms {
+                    capability.downgrade(&stands_ms);
                 }
             }
         }
@@ -285,6 +295,11 @@ impl Clock {
         }
         self.closed_ms = Some(closed_ms);
         Some(closed_ms)
+    }
+
+    /// The last multiple of the quantum up to this time.
+    fn quantum_before(&self, ms: u64) -> u64 {
+        ms / self.quantum_ms * self.quantum_ms
     }
 
     /// Whether nothing will happen any more.
@@ -430,6 +445,7 @@ impl Pending {
 /// Turns what the core says into emissions.
 struct Emitter {
     spec: SessionsSpec,
+    tap: Option<Tap>,
     emissions: Emissions,
     /// Containers that have as much as one should hold.
     full: Vec<Emissions>,
@@ -451,12 +467,13 @@ struct Facts {
 }
 
 impl Emitter {
-    fn new(spec: SessionsSpec) -> Emitter {
+    fn new(spec: SessionsSpec, tap: Option<Tap>) -> Emitter {
         let policy = &spec.rules.policy;
         Emitter {
             quantum_ms: policy.learns().then_some(policy.quantum_ms),
             facts: Facts::default(),
             spec,
+            tap,
             emissions: Emissions::default(),
             full: Vec::new(),
             rows: RowKeeper::default(),
@@ -499,6 +516,9 @@ impl Emitter {
 
 impl Output for Emitter {
     fn decision(&mut self, decision: &Decision<'_>) {
+        if let Some(tap) = &self.tap {
+            tap.borrow_mut().push(Shown::of(decision));
+        }
         self.line.clear();
         self.spec.recorder.json(decision, &mut self.line);
         self.digest.add(&self.line);

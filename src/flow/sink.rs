@@ -9,8 +9,10 @@ use super::failure;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
+use crate::visit::decision::Digest;
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::rows::SessionRows;
+use crate::visit::tally::Tally;
 use std::cell::RefCell;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
@@ -164,6 +166,18 @@ fn hand_out<'a>(due: impl Iterator<Item = Emission<'a>>, take: impl FnMut(Emissi
 }
 
 impl Collected {
+    /// The counters of all workers, and the digest of all records.
+    pub fn total(&self) -> (Tally, Digest) {
+        let mut tally = Tally::default();
+        let mut digest = Digest::default();
+        for worker in &self.workers {
+            tally.merge(&worker.tally);
+            let part = u128::from_str_radix(&worker.digest, 16).expect("a digest is hexadecimal");
+            digest.merge(Digest(part));
+        }
+        (tally, digest)
+    }
+
     fn take(&mut self, emission: Emission<'_>) {
         let body = emission.body;
         match emission.tag {

@@ -188,6 +188,8 @@ mod tests {
             regret_uniform: 0.0,
             regret_fixed: 0.0,
             lift: None,
+            digest: None,
+            learned: Vec::new(),
             rivals,
             confusion: Default::default(),
             oracle_layouts: Default::default(),

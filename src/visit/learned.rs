@@ -1,9 +1,12 @@
 //! One learned slot of one visit: when it is drawn, from what, and with what probability.
 //!
 //! A slot is drawn when the session starts, and once more in every context leaf that the session
-//! moves into, if that may be worth a change: as long as the leaf is not known well, or when the
-//! draw can be expected to earn more than the arm in place by the policy's least gain. Else the arm
-//! stays. An arm that may not be shown any more is replaced at once. Everything but the draw itself
+//! moves into, if draws there may be worth a change: as long as the leaf is not known well, or when
+//! they can be expected to earn more than even shares by the policy's least gain. Else the arm
+//! stays, and nothing is said of it: only what was drawn teaches ([`is_worth_it`] says why). When a
+//! session comes back into a leaf, the arm that it had there comes back, by the same rule and
+//! without a draw: what a leaf's exposure says was shown, was shown whenever the session was there.
+//! An arm that may not be shown any more is replaced at once. Everything but the draw itself
 //! follows from the session's state and the tables, so the probability that is logged is exact.
 //!
 //! Cost: 100 ns a draw; a few comparisons for a slot that is not drawn.
@@ -13,10 +16,9 @@ use super::decision::PerSlot;
 use super::learn::draw::{distribution, draw_ppm, pick};
 use super::learn::fact::Exposure;
 use super::learn::group::members;
-use super::learn::layout::encode;
 use super::learn::mixture::Mixture;
-use super::learn::spec::PerArm;
 use super::learn::tables::{Row, Tables};
+use super::phase::Phase;
 use super::policy::learning::Promotions;
 use super::policy::{ARMS_MAX, Arm, Policy, SLOTS_MAX, Situation, Slot};
 use crate::event::VisitorId;
@@ -56,8 +58,31 @@ pub struct Standing {
     pub starts: bool,
     /// Whether the page may change.
     pub settled: bool,
-    /// Whether the slot has had no turn in this leaf.
-    pub fresh: bool,
+    /// The arm that the session had in this leaf before; `None` if the slot has had no turn in it.
+    pub home: Option<usize>,
+}
+
+/// The arm that a session had in each leaf that it can reach, by phase: five bits each, one more
+/// than the arm's number, and none where the slot has had no turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Homes(u32);
+
+const HOME_BITS: usize = 5;
+const _: () = assert!(ARMS_MAX < 1 << HOME_BITS && Phase::ALL.len() * HOME_BITS <= 32);
+
+impl Homes {
+    /// The arm of a place below the number of phases.
+    pub fn get(self, place: usize) -> Option<usize> {
+        let arm = self.0 >> (place * HOME_BITS) & ((1 << HOME_BITS) - 1);
+        (arm as usize).checked_sub(1)
+    }
+
+    /// Notes the arm of a place.
+    pub fn set(&mut self, place: usize, arm: usize) {
+        let shift = place * HOME_BITS;
+        self.0 &= !(((1 << HOME_BITS) - 1) << shift);
+        self.0 |= (arm as u32 + 1) << shift;
+    }
 }
 
 /// What becomes of a slot.
@@ -65,8 +90,10 @@ pub struct Standing {
 pub enum Turn {
     /// Not its turn.
     Not,
-    /// The arm stays, knowingly.
-    Kept,
+    /// The default stays, for comparison.
+    Held,
+    /// The arm that the session had in this leaf before comes back.
+    Back(usize),
     /// An arm was drawn, with this probability in millionths.
     Drawn(usize, u32),
 }
@@ -87,32 +114,28 @@ pub fn turn(
         shown,
         starts,
         settled,
-        fresh,
+        home,
     } = standing;
     let barred = tables.barred(drawer.slot) >> shown & 1 == 1;
     let stays = shown == slot.default || (slot.arms[shown].when.holds(now) && !barred);
-    if stays && !(fresh && (settled || starts)) {
+    if stays && (!(settled || starts) || home == Some(shown)) {
         return Turn::Not;
     }
-    let stays = stays.then_some(shown);
-    let eligible = eligible(
-        slot,
-        drawer.slot,
-        now,
-        stays,
-        uses,
-        (tables, promotions, cart_value),
-    );
     let row = tables.row(drawer.slot, drawer.leaf);
+    let in_place = stays.then_some(shown);
+    let by = (tables, promotions, cart_value);
+    let eligible = eligible(slot, drawer.slot, now, in_place, uses, by);
+    let open = tables.open(drawer.slot) & !tables.barred(drawer.slot);
+    if let (Some(home), true) = (home, stays) {
+        let back = eligible >> home & 1 == 1 && is_better(row, home, shown, min_gain);
+        return if back { Turn::Back(home) } else { Turn::Not };
+    }
+    if stays && !starts && !is_worth_it(row, slot.arms.len(), open, min_gain) {
+        return Turn::Not;
+    }
     let even = [1; ARMS_MAX];
     let shares = row.map_or(&even, |row| &row.weights.share_ppm);
     let chances = distribution(&shares[..slot.arms.len()], eligible, spec.floor_ppm);
-    if stays.is_some()
-        && !starts
-        && row.is_some_and(|row| !is_worth_it(row, &chances, shown, min_gain))
-    {
-        return Turn::Kept;
-    }
     let Drawer {
         visitor,
         session,
@@ -152,92 +175,134 @@ fn eligible(
     })
 }
 
-/// Gives the slots that learn together their turn: a layout is drawn for all of them. A slot that
-/// is held keeps its default, and outside of a fresh leaf only slots whose arm may not stay move.
-///
-/// The layout in place is kept in a fresh leaf if it is half as likely the best as any other.
+/// The arms of the slots that learn together, as a visit has them: shown, and in this leaf before.
+#[derive(Clone, Copy, Debug)]
+pub struct Together<'a> {
+    /// The arm that each slot shows.
+    pub layout: &'a PerSlot<u8>,
+    /// The arm that each slot had in this leaf before.
+    pub homes: &'a PerSlot<Option<usize>>,
+    /// Bit per slot whose default is kept for comparison.
+    pub held: u8,
+}
+
+/// Gives the slots that learn together their turn: in a fresh leaf a layout is drawn for all of
+/// them, held slots with their default; coming back into a leaf, its layout comes back. At any time
+/// the slots whose arm may not stay are drawn anew, the others as they are.
 pub fn turn_together(
     policy: &Policy,
     now: &Situation<'_>,
-    standing: Standing,
-    (layout, held): (&PerSlot<u8>, u8),
+    moves: bool,
+    page: Together<'_>,
     uses: &[u8],
     (tables, cart_value): (&Tables, i64),
     drawer: Drawer,
 ) -> PerSlot<Turn> {
     let mut turns = [Turn::Not; SLOTS_MAX];
-    let free = standing.fresh && (standing.settled || standing.starts);
-    let (mut arms, mut masks, mut shown) = (Vec::new(), Vec::new(), [0; SLOTS_MAX]);
+    let fresh = members(policy).all(|(index, _)| page.homes[index].is_none());
+    let (mut arms, mut masks) = (Vec::new(), Vec::new());
     let (mut floor_ppm, mut forced) = (0, false);
-    for (place, (index, slot)) in members(policy).enumerate() {
-        let arm = usize::from(layout[index]);
+    for (index, slot) in members(policy) {
+        let arm = usize::from(page.layout[index]);
         let barred = tables.barred(index) >> arm & 1 == 1;
         let stays = arm == slot.default || (slot.arms[arm].when.holds(now) && !barred);
-        let is_held = held >> index & 1 == 1;
-        forced |= !stays && !is_held;
-        masks.push(match (is_held, free || !stays) {
+        let held = page.held >> index & 1 == 1;
+        forced |= !stays && !held;
+        let by = (tables, &policy.promotions, cart_value);
+        let may = eligible(slot, index, now, stays.then_some(arm), uses, by);
+        if let Some(home) = page.homes[index]
+            && home != arm
+            && moves
+            && may >> home & 1 == 1
+        {
+            turns[index] = Turn::Back(home);
+        }
+        masks.push(match (held, (fresh && moves) || !stays) {
             (true, _) => 1 << slot.default,
             (_, false) => 1 << arm,
-            _ => {
-                let by = (tables, &policy.promotions, cart_value);
-                eligible(slot, index, now, stays.then_some(arm), uses, by)
-            }
+            _ => may,
         });
         arms.push(slot.arms.len());
-        shown[place] = arm;
         floor_ppm = floor_ppm.max(slot.learn.map_or(0, |spec| spec.floor_ppm));
     }
-    if !free && !forced {
+    if !(fresh && moves) && !forced {
         return turns;
     }
-    let layouts = tables.layouts(drawer.leaf);
-    let share_of = |code: u32| {
-        let found = layouts.binary_search_by_key(&code, |(code, _)| *code);
-        found.map_or(0, |place| layouts[place].1)
-    };
-    let most = layouts.iter().map(|(_, share)| *share).max().unwrap_or(0);
-    let likely = most > 0 && 2 * share_of(encode(&shown, &arms)) >= most;
-    let keeps = likely && !forced && !standing.starts;
     let mixture = Mixture {
-        layouts,
+        layouts: tables.layouts(drawer.leaf),
         arms: &arms,
         eligible: &masks,
         floor_ppm,
     };
     let drawn = mixture.pick(|nth| {
+        let place = SLOTS_MAX + nth;
         let Drawer {
+            visitor, session, ..
+        } = drawer;
+        draw_ppm(
             visitor,
             session,
-            leaf,
-            tables_ms,
-            ..
-        } = drawer;
-        let place = SLOTS_MAX + nth;
-        draw_ppm(visitor, session, place, leaf, tables_ms, drawer.nth)
+            place,
+            drawer.leaf,
+            drawer.tables_ms,
+            drawer.nth,
+        )
     });
     let chances = mixture.marginals();
     for (place, (index, _)) in members(policy).enumerate() {
-        let is_held = held >> index & 1 == 1;
         turns[index] = match drawn[place] {
-            _ if is_held || keeps => Turn::Kept,
+            _ if page.held >> index & 1 == 1 => Turn::Held,
             arm => Turn::Drawn(arm, chances[place][arm]),
         };
     }
     turns
 }
 
-/// Whether a draw can be expected to earn more than the arm in place by `min_gain`, relative to
-/// what that arm earns; always while the leaf is not known well.
-fn is_worth_it(row: &Row, chances: &PerArm<u32>, shown: usize, min_gain: f64) -> bool {
-    if !row.warm {
+/// Whether draws in a leaf can be expected to earn more than any arm, taken evenly, by `min_gain`
+/// relative to that; always while the leaf is not known well.
+///
+/// The arm in place has no say: were it kept where it is good and replaced where it is not, those
+/// who keep it would be others than those who draw it, and arms that are shown often would look
+/// good for it. So all sessions that come into a leaf draw, or none does.
+pub fn is_worth_it(row: Option<&Row>, arms: usize, open: u16, min_gain: f64) -> bool {
+    let Some(row) = row.filter(|row| row.warm) else {
         return true;
+    };
+    let (mut drawn, mut even, mut count) = (0.0, 0.0, 0.0);
+    for arm in (0..arms).filter(|arm| open >> arm & 1 == 1) {
+        let mean = row.weights.mean[arm];
+        drawn += f64::from(row.weights.share_ppm[arm]) * mean / f64::from(CERTAIN_PPM);
+        even += mean;
+        count += 1.0;
     }
+    drawn * count - even >= min_gain * even.abs()
+}
+
+/// Whether an arm earns more than the one in place by `min_gain`, as far as is known.
+fn is_better(row: Option<&Row>, arm: usize, shown: usize, min_gain: f64) -> bool {
+    let Some(row) = row.filter(|row| row.warm) else {
+        return true;
+    };
     let means = &row.weights.mean;
-    let drawn: f64 = chances
-        .iter()
-        .zip(means)
-        .map(|(&chance, mean)| f64::from(chance) * mean)
-        .sum::<f64>()
-        / f64::from(CERTAIN_PPM);
-    drawn - means[shown] >= min_gain * means[shown].abs()
+    means[arm] - means[shown] >= min_gain * means[shown].abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_are_kept_apart() {
+        let mut homes = Homes::default();
+        let places = || 0..Phase::ALL.len();
+        assert!(places().all(|place| homes.get(place).is_none()));
+        for place in places() {
+            homes.set(place, ARMS_MAX - 1 - place);
+        }
+        homes.set(2, 0);
+        for place in places() {
+            let arm = if place == 2 { 0 } else { ARMS_MAX - 1 - place };
+            assert_eq!(homes.get(place), Some(arm));
+        }
+    }
 }

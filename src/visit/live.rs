@@ -16,7 +16,7 @@ use super::history::History;
 use super::learn::fact::Exposure;
 use super::learn::moments::Account;
 use super::learn::tables::Tables;
-use super::learned::Said;
+use super::learned::{Homes, Said};
 use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
@@ -82,8 +82,8 @@ pub struct Visit {
     /// Bit per slot whose default is kept for comparison.
     held: u8,
     device: Device,
-    /// Bit per phase in which a slot has had its turn, by slot.
-    turns: PerSlot<u8>,
+    /// The arm that each slot had in each phase in which it had its turn.
+    homes: PerSlot<Homes>,
     /// Draws so far.
     draws: u32,
     /// Whether the session counts in its visitor's account.

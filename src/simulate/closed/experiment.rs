@@ -10,20 +10,23 @@
 //! quarter of the visits, when a learner has learned; regret is the oracle's expected orders less
 //! the rival's over all visits, so that what learning cost is in it (Lai and Robbins 1985).
 //!
+//! The policy is run by the job itself, the others by the pure core, which by the job's own promise
+//! decides the same where nothing is learned; the truth about the lift is that of common random
+//! numbers: the same visitors under the default.
+//!
 //! Invariant: a function of the parameters and of what the keepers show. Cost: five runs, and those in which the truth is found.
 
-use super::keeper::{DrawingKeeper, Shopkeeper};
+use super::keeper::{JobEnd, Shopkeeper};
 use super::page::{Layout, PageMap};
 use super::params::{ClosedParams, ClosedParamsError};
 use super::policies;
 use super::scout::{ByPhase, Confusion};
 use super::shop::{ClosedShop, Ledger, Visited, expected};
 use super::truth::Truth;
+use crate::evaluate::lift::{self, LiftOptions};
 use crate::format::RawEvent;
-use crate::visit::live::Rules;
-use crate::visit::model::Model;
-use crate::visit::model::schedule::Schedule;
-use crate::visit::policy::{Policy, PolicyError};
+use crate::visit::learn::learner::SlotReport;
+use crate::visit::policy::{Holdout, Policy, PolicyError};
 use serde::Serialize;
 
 /// Points of a rival's curve of cumulative expected orders.
@@ -76,15 +79,27 @@ pub struct Rival {
     pub cumulative: Vec<f64>,
 }
 
-/// By how much a policy's visitors convert more than its holdout, as the job's own report has it.
+/// By how much a policy's visitors convert more than its holdout, as the job's own counters have it
+/// ([`crate::evaluate::lift`]).
 #[derive(Clone, Debug, Serialize)]
 pub struct Lift {
-    /// Relative difference in conversion: 0.1 is a tenth more.
-    pub conversion: f64,
-    /// Its interval, always valid.
-    pub interval: [f64; 2],
-    /// In a word: `better`, `worse` or `undecided`.
-    pub verdict: String,
+    /// Relative difference in conversion: 0.1 is a tenth more. None while nothing can be said.
+    pub conversion: Option<f64>,
+    /// Its interval, valid at all looks.
+    pub interval: Option<[f64; 2]>,
+    /// The verdict in a word.
+    pub verdict: &'static str,
+    /// What the shop knows: expected orders a visit of those who were not held, over what the same
+    /// visitors came to under the default layout, less one.
+    pub truth: f64,
+}
+
+impl Lift {
+    /// Whether the interval holds the truth; true where there is none yet.
+    pub fn covers(&self) -> bool {
+        let holds = |[low, high]: [f64; 2]| low <= self.truth && self.truth <= high;
+        self.interval.is_none_or(holds)
+    }
 }
 
 /// What an experiment found.
@@ -108,6 +123,10 @@ pub struct Findings {
     pub regret_fixed: f64,
     /// What the job itself reports; none where it reports nothing.
     pub lift: Option<Lift>,
+    /// The digest of the decisions of the job under test: that of its log's replay.
+    pub digest: Option<String>,
+    /// What the slots of the policy under test have learned.
+    pub learned: Vec<SlotReport>,
     /// The rivals: default, fixed, uniform, oracle, policy.
     pub rivals: Vec<Rival>,
     /// Events by the phase that the job saw and the true intent, in the scouting run.
@@ -142,8 +161,12 @@ pub struct Experiment<'a> {
     pub params: ClosedParams,
     /// The text of the policy under test.
     pub policy: &'a str,
-    /// Makes the keepers of policies.
-    pub factory: Factory<'a>,
+    /// Makes the keepers of policies that learn nothing: the pure core will do.
+    pub rules: Factory<'a>,
+    /// Makes the keeper of the policy under test: the job.
+    pub job: Factory<'a>,
+    /// Told the name of each rival before it runs, and `truth` before that is sought.
+    pub told: &'a dyn Fn(&'static str),
 }
 
 impl Experiment<'_> {
@@ -163,42 +186,47 @@ impl Experiment<'_> {
     pub fn run(&self, watch: &mut dyn FnMut(&RawEvent<'_>)) -> Result<Findings, ExperimentError> {
         self.params.check()?;
         let tested = page_of(self.policy)?;
-        let truth = Truth::find(&self.params, self.factory)?;
+        (self.told)("truth");
+        let truth = Truth::find(&self.params, self.rules)?;
         let texts = [
             ("default", policies::fixed("default", Layout::default())),
             ("fixed", policies::fixed("fixed", truth.fixed)),
+            ("uniform", policies::uniform("uniform")),
             ("oracle", policies::by_phase("oracle", &truth.oracle)),
         ];
         let mut rivals = Vec::with_capacity(5);
+        let mut without = Vec::new();
         for (name, text) in &texts {
-            let mut keeper = (self.factory)(text);
-            rivals.push(self.rival(name, page_of(text)?, &mut *keeper, &mut |_| {})?);
+            let mut keeper = (self.rules)(text);
+            let ledger = self.ledger(name, page_of(text)?, &mut *keeper, &mut |_| {})?;
+            rivals.push(rival_of(name, &ledger));
+            if *name == "default" {
+                without = ledger.visits;
+            }
         }
-        let uniform = self.rival("uniform", PageMap::own(), &mut self.uniform()?, &mut |_| {})?;
-        rivals.insert(2, uniform);
-        let mut keeper = (self.factory)(self.policy);
-        rivals.push(self.rival("policy", tested, &mut *keeper, watch)?);
-        Ok(self.findings(rivals, &truth))
+        let mut keeper = (self.job)(self.policy);
+        let ledger = self.ledger("policy", tested, &mut *keeper, watch)?;
+        rivals.push(rival_of("policy", &ledger));
+        let mut findings = self.findings(rivals, &truth);
+        if let Some(end) = keeper.close() {
+            let holdout = Policy::read(self.policy)?.holdout;
+            findings.lift = lift_of(&end, holdout, &ledger.visits, &without);
+            findings.digest = Some(end.digest.to_string());
+            findings.learned = end.learned;
+        }
+        Ok(findings)
     }
 
-    /// Even draws need no learning: the core tells the phase, a hash the arms.
-    fn uniform(&self) -> Result<DrawingKeeper, ExperimentError> {
-        let rules = Rules {
-            policy: Policy::read(&policies::scout("uniform"))?,
-            models: Schedule::of(Model::shipped()),
-        };
-        Ok(DrawingKeeper::new(rules, self.params.seed))
-    }
-
-    fn rival(
+    fn ledger(
         &self,
         name: &'static str,
         map: PageMap,
         keeper: &mut dyn Shopkeeper,
         watch: &mut dyn FnMut(&RawEvent<'_>),
-    ) -> Result<Rival, ExperimentError> {
+    ) -> Result<Ledger, ExperimentError> {
+        (self.told)(name);
         let shop = ClosedShop::new(self.params.clone(), map)?;
-        Ok(rival_of(name, &shop.run(keeper, watch)))
+        Ok(shop.run(keeper, watch))
     }
 
     fn findings(&self, rivals: Vec<Rival>, truth: &Truth) -> Findings {
@@ -212,6 +240,8 @@ impl Experiment<'_> {
             regret_uniform: 0.0,
             regret_fixed: 0.0,
             lift: None,
+            digest: None,
+            learned: Vec::new(),
             rivals,
             confusion: truth.confusion,
             oracle_layouts: truth.oracle,
@@ -244,6 +274,34 @@ impl Experiment<'_> {
 /// Reads a policy and maps its page.
 pub(super) fn page_of(text: &str) -> Result<PageMap, ExperimentError> {
     PageMap::of(&Policy::read(text)?).map_err(ExperimentError::Page)
+}
+
+/// The lift that a job reports, and what it is in truth.
+fn lift_of(end: &JobEnd, holdout: Holdout, with: &[Visited], without: &[Visited]) -> Option<Lift> {
+    let groups = end.tally.lift.first()?;
+    let held_share = f64::from(holdout.share_ppm) / 1e6;
+    let found = lift::lift(
+        &groups.treated,
+        &groups.held,
+        held_share,
+        &LiftOptions::default(),
+    );
+    let of_treated = |visits: &[Visited]| {
+        let treated = visits.iter().filter(|visit| !holdout.holds(visit.visitor));
+        let (mut orders, mut count) = (0.0, 0.0);
+        for visit in treated {
+            orders += f64::from(visit.expected);
+            count += 1.0;
+        }
+        orders / f64::max(count, 1.0)
+    };
+    let best = found.metrics.conversion.best();
+    Some(Lift {
+        conversion: best.relative,
+        interval: best.relative_interval,
+        verdict: found.metrics.conversion.verdict.name(),
+        truth: of_treated(with) / of_treated(without) - 1.0,
+    })
 }
 
 fn rival_of(name: &'static str, ledger: &Ledger) -> Rival {

@@ -7,18 +7,19 @@
 //! the order of decision for each visitor, timers included. What is reported is shown from the end
 //! of the span on. A span without events may be long; a keeper must fire its timers in it.
 //!
-//! Two keepers are here. [`CoreKeeper`] runs the pure core on one thread, which by the job's own
-//! promise decides what any number of workers would. [`DrawingKeeper`] draws every arm evenly by
-//! a hash of visitor, session, slot and phase: what a job that learns nothing would show. Cost of
-//! both: that of [`Visitors::observe`], some 0.3 µs an event.
+//! [`CoreKeeper`] runs the pure core on one thread, which by the job's own promise decides what any
+//! number of workers would, as long as nothing is learned; [`crate::flow::closed::JobKeeper`] is the
+//! job. Cost of the first: that of [`Visitors::observe`], some 0.3 µs an event.
 
-use super::page::{Layout, SLOTS};
-use crate::event::{ArrivalMs, Batch, Event, VisitorId, hash_text, mix};
-use crate::visit::decision::{Decision, PerSlot};
+use super::page::Layout;
+use crate::event::{ArrivalMs, Batch, Event, VisitorId};
+use crate::visit::decision::{Decision, Digest, PerSlot};
+use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
 use crate::visit::output::{Output, Step};
 use crate::visit::phase::Phase;
 use crate::visit::policy::SLOTS_MAX;
+use crate::visit::tally::Tally;
 use crate::visit::visitors::Visitors;
 use std::sync::Arc;
 
@@ -35,11 +36,40 @@ pub struct Shown {
     pub phase: Phase,
 }
 
+impl Shown {
+    /// What a decision shows.
+    pub fn of(decision: &Decision<'_>) -> Shown {
+        Shown {
+            visitor: VisitorId::of(decision.visitor),
+            at_ms: decision.at.0,
+            layout: decision.layout,
+            phase: decision.phase,
+        }
+    }
+}
+
+/// What a keeper that is a job came to.
+#[derive(Clone, Debug)]
+pub struct JobEnd {
+    /// Its counters, with what visitors of each group came to.
+    pub tally: Tally,
+    /// The digest of its decision records.
+    pub digest: Digest,
+    /// What its slots have learned, by their place in the policy.
+    pub learned: Vec<SlotReport>,
+}
+
 /// Runs the shop's page. See the file's page for the contract.
 pub trait Shopkeeper {
     /// Takes the events that arrived since the last call and before `until_ms`, and adds every
     /// change of a page decided for arrivals before `until_ms` to `shown`.
     fn serve(&mut self, events: &Batch, until_ms: u64, shown: &mut Vec<Shown>);
+
+    /// The shop closes: every session ends in its time. Keepers that are no job have nothing to
+    /// say. Call it once, after the last call of `serve`.
+    fn close(&mut self) -> Option<JobEnd> {
+        None
+    }
 }
 
 /// The pure core as a keeper.
@@ -58,60 +88,11 @@ impl CoreKeeper {
 
 impl Shopkeeper for CoreKeeper {
     fn serve(&mut self, events: &Batch, until_ms: u64, shown: &mut Vec<Shown>) {
-        let mut pages = Pages(|decision: &Decision<'_>| shown.push(as_decided(decision)));
+        let mut pages = Pages(|decision: &Decision<'_>| shown.push(Shown::of(decision)));
         for event in events.iter() {
             self.visitors.observe(event, &mut pages);
         }
         self.visitors.advance(ArrivalMs(until_ms), &mut pages);
-    }
-}
-
-/// A keeper that draws every slot's arm evenly, anew for every phase that a session reaches.
-pub struct DrawingKeeper {
-    core: CoreKeeper,
-    salt: u64,
-    decided: Vec<Shown>,
-}
-
-impl DrawingKeeper {
-    /// A keeper by rules that decide whenever the phase moves; their slots must begin with the
-    /// shop's own, in the shop's order. `salt` names the run.
-    pub fn new(rules: Rules, salt: u64) -> DrawingKeeper {
-        DrawingKeeper {
-            core: CoreKeeper::new(rules),
-            salt,
-            decided: Vec::new(),
-        }
-    }
-
-    fn draw(&self, visitor: VisitorId, session: u64, phase: Phase) -> PerSlot<u8> {
-        let mut layout = [0; SLOTS_MAX];
-        let start = mix(self.salt ^ mix(visitor.0 ^ mix(session)));
-        for (place, slot) in SLOTS.iter().enumerate() {
-            let bits = mix(start ^ mix((place as u64) << 8 | phase as u64));
-            layout[place] = ((u128::from(bits) * slot.arms.len() as u128) >> 64) as u8;
-        }
-        layout
-    }
-}
-
-impl Shopkeeper for DrawingKeeper {
-    fn serve(&mut self, events: &Batch, until_ms: u64, shown: &mut Vec<Shown>) {
-        let mut decided = std::mem::take(&mut self.decided);
-        let mut sessions = Vec::new();
-        let mut pages = Pages(|decision: &Decision<'_>| {
-            decided.push(as_decided(decision));
-            sessions.push(hash_text(decision.session));
-        });
-        for event in events.iter() {
-            self.core.visitors.observe(event, &mut pages);
-        }
-        self.core.visitors.advance(ArrivalMs(until_ms), &mut pages);
-        for (page, session) in decided.drain(..).zip(sessions) {
-            let layout = self.draw(page.visitor, session, page.phase);
-            shown.push(Shown { layout, ..page });
-        }
-        self.decided = decided;
     }
 }
 
@@ -126,15 +107,6 @@ impl<F: FnMut(&Decision<'_>)> Output for Pages<F> {
     fn duplicate(&mut self, _: &Event) {}
 
     fn step(&mut self, _: &Step<'_>) {}
-}
-
-fn as_decided(decision: &Decision<'_>) -> Shown {
-    Shown {
-        visitor: VisitorId::of(decision.visitor),
-        at_ms: decision.at.0,
-        layout: decision.layout,
-        phase: decision.phase,
-    }
 }
 
 /// A keeper that shows everybody the same layout from the first event on and decides nothing else.

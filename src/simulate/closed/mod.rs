@@ -40,7 +40,7 @@ mod till;
 mod truth;
 mod walk;
 
-pub use keeper::{CoreKeeper, DrawingKeeper, FixedKeeper, Shopkeeper, Shown};
+pub use keeper::{CoreKeeper, FixedKeeper, JobEnd, Shopkeeper, Shown};
 pub use page::{
     ARM_COUNT_MAX, BANNER, CTA, GRID, LAYOUT_COUNT, Layout, PROMO, PROMO_COST, PageMap, PageSlot,
     SLOT_COUNT, SLOTS, layouts,

@@ -14,6 +14,8 @@ use std::fmt::Write;
 
 /// Share of visitors whom a policy that learns keeps at the default, for comparison.
 pub const HOLDOUT_SHARE: f64 = 0.05;
+/// Share of the others whom it keeps at each slot's default, so that arms are compared slot by slot.
+pub const SLOT_HOLDOUT_SHARE: f64 = 0.0125;
 
 /// The policy that shows every visit the same layout.
 pub fn fixed(name: &str, layout: Layout) -> String {
@@ -57,22 +59,28 @@ pub fn by_phase(name: &str, layouts: &ByPhase) -> String {
     text
 }
 
-/// The policy that shows every arm equally often and learns nothing.
+/// The policy that shows every arm equally often, drawn anew for every phase, and learns nothing.
 pub fn uniform(name: &str) -> String {
-    learned(name, "fixed", 0.0)
+    learned(name, "method = \"fixed\"", [0.0; 2])
 }
 
-/// The policy that learns each slot's arms by phase, with a holdout of [`HOLDOUT_SHARE`].
+/// The policy that learns each slot's arms by phase, with a holdout of [`HOLDOUT_SHARE`] and one of
+/// [`SLOT_HOLDOUT_SHARE`] in each slot.
 pub fn learning(name: &str, method: &str) -> String {
-    learned(name, method, HOLDOUT_SHARE)
+    let learn = format!("method = \"{method}\"\n  floor = 0.01");
+    learned(name, &learn, [HOLDOUT_SHARE, SLOT_HOLDOUT_SHARE])
 }
 
-fn learned(name: &str, method: &str, holdout: f64) -> String {
+fn learned(name: &str, learn: &str, [holdout, slot_holdout]: [f64; 2]) -> String {
     let mut text = head(name, holdout);
     for (slot, known) in SLOTS.iter().enumerate() {
         let arms: Vec<usize> = (0..known.arms.len()).collect();
         open_slot(&mut text, slot, &arms);
-        writeln!(text, "  [slot.learn]\n  method = \"{method}\"").expect("a String takes all");
+        writeln!(
+            text,
+            "  [slot.learn]\n  {learn}\n  holdout = {slot_holdout}"
+        )
+        .expect("a String takes all");
     }
     text
 }

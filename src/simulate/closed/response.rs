@@ -1,6 +1,6 @@
 //! How shoppers respond to what they are shown: the truth that a policy has to find out.
 //!
-//! Each arm has a *lift* for each intent, between −25 % and +40 %, and each slot has *channels*:
+//! Each arm has a *lift* for each intent, between −25 % and +60 %, and each slot has *channels*:
 //! how strongly its lift acts on leaving, adding to the cart, checking out and paying. The chance
 //! of an act is its base chance times Π over slots of (1 + lift)^(channel · weight), so effects
 //! multiply and every default arm is neutral. The weight is the shopper's own: a promotion moves
@@ -43,26 +43,26 @@ pub type Weights = [f64; SLOT_COUNT];
 const LIFTS: [[[f64; INTENT_COUNT]; ARM_COUNT_MAX]; SLOT_COUNT] = [
     [
         [0.0; INTENT_COUNT],
-        [0.40, 0.15, -0.15, -0.20, -0.15],
-        [0.10, 0.40, 0.10, -0.15, -0.20],
-        [-0.20, -0.10, 0.15, 0.30, 0.40],
+        [0.60, 0.15, -0.15, -0.20, -0.15],
+        [0.10, 0.60, 0.10, -0.15, -0.20],
+        [-0.20, -0.10, 0.15, 0.30, 0.60],
     ],
     [
         [0.0; INTENT_COUNT],
-        [0.15, 0.40, 0.10, -0.20, -0.05],
-        [-0.20, 0.05, 0.40, -0.10, 0.25],
-        [-0.25, -0.15, -0.10, 0.35, 0.10],
+        [0.15, 0.60, 0.10, -0.20, -0.05],
+        [-0.20, 0.05, 0.60, -0.10, 0.25],
+        [-0.25, -0.15, -0.10, 0.50, 0.10],
     ],
     [
         [0.0; INTENT_COUNT],
-        [0.05, 0.15, 0.35, -0.05, 0.10],
-        [-0.15, -0.20, -0.05, -0.15, 0.40],
+        [0.05, 0.15, 0.50, -0.05, 0.10],
+        [-0.15, -0.20, -0.05, -0.15, 0.60],
         [0.0; INTENT_COUNT],
     ],
     [
         [0.0; INTENT_COUNT],
-        [-0.05, 0.35, 0.25, -0.25, -0.10],
-        [-0.25, -0.20, -0.05, 0.35, 0.30],
+        [-0.05, 0.50, 0.25, -0.25, -0.10],
+        [-0.25, -0.20, -0.05, 0.50, 0.30],
         [0.0; INTENT_COUNT],
     ],
 ];
@@ -128,7 +128,7 @@ mod tests {
         for arms in LIFTS {
             assert_eq!(arms[0], [0.0; INTENT_COUNT]);
             for lift in arms.concat() {
-                assert!((-0.25..=0.40).contains(&lift));
+                assert!((-0.25..=0.60).contains(&lift));
             }
         }
     }
@@ -154,7 +154,7 @@ mod tests {
             |layout, weights| response.factor(layout, Intent::Hesitating, Stage::Checkout, weights);
         assert_eq!(factor([0; SLOT_COUNT], &ONE), 1.0);
         let (promo, cta) = (factor([0, 0, 2, 0], &ONE), factor([0, 0, 0, 2], &ONE));
-        assert!((promo - libm::pow(1.4, 0.7)).abs() < 1e-12);
+        assert!((promo - libm::pow(1.6, 0.7)).abs() < 1e-12);
         assert!((cta - 1.3).abs() < 1e-12);
         assert!((factor([0, 0, 2, 2], &ONE) - promo * cta).abs() < 1e-12);
         assert_eq!(factor([0, 0, 2, 0], &[1.0, 1.0, 0.0, 1.0]), 1.0);
@@ -164,7 +164,7 @@ mod tests {
     fn a_good_banner_keeps_shoppers_and_no_scale_means_no_effect() {
         let leaves =
             |scale| Response::new(scale).factor([1, 0, 0, 0], Intent::Browsing, Stage::Leave, &ONE);
-        assert!((leaves(1.0) - 1.0 / 1.4).abs() < 1e-12);
+        assert!((leaves(1.0) - 1.0 / 1.6).abs() < 1e-12);
         assert_eq!(leaves(0.0), 1.0);
     }
 }

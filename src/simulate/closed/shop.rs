@@ -43,6 +43,8 @@ const STREAM_PEOPLE: u64 = 0x5045_4f50_4c45;
 /// One visit of a run, in the order in which visits began.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Visited {
+    /// Whose visit it was, as the job knows the visitor.
+    pub visitor: VisitorId,
     /// When it began; ms since 1970.
     pub begun_ms: u64,
     /// Orders expected: the sum of the chances to pay, each at its moment.
@@ -293,6 +295,7 @@ impl ClosedShop {
         let seat = &mut self.seats[place];
         if first {
             seat.visitor = visitor;
+            self.ledger.visits[seat.index].visitor = visitor;
             self.places.insert(visitor.0, place);
         }
         let shopper = &seat.shopper;

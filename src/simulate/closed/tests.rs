@@ -292,13 +292,9 @@ fn the_top_of_the_grid_counts_for_more() {
 
 #[test]
 fn even_draws_show_every_arm_equally_often_and_follow_the_phase() {
-    let rules = Rules {
-        policy: Policy::read(&policies::scout("uniform")).unwrap(),
-        models: Schedule::of(Model::shipped()),
-    };
-    let mut keeper = DrawingKeeper::new(rules, 7);
+    let mut keeper = core(&policies::uniform("uniform"));
     let mut counted = Counting {
-        keeper: &mut keeper,
+        keeper: &mut *keeper,
         arms: [[0; ARM_COUNT_MAX]; SLOT_COUNT],
     };
     let ledger = run(&params(8_000), &mut counted);
@@ -317,7 +313,7 @@ fn even_draws_show_every_arm_equally_often_and_follow_the_phase() {
 }
 
 struct Counting<'a> {
-    keeper: &'a mut DrawingKeeper,
+    keeper: &'a mut dyn Shopkeeper,
     arms: [[u64; ARM_COUNT_MAX]; SLOT_COUNT],
 }
 
@@ -338,7 +334,9 @@ fn the_oracle_beats_the_best_fixed_layout_and_that_the_default() {
     let experiment = Experiment {
         params: params(40_000),
         policy: &text,
-        factory: &core,
+        rules: &core,
+        job: &core,
+        told: &|_| {},
     };
     let findings = experiment.run(&mut |_| {}).unwrap();
     let all = |name| findings.rival(name).conversion;
@@ -378,7 +376,9 @@ fn a_policy_for_another_shop_is_refused() {
     let experiment = Experiment {
         params: params(10),
         policy: &text,
-        factory: &core,
+        rules: &core,
+        job: &core,
+        told: &|_| {},
     };
     let error = experiment.run(&mut |_| {}).unwrap_err().to_string();
     assert!(error.contains("did you mean `brand`?"), "{error}");

@@ -362,7 +362,7 @@ impl Slot {
                     &self.spec,
                     family,
                 ),
-                warm: tried.all(|trials| trials >= self.spec.warm_up),
+                warm: tried.all(|trials| trials >= self.spec.warm_up) && self.spec.method.learns(),
             };
             if leaf.row.replace(row) != Some(row) {
                 changes.push(Change::Weights {

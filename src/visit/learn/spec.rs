@@ -29,6 +29,14 @@ pub enum Method {
     Multivariate,
 }
 
+impl Method {
+    /// Whether what is earned moves what is shown: under fixed shares every draw is made, however
+    /// little it promises.
+    pub fn learns(&self) -> bool {
+        !matches!(self, Method::Fixed { .. })
+    }
+}
+
 /// What rewards look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {

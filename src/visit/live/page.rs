@@ -14,7 +14,9 @@ use crate::visit::learn::fact::{Cell, Exposure, HELD, JOINT};
 use crate::visit::learn::group::{code_of, members};
 use crate::visit::learn::spec::Method;
 use crate::visit::learn::tables::{Tables, leaf_of};
-use crate::visit::learned::{Drawer, Said, Standing, Turn, turn, turn_together};
+use crate::visit::learned::{
+    Drawer, Said, Standing, Together, Turn, is_worth_it, turn, turn_together,
+};
 use crate::visit::phase::Phase;
 use crate::visit::policy::{Context, Policy, SLOTS_MAX, Situation, Slot};
 
@@ -27,12 +29,13 @@ pub(super) struct Moves {
     pub(super) drawn: u8,
 }
 
-/// The bit of a phase among the turns of a slot; one bit for all where the phase does not matter.
-fn turn_bit(slot: &Slot, phase: Phase) -> u8 {
+/// The place of a phase among the homes of a slot; one place for all where the phase does not
+/// matter.
+fn home_place(slot: &Slot, phase: Phase) -> usize {
     if slot.context.contains(&Context::Phase) {
-        1 << phase as u8
+        phase as usize
     } else {
-        1
+        0
     }
 }
 
@@ -113,22 +116,35 @@ impl Visit {
     ) {
         let policy = &rules.policy;
         let cart = self.session.cart_value;
+        let (phase, starts) = (situation.phase, when.1);
         if let Some((first, _)) = members(policy).next() {
-            let (standing, drawer) = self.stands(first, situation, when, policy, tables);
-            let (page, uses) = ((&self.layout, self.held), &self.uses);
-            let by = (tables, cart);
-            let turns = turn_together(policy, situation, standing, page, uses, by, drawer);
+            let (standing, drawer) = self.stands(first, phase, when, policy, tables);
+            let mut homes = [None; SLOTS_MAX];
+            for (index, slot) in members(policy) {
+                homes[index] = self.homes[index].get(home_place(slot, phase));
+            }
+            let page = Together {
+                layout: &self.layout,
+                homes: &homes,
+                held: self.held,
+            };
+            let may_move = standing.settled || starts;
+            let (uses, by) = (&self.uses, (tables, cart));
+            let turns = turn_together(policy, situation, may_move, page, uses, by, drawer);
             for (index, _) in members(policy) {
                 self.follow(
                     index,
                     turns[index],
                     drawer,
-                    (when.0, situation.phase),
+                    (when.0, phase),
                     policy,
                     (moves, said),
                 );
             }
-            if turns != [Turn::Not; SLOTS_MAX] {
+            if turns
+                .iter()
+                .any(|turn| matches!(turn, Turn::Held | Turn::Drawn(..)))
+            {
                 let arm = code_of(policy, &self.layout);
                 said.exposures
                     .push(self.exposure(JOINT, arm, CERTAIN_PPM, drawer, when.0));
@@ -139,23 +155,21 @@ impl Visit {
             if spec.method == Method::Multivariate {
                 continue;
             }
-            let (standing, drawer) = self.stands(index, situation, when, policy, tables);
-            let turn = match (self.held >> index & 1 == 1, standing.fresh) {
-                (true, true) => Turn::Kept,
-                (true, false) => Turn::Not,
-                _ => {
-                    let by = (tables, &policy.promotions, cart, policy.stability.min_gain);
-                    turn(slot, situation, standing, &self.uses, by, drawer)
+            let (standing, drawer) = self.stands(index, phase, when, policy, tables);
+            let min_gain = policy.stability.min_gain;
+            let turn = if self.held >> index & 1 == 1 {
+                let open = tables.open(index) & !tables.barred(index);
+                let row = tables.row(index, drawer.leaf);
+                let draws = starts || is_worth_it(row, slot.arms.len(), open, min_gain);
+                match standing.home {
+                    None if draws => Turn::Held,
+                    _ => Turn::Not,
                 }
+            } else {
+                let by = (tables, &policy.promotions, cart, min_gain);
+                turn(slot, situation, standing, &self.uses, by, drawer)
             };
-            self.follow(
-                index,
-                turn,
-                drawer,
-                (when.0, situation.phase),
-                policy,
-                (moves, said),
-            );
+            self.follow(index, turn, drawer, (when.0, phase), policy, (moves, said));
         }
     }
 
@@ -163,18 +177,18 @@ impl Visit {
     fn stands(
         &self,
         index: usize,
-        situation: &Situation<'_>,
+        phase: Phase,
         (at, starts, settled): (ArrivalMs, bool, bool),
         policy: &Policy,
         tables: &Tables,
     ) -> (Standing, Drawer) {
         let slot = &policy.slots[index];
-        let (phase, returning) = (situation.phase, self.session.history.returning());
+        let returning = self.session.history.returning();
         let standing = Standing {
             shown: usize::from(self.layout[index]),
             starts,
             settled,
-            fresh: self.turns[index] & turn_bit(slot, phase) == 0,
+            home: self.homes[index].get(home_place(slot, phase)),
         };
         let drawer = Drawer {
             visitor: self.visitor,
@@ -187,7 +201,7 @@ impl Visit {
         (standing, drawer)
     }
 
-    /// Does what a turn says, and says what the visit is shown from now on.
+    /// Does what a turn says, and says what the visit was drawn.
     fn follow(
         &mut self,
         index: usize,
@@ -197,22 +211,25 @@ impl Visit {
         policy: &Policy,
         (moves, said): (&mut Moves, &mut Said),
     ) {
-        let held = self.held >> index & 1 == 1;
-        let (arm, propensity_ppm) = match turn {
+        let slot = &policy.slots[index];
+        let (shown, arm, propensity_ppm) = match turn {
             Turn::Not => return,
-            Turn::Kept if held => (HELD, CERTAIN_PPM),
-            Turn::Kept => (u32::from(self.layout[index]), CERTAIN_PPM),
-            Turn::Drawn(arm, propensity_ppm) => {
-                self.draws += 1;
-                self.propensity_ppm[index] = propensity_ppm;
-                moves.drawn |= 1 << index;
-                if self.put_up(index, arm, Why::Drawn(arm as u8), policy, said) {
-                    moves.changed |= 1 << index;
-                }
-                (arm as u32, propensity_ppm)
-            }
+            Turn::Held => (slot.default, HELD, CERTAIN_PPM),
+            Turn::Back(arm) => (arm, arm as u32, CERTAIN_PPM),
+            Turn::Drawn(arm, propensity_ppm) => (arm, arm as u32, propensity_ppm),
         };
-        self.turns[index] |= turn_bit(&policy.slots[index], phase);
+        self.propensity_ppm[index] = propensity_ppm;
+        if self.put_up(index, shown, Why::Drawn(shown as u8), policy, said) {
+            moves.changed |= 1 << index;
+        }
+        if let Turn::Back(_) = turn {
+            return;
+        }
+        if let Turn::Drawn(..) = turn {
+            self.draws += 1;
+            moves.drawn |= 1 << index;
+        }
+        self.homes[index].set(home_place(slot, phase), shown);
         let exposure = self.exposure(index as u8, arm, propensity_ppm, drawer, at);
         said.exposures.push(exposure);
     }

@@ -1,0 +1,84 @@
+//! The graph of the job, put together on one worker: every way of running the job runs this one.
+//!
+//! ```text
+//!            ┌──────────────────────── tables, a lag later ────────────────────────┐
+//! events ─► Sessions ─ facts ─► statistics ─► Weights ─ changes ─► every worker ────┘
+//!              └─ emissions ──────────────────┴─► Sink
+//! ```
+//!
+//! [`super::job::run`] feeds it from logs, [`super::closed`] from shoppers who react. Invariant: what
+//! comes out depends on what is fed, not on who feeds it. Cost: that of its operators.
+
+use super::container::{Emissions, Spares};
+use super::learning::{Facts, statistics, weights};
+use super::sessions::{SessionsIn, SessionsSpec, Tap, sessions};
+use super::sink::{Collected, sink};
+use super::source::Inputs;
+use crate::event::Batch;
+use std::cell::RefCell;
+use std::rc::Rc;
+use timely::dataflow::operators::generic::operator::empty;
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::worker::Worker;
+
+/// A worker's end of the graph.
+pub struct Assembly {
+    /// What it is fed by.
+    pub inputs: Inputs,
+    /// How far everything has come.
+    pub probe: ProbeHandle<u64>,
+    /// Batches to be filled again.
+    pub spare_batches: Spares<Batch>,
+}
+
+/// Puts the graph together. On worker 0 everything that leaves it comes to `collected`; a `tap` sees
+/// the decisions of this worker's visitors as they are made.
+pub fn assemble(
+    worker: &mut Worker,
+    spec: &SessionsSpec,
+    collected: &Rc<RefCell<Collected>>,
+    tap: Option<Tap>,
+) -> Assembly {
+    let mut inputs = Inputs {
+        events: InputHandle::new(),
+        emissions: InputHandle::new(),
+        ends: InputHandle::new(),
+    };
+    let probe = ProbeHandle::new();
+    let (spare_batches, spare_emissions) = (Spares::default(), Spares::<Emissions>::default());
+    worker.dataflow::<u64, _, _>(|scope| {
+        let events = scope.input_from(&mut inputs.events);
+        let edge = scope.input_from(&mut inputs.emissions);
+        let ends = scope.input_from(&mut inputs.ends).broadcast();
+        let rules = &spec.rules;
+        let (learned, tables) = scope.feedback(rules.policy.lag_ms);
+        let inputs = SessionsIn {
+            events,
+            tables,
+            ends,
+        };
+        let spares = (&spare_batches, &spare_emissions);
+        let out = sessions(scope, inputs, spec, tap, spares);
+        let mut to_sink = out.emissions.concat(edge);
+        if rules.policy.learns() {
+            let facts = Facts {
+                exposures: out.exposures,
+                outcomes: out.outcomes,
+                counts: out.counts,
+            };
+            let weights = weights(scope, statistics(facts, &rules.policy), rules);
+            weights.changes.broadcast().connect_loop(learned);
+            to_sink = to_sink.concat(weights.emissions);
+        } else {
+            empty(scope).connect_loop(learned);
+        }
+        sink(to_sink, collected, &spare_emissions).probe_with(&probe);
+    });
+    Assembly {
+        inputs,
+        probe,
+        spare_batches,
+    }
+}
