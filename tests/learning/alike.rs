@@ -263,6 +263,8 @@ fn two_processes_learn_alike() {
     assert!(!read(&one).is_empty() && read(&one) == read(&two));
 }
 
+const ITEMS: [&str; 4] = ["a", "b", "c", "d"];
+
 /// Visitors of all bins, with orders, refunds, stalled carts and facts that age in the last second.
 fn crafted(seed: u64, events: usize) -> Vec<Told> {
     let mut rng = Rng::of(seed, 3);
@@ -280,7 +282,7 @@ fn crafted(seed: u64, events: usize) -> Vec<Told> {
         ];
         let mut told = Told::new(at, &who, kinds[rng.weighted(&[4.0, 4.0, 2.0, 1.5, 0.7])]);
         told.event.offset.0 = offset as u64;
-        told.event.item = Id(1 + u64::from(rng.below(4)));
+        told.event.item = Id::of(ITEMS[rng.below(4) as usize].as_bytes());
         told.event.value = Micros::new(10_000_000 * i64::from(1 + rng.below(3)));
         log.push(told);
     }
@@ -313,16 +315,17 @@ fn the_job_decides_as_plain_lists_do() {
         for told in &events {
             let value = told.event.value.get().unwrap() / 1_000_000;
             let (at, kind) = (told.event.arrival.0, told.event.kind.name());
-            csv += &format!(
-                "{at},{at},{},{kind},i{},{value}\n",
-                told.visitor, told.event.item.0
-            );
+            let is_item = |name: &&&str| Id::of(name.as_bytes()) == told.event.item;
+            let item = ITEMS.iter().find(is_item).unwrap();
+            csv += &format!("{at},{at},{},{kind},{item},{value}\n", told.visitor);
         }
         std::fs::write(&path, csv).unwrap();
         let logs = Logs {
             dir: tempfile::tempdir().unwrap(),
             paths: vec![path],
         };
+        let streamed = super::retraction::streamed(&world.told, &rules.policy);
+        assert!(streamed == world.versions, "log {number}: statistics");
         let came = logs.run(
             &rules,
             2,

@@ -7,9 +7,11 @@ use restage::visit::live::Rules;
 use std::sync::Arc;
 
 fn policy(arm: &str, lines: &str) -> Arc<Rules> {
+    // Nobody stalls before the session ends.
+    let after = if lines.contains("idle") { "59s" } else { "29m" };
     let text = format!(
         "version = 1\nholdout = {{ share = 0.0 }}\nstability = {{ cooldown = \"0\", changes_max = 1000000 }}\n\
-         tables = {{ quantum = \"10s\", lag = \"20s\" }}\n{lines}\n\
+         tables = {{ quantum = \"10s\", lag = \"20s\" }}\nhesitation = {{ after = \"{after}\" }}\n{lines}\n\
          [[slot]]\nname = \"promo\"\ndefault = \"none\"\ncontext = [\"phase\"]\n\
          learn = {{ method = \"fixed\", weights = {{ none = 1.0, voucher = 9.0 }}, floor = 0.0, holdout = 0.0, kill = 0.0 }}\n\
          arm = [{{ name = \"none\" }}, {{ name = \"voucher\", {arm} }}]\n"
@@ -17,12 +19,20 @@ fn policy(arm: &str, lines: &str) -> Arc<Rules> {
     rules(&text, searching())
 }
 
+/// A visitor begins with something in the cart: a voucher has to leave a margin.
+fn cart(at_ms: u64, who: &str, price: i64) -> Told {
+    let mut told = Told::new(at_ms, who, Kind::AddToCart);
+    told.event.item = Id(1);
+    told.event.price = Micros::new(price * 1_000_000);
+    told
+}
+
 /// One visitor a second; every third orders.
 fn crowd(count: u64) -> Vec<Told> {
     let mut log = Vec::new();
     for n in 0..count {
         let (at, who) = (START_MS + n * 1_000, format!("v{n}"));
-        log.push(Told::new(at, &who, Kind::PageView));
+        log.push(cart(at, &who, 100));
         if n % 3 == 0 {
             log.push(Told::new(at + 1, &who, Kind::Purchase));
         }
@@ -71,8 +81,7 @@ fn a_budget_is_overrun_by_what_a_lag_hands_out_and_no_more() {
 #[test]
 fn what_is_given_back_is_promised_again() {
     let rules = policy("cost = 5.0, budget = 50.0", "session = { idle = \"1m\" }");
-    let visits =
-        (0..1_000).map(|n| Told::new(START_MS + n * 1_000, &format!("v{n}"), Kind::PageView));
+    let visits = (0..1_000).map(|n| cart(START_MS + n * 1_000, &format!("v{n}"), 100));
     let mut world = World::new(&rules);
     world.play(&visits.collect::<Vec<_>>());
     let shown: Vec<u64> = world
@@ -100,7 +109,7 @@ fn an_overrun_is_reported() {
     let rules = policy("cost = 5.0, budget = 20.0", "");
     let mut log = Vec::new();
     for n in 0..40 {
-        log.push(Told::new(START_MS, &format!("v{n}"), Kind::PageView));
+        log.push(cart(START_MS, &format!("v{n}"), 100));
         log.push(Told::new(START_MS + 1, &format!("v{n}"), Kind::Purchase));
     }
     log.sort_by_key(|told| told.event.arrival);

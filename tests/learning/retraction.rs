@@ -20,7 +20,7 @@ type Handle<T> = InputHandle<u64, CapacityContainerBuilder<T>>;
 type Counted = Vec<(Subject, u64, Stat)>;
 
 /// The statistics that differential collections hold after every version.
-fn streamed(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy) -> Vec<(u64, Statistics)> {
+pub fn streamed(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy) -> Vec<(u64, Statistics)> {
     let (told, policy) = (told.clone(), policy.clone());
     timely::execute_directly(move |worker| {
         let mut exposures: Handle<Of<Exposure>> = InputHandle::new();

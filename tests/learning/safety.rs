@@ -194,7 +194,7 @@ fn a_bots_session_teaches_nothing_even_if_it_ordered_long_before() {
 
 #[test]
 fn before_its_time_everyone_keeps_the_default_and_orders_are_the_covariate() {
-    let lines = "learning = { from = \"2026-01-05T02:00:00Z\" }";
+    let lines = "learning = { from = 2026-01-05T02:00:00Z }";
     let rules = policy("method = \"thompson\", holdout = 0.2", lines);
     let from = rules.policy.learning.from_ms;
     assert_eq!(from, START_MS + 2 * HOUR_MS);

@@ -23,7 +23,7 @@ pub const MODES: [&str; 9] = [
     "reward = \"weighted\"\nweights = { conversion = 1.0, revenue = 0.01, margin = 0.02, add_to_cart = 0.1 }\n\
      provisional = 0.3\nwindow = \"2h\"\nretention = \"3h\"\nvalue_max = 60.0",
     "counts = \"seen\"\nprovisional = 0.5\nattribution = \"last\"\nretention = \"5m\"",
-    "provisional = 0.25\nretention = \"3h\"\nfrom = \"2026-01-05T02:00:00Z\"",
+    "provisional = 0.25\nretention = \"3h\"\nfrom = 2026-01-05T02:00:00Z",
     "reward = \"revenue\"\nprovisional = 0.1\nfacts = 512\nretention = \"3h\"",
 ];
 
@@ -143,9 +143,11 @@ pub fn walk(
             }
             _ => {}
         }
-        let before = world.heard.decisions.len();
+        let (before, duplicates) = (world.heard.decisions.len(), world.heard.duplicates);
         world.observe(&told);
-        each(world, &told, before);
+        if world.heard.duplicates == duplicates {
+            each(world, &told, before);
+        }
     }
     at
 }

@@ -47,6 +47,7 @@ pub struct Heard {
     pub lines: Lines,
     pub decisions: Vec<Seen>,
     pub said: Vec<Said>,
+    pub duplicates: usize,
 }
 
 impl Output for Heard {
@@ -67,7 +68,9 @@ impl Output for Heard {
         self.lines.decision(decision);
     }
 
-    fn duplicate(&mut self, _: &Event) {}
+    fn duplicate(&mut self, _: &Event) {
+        self.duplicates += 1;
+    }
 
     fn step(&mut self, _: &Step<'_>) {}
 
@@ -158,6 +161,7 @@ impl World {
                 lines: Lines::new(rules),
                 decisions: Vec::new(),
                 said: Vec::new(),
+                duplicates: 0,
             },
             learner: Learner::new(&rules.policy),
             standing: Standing::default(),
