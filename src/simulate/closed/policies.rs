@@ -16,6 +16,8 @@ use std::fmt::Write;
 pub const HOLDOUT_SHARE: f64 = 0.05;
 /// Share of the others whom it keeps at each slot's default, so that arms are compared slot by slot.
 pub const SLOT_HOLDOUT_SHARE: f64 = 0.0125;
+/// Time between two versions of its tables: some hundred visits.
+const QUANTUM: &str = "5m";
 
 /// The policy that shows every visit the same layout.
 pub fn fixed(name: &str, layout: Layout) -> String {
@@ -73,6 +75,7 @@ pub fn learning(name: &str, method: &str) -> String {
 
 fn learned(name: &str, learn: &str, [holdout, slot_holdout]: [f64; 2]) -> String {
     let mut text = head(name, holdout);
+    writeln!(text, "\n[tables]\nquantum = \"{QUANTUM}\"").expect("a String takes all");
     for (slot, known) in SLOTS.iter().enumerate() {
         let arms: Vec<usize> = (0..known.arms.len()).collect();
         open_slot(&mut text, slot, &arms);
