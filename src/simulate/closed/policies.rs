@@ -69,7 +69,7 @@ pub fn uniform(name: &str) -> String {
 /// The policy that learns each slot's arms by phase, with a holdout of [`HOLDOUT_SHARE`] and one of
 /// [`SLOT_HOLDOUT_SHARE`] in each slot.
 pub fn learning(name: &str, method: &str) -> String {
-    let learn = format!("method = \"{method}\"\n  floor = 0.01");
+    let learn = format!("method = \"{method}\"\n  floor = 0.002\n  warm_up = 50");
     learned(name, &learn, [HOLDOUT_SHARE, SLOT_HOLDOUT_SHARE])
 }
 

@@ -303,7 +303,7 @@ impl Slot {
         let trials = self.leaves.iter().map(|leaf| leaf.held.trials).sum::<i64>();
         // As many exposures as held, with the variance that gives the error of the weighted mean.
         let variance = error * trials as f64;
-        (trials > 0).then(|| Stat {
+        (trials > 0).then_some(Stat {
             trials,
             reward: (mean * trials as f64 * 1e6) as i64,
             square: ((variance + mean * mean) * trials as f64 * 1e12) as i128,
