@@ -30,6 +30,12 @@ pub(super) struct ClosedLoop {
     /// How many sessions each rival gets [default: 200000]
     #[arg(long, value_name = "N", requires = "closed_loop")]
     sessions: Option<u64>,
+    /// Days over which the sessions are spread [default: 7]
+    #[arg(long, value_name = "N", requires = "closed_loop")]
+    days: Option<f64>,
+    /// How strongly shoppers respond to the page; 0 is a shop where nothing shown matters [default: 1]
+    #[arg(long, value_name = "F", requires = "closed_loop")]
+    effect_scale: Option<f64>,
     /// The policy under test; one that learns every slot if absent
     #[arg(long, value_name = "FILE", requires = "closed_loop")]
     policy: Option<PathBuf>,
@@ -55,10 +61,13 @@ impl ClosedLoop {
         let bar = Spinner::start();
         let mut runs = Vec::new();
         for number in 0..self.runs.unwrap_or(1) {
+            let usual = ClosedParams::default();
             let params = ClosedParams {
                 seed: seed.wrapping_add(number),
-                sessions: self.sessions.unwrap_or(ClosedParams::default().sessions),
-                ..ClosedParams::default()
+                sessions: self.sessions.unwrap_or(usual.sessions),
+                days: self.days.unwrap_or(usual.days),
+                effect_scale: self.effect_scale.unwrap_or(usual.effect_scale),
+                ..usual
             };
             let experiment = Experiment {
                 params,

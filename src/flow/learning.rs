@@ -111,7 +111,7 @@ pub fn statistics<'scope>(
     let outcomes = by_visitor(facts.outcomes.as_collection(), "Outcomes");
     let pairs = exposures.join_core(outcomes, move |visitor, exposure, outcome| {
         let credited = exposure.precedes(outcome, window_ms);
-        credited.then(|| ((*visitor, *exposure), *outcome))
+        credited.then_some(((*visitor, *exposure), *outcome))
     });
     rewards(shared(pairs, learning.credit), spec)
         .concat(trials)
@@ -204,6 +204,9 @@ fn rewards<'scope>(
     })
 }
 
+/// What has come for a version that is not complete, and the right to answer it.
+type Open = (Option<Capability<u64>>, Vec<(Subject, Stat)>);
+
 /// The operator that keeps the statistics of its slots and says how the tables change, version by
 /// version.
 pub fn weights<'scope>(
@@ -227,8 +230,7 @@ pub fn weights<'scope>(
             capability.downgrade(&u64::MAX);
         }
         let mut learner = Learner::new(&rules.policy);
-        let mut open: BTreeMap<u64, (Option<Capability<u64>>, Vec<(Subject, Stat)>)> =
-            BTreeMap::new();
+        let mut open: BTreeMap<u64, Open> = BTreeMap::new();
         capabilities.clear();
         move |frontiers| {
             input.for_each_stamp(|capability, batches| {

@@ -173,14 +173,17 @@ pub fn sessions<'scope>(
             ends.for_each(|_capability, times| {
                 clock.last_ms = times.drain(..).fold(clock.last_ms, u64::max);
             });
+            // Tables may come back when all is over: the job ends only once they have been taken.
+            tables.for_each(|_capability, changes| {
+                for (version_ms, change) in changes.drain(..) {
+                    if let Some(visits) = &mut visitors {
+                        visits.learn(version_ms, change);
+                    }
+                }
+            });
             let (Some(capabilities), Some(visits)) = (&mut held, &mut visitors) else {
                 return;
             };
-            tables.for_each(|_capability, changes| {
-                for (version_ms, change) in changes.drain(..) {
-                    visits.learn(version_ms, change);
-                }
-            });
             let least = |input: usize| frontiers[input].frontier().first().copied();
             if least(0).is_none() && least(2).is_some() {
                 // The events have ended, but not all workers have said when.

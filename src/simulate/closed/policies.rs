@@ -16,6 +16,8 @@ use std::fmt::Write;
 pub const HOLDOUT_SHARE: f64 = 0.05;
 /// Share of the others whom it keeps at each slot's default, so that arms are compared slot by slot.
 pub const SLOT_HOLDOUT_SHARE: f64 = 0.0125;
+/// Time between two versions of its tables: some hundred visits.
+const QUANTUM: &str = "5m";
 
 /// The policy that shows every visit the same layout.
 pub fn fixed(name: &str, layout: Layout) -> String {
@@ -67,12 +69,13 @@ pub fn uniform(name: &str) -> String {
 /// The policy that learns each slot's arms by phase, with a holdout of [`HOLDOUT_SHARE`] and one of
 /// [`SLOT_HOLDOUT_SHARE`] in each slot.
 pub fn learning(name: &str, method: &str) -> String {
-    let learn = format!("method = \"{method}\"\n  floor = 0.01");
+    let learn = format!("method = \"{method}\"\n  floor = 0.002\n  warm_up = 50");
     learned(name, &learn, [HOLDOUT_SHARE, SLOT_HOLDOUT_SHARE])
 }
 
 fn learned(name: &str, learn: &str, [holdout, slot_holdout]: [f64; 2]) -> String {
     let mut text = head(name, holdout);
+    writeln!(text, "\n[tables]\nquantum = \"{QUANTUM}\"").expect("a String takes all");
     for (slot, known) in SLOTS.iter().enumerate() {
         let arms: Vec<usize> = (0..known.arms.len()).collect();
         open_slot(&mut text, slot, &arms);

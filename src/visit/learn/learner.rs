@@ -262,6 +262,13 @@ impl Learner {
     }
 }
 
+/// Mean reward of an exposure of any arm.
+fn mean(arms: &[Stat]) -> f64 {
+    let mut all = Stat::default();
+    arms.iter().for_each(|stat| all.add(stat));
+    all.mean()
+}
+
 impl Slot {
     fn add(&mut self, cell: Cell, change: &Stat) {
         let leaf = &mut self.leaves[usize::from(cell.leaf)];
@@ -324,11 +331,37 @@ impl Slot {
         let trials = self.leaves.iter().map(|leaf| leaf.held.trials).sum::<i64>();
         // As many exposures as held, with the variance that gives the error of the weighted mean.
         let variance = error * trials as f64;
-        (trials > 0).then(|| Stat {
+        (trials > 0).then_some(Stat {
             trials,
             reward: (mean * trials as f64 * 1e6) as i64,
             square: ((variance + mean * mean) * trials as f64 * 1e12) as i128,
         })
+    }
+
+    /// What the slot knows of its arms, as a leaf would have seen it: what was earned elsewhere counts
+    /// relative to what any arm earns there, times what any arm earns here. An arm that is mostly
+    /// shown to those who are about to buy is not taken for a good one for that (indirect
+    /// standardization).
+    fn alike(&self, number: usize) -> [Stat; ARMS_MAX] {
+        let here = mean(&self.leaves[number].arms);
+        let mut alike = self.leaves[number].arms;
+        for (_, leaf) in self
+            .leaves
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != number)
+        {
+            let there = mean(&leaf.arms);
+            let ratio = if here > 0.0 && there > 0.0 {
+                here / there
+            } else {
+                1.0
+            };
+            for (sum, stat) in alike.iter_mut().zip(&leaf.arms) {
+                sum.add(&stat.scaled(ratio));
+            }
+        }
+        alike
     }
 
     /// Weighs the leaves that have something new.
@@ -344,24 +377,21 @@ impl Slot {
         if every {
             self.weighed = all;
         }
-        for (number, leaf) in self.leaves.iter_mut().enumerate() {
+        for number in 0..self.leaves.len() {
+            let leaf = &self.leaves[number];
             let now = trials(&leaf.arms);
             let known = now != 0 || leaf.weighed != 0;
             if !known || !(leaf.moved || every || grown(now, leaf.weighed)) {
                 continue;
             }
+            let alike = self.alike(number);
+            let leaf = &mut self.leaves[number];
             (leaf.moved, leaf.weighed) = (false, now);
             let arms = self.arms;
             let is_open = |arm: &usize| open >> arm & 1 == 1;
             let mut tried = (0..arms).filter(is_open).map(|arm| leaf.arms[arm].trials);
             let row = Row {
-                weights: weigh(
-                    &leaf.arms[..arms],
-                    &self.overall[..arms],
-                    open,
-                    &self.spec,
-                    family,
-                ),
+                weights: weigh(&leaf.arms[..arms], &alike[..arms], open, &self.spec, family),
                 warm: tried.all(|trials| trials >= self.spec.warm_up) && self.spec.method.learns(),
             };
             if leaf.row.replace(row) != Some(row) {

@@ -45,6 +45,15 @@ impl Stat {
         }
     }
 
+    /// The same exposures, had each earned so many times as much.
+    pub fn scaled(&self, ratio: f64) -> Stat {
+        Stat {
+            trials: self.trials,
+            reward: (self.reward as f64 * ratio).round() as i64,
+            square: (self.square as f64 * ratio * ratio).round() as i128,
+        }
+    }
+
     /// Whether nothing is known.
     pub fn is_zero(&self) -> bool {
         *self == Stat::default()

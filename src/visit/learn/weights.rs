@@ -3,7 +3,8 @@
 //! A leaf leans on the rest of its slot, as strongly as [`LearnSpec::pool`] says: what is believed of
 //! an arm before the leaf's own exposures is what its exposures in the *other* leaves taught, counted
 //! as `pool` exposures at most (or as many as there were). A leaf's own exposures are taken out of
-//! the slot's first: nothing counts twice. Thin leaves so begin where the slot stands, and outgrow it
+//! the slot's first: nothing counts twice. The caller brings what other leaves earned to this leaf's level
+//! before ([`super::learner`]), or arms would be judged by where they are shown. Thin leaves so begin where the slot stands, and outgrow it
 //! by their own data; an empirical-Bayes prior with a fixed weight (Casella 1985), which needs no
 //! fitting and keeps the weights a plain function of integers.
 //!
@@ -60,8 +61,8 @@ struct Evidence {
 
 /// The shares of a slot's arms in a leaf.
 ///
-/// `leaf[i]` and `slot[i]` are the statistics of arm `i` in this leaf and over all leaves, at most
-/// [`ARMS_MAX`] of them; `open` has a bit for every arm that may be used at all. For
+/// `leaf[i]` and `slot[i]` are the statistics of arm `i` in this leaf and over all leaves, the others
+/// at this leaf's level, at most [`ARMS_MAX`] of them; `open` has a bit for every arm that may be used at all. For
 /// [`Method::Multivariate`] the shares are even: its layouts are drawn whole, by
 /// [`super::pairwise`].
 pub fn weigh(leaf: &[Stat], slot: &[Stat], open: u16, spec: &LearnSpec, family: Family) -> Weights {
