@@ -11,6 +11,7 @@ pub mod job;
 pub mod learning;
 pub mod mesh;
 pub mod output;
+pub mod sample;
 pub mod sessions;
 pub mod sink;
 pub mod source;

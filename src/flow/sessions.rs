@@ -9,7 +9,8 @@
 
 use super::container::{Emissions, Spares, Tag};
 use super::failure;
-use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of, mix};
+pub use super::sample::Sample;
+use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
 use crate::visit::decision::{Decision, Digest, Recorder};
 use crate::visit::feature::Vector;
@@ -54,24 +55,6 @@ pub struct SessionsSpec {
     /// Whether this worker reports the memory of its process.
     pub reports_memory: bool,
 }
-
-/// A share of the visitors, chosen by a pinned hash: the same for any number of workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// The share, in millionths.
-    pub share_ppm: u32,
-}
-
-impl Sample {
-    /// Whether a visitor is among them.
-    pub fn holds(self, visitor: VisitorId) -> bool {
-        let draw = mix(visitor.0 ^ SAMPLE_SALT) >> 32;
-        (draw * 1_000_000) >> 32 < u64::from(self.share_ppm)
-    }
-}
-
-/// Sets the draw apart from those of holdout and split.
-const SAMPLE_SALT: u64 = 0x726f_7773;
 
 /// Where decisions are seen as they are made, in the worker's own thread.
 pub type Tap = Rc<RefCell<Vec<Shown>>>;
