@@ -11,6 +11,7 @@ pub mod job;
 pub mod learning;
 pub mod mesh;
 pub mod output;
+pub mod pending;
 pub mod sample;
 pub mod sessions;
 pub mod sink;

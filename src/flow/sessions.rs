@@ -9,8 +9,9 @@
 
 use super::container::{Emissions, Spares, Tag};
 use super::failure;
+use super::pending::Pending;
 pub use super::sample::Sample;
-use crate::event::{ArrivalMs, Batch, Event, Lane, Offset, Reason, Reject, VisitorId, bin_of};
+use crate::event::{ArrivalMs, Batch, Event, Reason, Reject, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
 use crate::visit::decision::{Decision, Digest, Recorder};
 use crate::visit::feature::Vector;
@@ -185,17 +186,13 @@ pub fn sessions<'scope>(
                     sink.session(&held[0]).give_container(&mut full);
                 }
                 let facts = &mut out.facts;
-                if !facts.exposures.is_empty() {
-                    exposed
-                        .session(&held[1])
-                        .give_container(&mut facts.exposures);
-                }
-                if !facts.outcomes.is_empty() {
-                    came.session(&held[2]).give_container(&mut facts.outcomes);
-                }
-                if !facts.counts.is_empty() {
-                    counted.session(&held[3]).give_container(&mut facts.counts);
-                }
+                exposed
+                    .session(&held[1])
+                    .give_container(&mut facts.exposures);
+                came.session(&held[2]).give_container(&mut facts.outcomes);
+                counted.session(&held[3]).give_container(&mut facts.counts);
+                // What comes back in their place may hold what others have read.
+                facts.clear();
             };
             if clock.ended {
                 visits.log_ends(ArrivalMs(clock.last_ms));
@@ -305,129 +302,6 @@ impl Clock {
 /// Bytes of emissions after which a container is sent on.
 const EMISSION_BYTES: usize = 256 * 1024;
 
-/// Batches that wait for the frontier, each with how far it has been taken. A round of the loop
-/// takes few events from batches of thousands: it costs what it takes, not what waits.
-#[derive(Default)]
-struct Pending {
-    batches: Vec<Waiting>,
-    due: Vec<(ArrivalMs, Lane, Offset, u32, u32)>,
-}
-
-struct Waiting {
-    batch: Batch,
-    /// The events in canonical order, where the batch is not in it itself.
-    order: Option<Vec<u32>>,
-    /// How many have been taken.
-    taken: usize,
-}
-
-impl Waiting {
-    fn of(batch: Batch) -> Waiting {
-        let events = batch.events();
-        let sorted = events.is_sorted_by_key(Event::order);
-        let order = (!sorted).then(|| {
-            let mut order: Vec<u32> = (0..events.len() as u32).collect();
-            order.sort_unstable_by_key(|&index| events[index as usize].order());
-            order
-        });
-        Waiting {
-            batch,
-            order,
-            taken: 0,
-        }
-    }
-
-    /// The place in the batch of its event number `nth` in canonical order.
-    fn place(&self, nth: usize) -> usize {
-        self.order.as_ref().map_or(nth, |order| order[nth] as usize)
-    }
-
-    fn event(&self, nth: usize) -> &Event {
-        &self.batch.events()[self.place(nth)]
-    }
-
-    /// The first event that waits.
-    fn first(&self) -> &Event {
-        self.event(self.taken)
-    }
-
-    /// How many events, from the first, arrived before `end_ms`.
-    fn before(&self, end_ms: u64) -> usize {
-        let (mut low, mut high) = (self.taken, self.batch.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.event(middle).arrival.0 < end_ms {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
-    }
-}
-
-impl Pending {
-    fn add(&mut self, batch: Batch) {
-        if !batch.is_empty() {
-            self.batches.push(Waiting::of(batch));
-        }
-    }
-
-    /// Hands out every event that arrived before `end_ms`, in canonical order, and lets go of the
-    /// batches of which nothing is left.
-    fn take_before(
-        &mut self,
-        end_ms: u64,
-        spares: &Spares<Batch>,
-        mut take: impl FnMut(&Batch, usize),
-    ) {
-        // Batches of one lane usually come one after the other: nothing to sort.
-        self.batches.sort_by_key(|waiting| waiting.first().order());
-        let ends = self.batches.iter().map(|waiting| waiting.before(end_ms));
-        let ends: Vec<usize> = ends.collect();
-        let due = || {
-            let all = self.batches.iter().zip(&ends);
-            all.filter(|(waiting, end)| waiting.taken < **end)
-        };
-        let in_turn = due()
-            .zip(due().skip(1))
-            .all(|((one, end), (next, _))| one.event(end - 1).order() <= next.first().order());
-        if in_turn {
-            for (waiting, end) in due() {
-                for nth in waiting.taken..*end {
-                    take(&waiting.batch, waiting.place(nth));
-                }
-            }
-        } else {
-            self.due.clear();
-            for (at, (waiting, end)) in self.batches.iter().zip(&ends).enumerate() {
-                for nth in waiting.taken..*end {
-                    let (arrival, lane, offset) = waiting.event(nth).order();
-                    let place = waiting.place(nth) as u32;
-                    self.due.push((arrival, lane, offset, at as u32, place));
-                }
-            }
-            self.due.sort_unstable();
-            for &(_, _, _, at, place) in &self.due {
-                take(&self.batches[at as usize].batch, place as usize);
-            }
-        }
-        for (waiting, end) in self.batches.iter_mut().zip(ends) {
-            waiting.taken = end;
-        }
-        let done = |waiting: &mut Waiting| waiting.taken == waiting.batch.len();
-        for waiting in self.batches.extract_if(.., done) {
-            spares.keep_cleared(waiting.batch);
-        }
-    }
-
-    /// Arrival of the first event that waits, or later than any.
-    fn first_ms(&self) -> u64 {
-        let firsts = self.batches.iter().map(|waiting| waiting.first().arrival.0);
-        firsts.min().unwrap_or(u64::MAX)
-    }
-}
-
 /// Turns what the core says into emissions.
 struct Emitter {
     spec: SessionsSpec,
@@ -450,6 +324,14 @@ struct Facts {
     exposures: Of<Exposure>,
     outcomes: Of<Outcome>,
     counts: Vec<(Subject, u64, Stat)>,
+}
+
+impl Facts {
+    fn clear(&mut self) {
+        self.exposures.clear();
+        self.outcomes.clear();
+        self.counts.clear();
+    }
 }
 
 impl Emitter {

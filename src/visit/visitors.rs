@@ -431,7 +431,8 @@ impl Visitors {
 
     /// Counts what a session came to.
     fn end(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) -> History {
-        if self.judging.owes(key) {
+        if self.judging.owes(key) || self.visits.get(key).promised {
+            // A promise is a fact: it goes when those before it have come.
             self.settle(out);
         }
         let mut desk = Desk {

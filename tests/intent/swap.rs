@@ -20,7 +20,9 @@ fn policy(dir: &Path, quantum: &str) -> String {
     let path = dir.join(format!("{quantum}.toml"));
     let shipped = restage::visit::policy::DEFAULT_POLICY;
     let text_of_policy = match shipped.contains("quantum = \"1s\"") {
-        true => shipped.replace("quantum = \"1s\"", &format!("quantum = \"{quantum}\"")),
+        true => shipped
+            .replace("quantum = \"1s\"", &format!("quantum = \"{quantum}\""))
+            .replace("lag = \"1s\"", &format!("lag = \"{quantum}\"")),
         false => format!("{shipped}\n[tables]\nquantum = \"{quantum}\"\n"),
     };
     std::fs::write(&path, text_of_policy).unwrap();

@@ -20,7 +20,11 @@ type Handle<T> = InputHandle<u64, CapacityContainerBuilder<T>>;
 type Counted = Vec<(Subject, u64, Stat)>;
 
 /// The statistics that differential collections hold after every version.
-pub fn streamed(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy) -> Vec<(u64, Statistics)> {
+pub fn streamed(
+    told: &BTreeMap<u64, Vec<Said>>,
+    policy: &Policy,
+    (versions_at_once, by_and_by): (usize, bool),
+) -> Vec<(u64, Statistics)> {
     let (told, policy) = (told.clone(), policy.clone());
     timely::execute_directly(move |worker| {
         let mut exposures: Handle<Of<Exposure>> = InputHandle::new();
@@ -41,26 +45,42 @@ pub fn streamed(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy) -> Vec<(u64, S
         });
         let mut sums = Statistics::new();
         let mut versions = Vec::new();
-        for (version, said) in &told {
-            let time = version - 1;
-            for said in said {
-                let (visitor, diff) = (said.visitor.0, isize::from(said.sign));
-                match said.fact {
-                    Fact::Exposure(exposure) => exposures.send(((visitor, exposure), time, diff)),
-                    Fact::Outcome(outcome) => outcomes.send(((visitor, outcome), time, diff)),
-                    other => counts.send(counted(other, time, said.sign)),
+        let told: Vec<_> = told.into_iter().collect();
+        for chunk in told.chunks(versions_at_once) {
+            for (version, said) in chunk {
+                let time = version - 1;
+                for said in said {
+                    let (visitor, diff) = (said.visitor.0, isize::from(said.sign));
+                    match said.fact {
+                        Fact::Exposure(exposure) => {
+                            exposures.send(((visitor, exposure), time, diff));
+                        }
+                        Fact::Outcome(outcome) => outcomes.send(((visitor, outcome), time, diff)),
+                        other => counts.send(counted(other, time, said.sign)),
+                    }
                 }
             }
-            exposures.advance_to(*version);
-            outcomes.advance_to(*version);
-            counts.advance_to(*version);
-            worker.step_while(|| probe.less_than(version));
-            for (subject, at, stat) in changes.borrow_mut().drain(..) {
-                assert_eq!(at, time, "a change without a cause");
-                sums.entry(subject).or_default().add(&stat);
+            let end = chunk[chunk.len() - 1].0;
+            // Facts may be told ahead of their versions, which then close one by one.
+            let closing = chunk.iter().map(|(version, _)| *version);
+            for version in closing.filter(|version| by_and_by || *version == end) {
+                exposures.advance_to(version);
+                worker.step();
+                outcomes.advance_to(version);
+                counts.advance_to(version);
+                worker.step_while(|| probe.less_than(&version));
             }
-            sums.retain(|_, stat| !stat.is_zero());
-            versions.push((*version, sums.clone()));
+            let mut changes: Vec<_> = changes.borrow_mut().drain(..).collect();
+            changes.sort_unstable_by_key(|(_, at, _)| *at);
+            let mut changes = changes.into_iter().peekable();
+            for (version, _) in chunk {
+                while let Some((subject, _, stat)) = changes.next_if(|(_, at, _)| at < version) {
+                    sums.entry(subject).or_default().add(&stat);
+                }
+                sums.retain(|_, stat| !stat.is_zero());
+                versions.push((*version, sums.clone()));
+            }
+            assert_eq!(changes.next(), None, "a change without a cause");
         }
         versions
     })
@@ -92,10 +112,16 @@ fn after_every_version_statistics_are_those_of_the_facts_that_stand() {
             let last_ms = walk(seed, &mut world, 150, |_, _, _| {});
             world.finish(last_ms);
             taken_back += count_taken_back(&world);
-            let streamed = streamed(&world.told, &rules.policy);
-            assert_eq!(streamed.len(), world.versions.len());
-            for (found, wanted) in streamed.iter().zip(&world.versions) {
-                assert_eq!(found, wanted, "seed {seed}, mode {mode:?}");
+            // However many versions a worker has to take in one go.
+            for at_once in [(1, true), (3, false), (40, false), (3, true), (40, true)] {
+                let streamed = streamed(&world.told, &rules.policy, at_once);
+                assert_eq!(streamed.len(), world.versions.len());
+                for (found, wanted) in streamed.iter().zip(&world.versions) {
+                    assert_eq!(
+                        found, wanted,
+                        "seed {seed}, mode {mode:?}, {at_once:?} at once"
+                    );
+                }
             }
         }
     }

@@ -145,6 +145,7 @@ pub struct World {
     /// All facts by the version that first knows them.
     pub told: BTreeMap<u64, Vec<Said>>,
     closed_ms: u64,
+    seen_ms: u64,
 }
 
 impl World {
@@ -168,12 +169,14 @@ impl World {
             versions: Vec::new(),
             told: BTreeMap::new(),
             closed_ms: 0,
+            seen_ms: 0,
         }
     }
 
     /// Takes the next event, after every version up to its arrival.
     pub fn observe(&mut self, told: &Told) {
         self.close_up_to(told.event.arrival.0);
+        self.seen_ms = told.event.arrival.0;
         self.visitors.observe(told.borrowed(), &mut self.heard);
     }
 
@@ -201,6 +204,9 @@ impl World {
 
     fn close_up_to(&mut self, to_ms: u64) {
         let quantum_ms = self.rules.policy.quantum_ms;
+        // Judgements that wait have facts to state.
+        self.visitors
+            .advance(ArrivalMs(self.seen_ms), &mut self.heard);
         loop {
             self.sort_facts();
             let first = self.told.range(self.closed_ms + 1..).next();
