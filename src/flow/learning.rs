@@ -139,6 +139,9 @@ fn by_visitor<'scope, T: differential_dataflow::ExchangeData>(
 /// Outcomes with their credits in millionths, by the exposures that earned them.
 type Credited<'scope> = VecCollection<'scope, u64, ((u64, Exposure), (Outcome, i64)), isize>;
 
+/// An outcome as the exposures of one slot share it: visitor, slot, outcome.
+type Shared = (u64, u8, Outcome);
+
 /// Shares each outcome among the exposures of a slot.
 fn shared<'scope>(
     pairs: VecCollection<'scope, u64, ((u64, Exposure), Outcome), isize>,
@@ -147,9 +150,20 @@ fn shared<'scope>(
     if credit == Credit::All {
         return pairs.map(|(exposure, outcome)| (exposure, (outcome, 1_000_000)));
     }
-    pairs
-        .map(|((visitor, exposure), outcome)| ((visitor, exposure.cell.slot, outcome), exposure))
-        .reduce_named("Credits", move |(_, _, outcome), exposures, out| {
+    let by_outcome = pairs.map(|((visitor, exposure), outcome)| {
+        let key: Shared = (visitor, exposure.cell.slot, outcome);
+        (key, exposure)
+    });
+    // Where they are: an exposure's credits must meet again on one worker.
+    arrange_core::<_, _, _, ValSpine<Shared, Exposure, u64, isize>>(
+        by_outcome.inner,
+        Pipeline,
+        "Shared",
+        ValBatcher::new,
+    )
+    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Shared, (Exposure, i64), u64, isize>, _, _>(
+        "Credits",
+        move |(_, _, outcome), exposures, out| {
             let shown: Vec<&Exposure> = exposures.iter().map(|(exposure, _)| *exposure).collect();
             let mut shares = Vec::with_capacity(shown.len());
             credits(credit, &shown, outcome, &mut shares);
@@ -159,8 +173,19 @@ fn shared<'scope>(
                     .filter(|(_, share)| *share != 0)
                     .map(|(exposure, share)| ((*exposure, share), 1isize)),
             );
-        })
-        .map(|((visitor, _, outcome), (exposure, share))| ((visitor, exposure), (outcome, share)))
+        },
+        |vec, key, updates| {
+            vec.clear();
+            vec.extend(
+                updates
+                    .drain(..)
+                    .map(|(value, time, diff)| ((*key, value), time, diff)),
+            );
+        },
+    )
+    .as_collection(|(visitor, _, outcome), (exposure, share)| {
+        ((*visitor, *exposure), (*outcome, *share))
+    })
 }
 
 /// What exposures earn, in their cells' statistics.

@@ -225,7 +225,8 @@ pub fn turn_together(
         arms.push(slot.arms.len());
         floor_ppm = floor_ppm.max(slot.learn.map_or(0, |spec| spec.floor_ppm));
     }
-    if !(fresh && moves) && !forced {
+    let draws = forced || (fresh && moves);
+    if !draws {
         return turns;
     }
     let mixture = Mixture {

@@ -84,6 +84,8 @@ pub struct Visit {
     device: Device,
     /// The arm that each slot had in each phase in which it had its turn.
     homes: PerSlot<Homes>,
+    /// What the cart was worth when what is judged came about, in millionths.
+    cart_judged: i64,
     /// Draws so far.
     draws: u32,
     /// Whether the session counts in its visitor's account.
@@ -125,6 +127,8 @@ pub struct Judgement {
     pub moved: bool,
     /// Whether something is in the cart.
     cart: bool,
+    /// What the cart is worth, in millionths: the session may have moved on when this is judged.
+    cart_value: i64,
     /// Whether the visit counts as stalled.
     stalled: bool,
     /// Whether the session has bought.
@@ -240,6 +244,7 @@ impl Visit {
             model,
             moved: footprint.is_none() || footprint != before,
             cart: self.session.cart_units > 0,
+            cart_value: self.session.cart_value,
             stalled: self.stalled,
             bought: self.session.count(Kind::Purchase) > 0,
         }
@@ -256,6 +261,7 @@ impl Visit {
         said: &mut Said,
     ) -> Option<Decision<'_>> {
         self.model = judgement.model;
+        self.cart_judged = judgement.cart_value;
         self.scores = scores;
         let Judgement { cart, stalled, .. } = *judgement;
         let phase = self

@@ -258,15 +258,18 @@ fn page(
     session: u64,
     policy: &Policy,
 ) -> Vec<usize> {
-    let made = decisions.iter().enumerate().filter(|(place, seen)| {
+    let mut made = decisions.iter().enumerate().filter(|(place, seen)| {
         (*place < before || seen.at_ms < told.event.arrival.0)
             && seen.visitor == told.visitor
             && seen.session == session.to_string()
     });
-    let slots = policy.slots.iter().enumerate();
-    match made.last() {
-        Some((_, seen)) => slots.map(|(at, _)| usize::from(seen.layout[at])).collect(),
-        None => slots.map(|(_, slot)| slot.default).collect(),
+    let slots = policy.slots.iter();
+    match made.next_back() {
+        Some((_, seen)) => slots
+            .zip(seen.layout)
+            .map(|(_, arm)| usize::from(arm))
+            .collect(),
+        None => slots.map(|slot| slot.default).collect(),
     }
 }
 

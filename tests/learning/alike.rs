@@ -201,6 +201,15 @@ fn a_loop_short_of_room_decides_alike_and_learns_alike() {
     assert!(came.tally.decisions > 1_000, "too few decisions");
 }
 
+/// Judgements by trees wait for their turn, and the facts that they state with them.
+#[test]
+fn trees_and_a_loop_short_of_room_decide_alike() {
+    let trees = Model::read(file::write(&stumps::restless()).as_bytes()).unwrap();
+    let lines = TIGHT.replace("counts = \"seen\"\n", "provisional = 0.2\n");
+    let came = Logs::simulated(6_000).assert_alike(&rules(&policy(&lines), trees));
+    assert!(came.tally.limits.facts > 100, "there was room");
+}
+
 #[test]
 fn the_sample_log_decides_alike() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/demo.csv");
@@ -298,7 +307,7 @@ fn assert_as_lists(number: usize, lines: &str, trees: bool) {
         assert!(streamed == world.versions, "log {number}: statistics");
         let came = logs.run(
             &rules,
-            1,
+            2,
             Pace {
                 grain_ms: 5_000,
                 ..Pace::default()
@@ -344,4 +353,50 @@ fn a_loop_short_of_room_decides_as_lists_do() {
 #[test]
 fn a_quick_loop_with_trees_decides_as_lists_do() {
     assert_as_lists(3, QUICK, true);
+}
+
+/// A judgement that waits sees the cart as it was, and its facts take their place in time.
+#[test]
+fn turns_of_judging_cannot_be_seen() {
+    let trees = || Model::read(file::write(&stumps::restless()).as_bytes()).unwrap();
+    let lines = "[learning]\nreward = \"margin\"\nprovisional = 0.2\nretention = \"20s\"\nfacts = 512\n\
+                 [promotions]\nmargin_min = 0.1\n[bots]\nevents_per_minute = 5\nevents_min = 9\n\
+                 [tables]\nquantum = \"200ms\"\nlag = \"400ms\"\n";
+    let rules = rules(&policy(lines), trees());
+    for seed in 0..4 {
+        let mut events = crafted(seed, 900);
+        for told in &mut events {
+            told.event.price = Micros::new(40_000_000);
+        }
+        let came = |most| {
+            let mut world = World::judging_in_turns_of(&rules, most);
+            let tally = world.play(&events);
+            let told: Vec<_> = world.told.into_iter().collect();
+            let told: Vec<_> = told.iter().map(|(at, said)| (*at, said.len())).collect();
+            let report = world.learner.report(&rules.policy);
+            (
+                world.heard.lines.lines,
+                report,
+                tally.lift,
+                tally.limits,
+                told,
+            )
+        };
+        let one = came(1);
+        assert!(one.3.facts > 20, "there was room");
+        for most in [3, 64] {
+            let mut other = came(most);
+            other.0.sort();
+            let mut lines = one.0.clone();
+            lines.sort();
+            assert_eq!(lines, other.0, "decisions, seed {seed}, turns of {most}");
+            assert_eq!(one.1, other.1, "learned, seed {seed}, turns of {most}");
+            assert_eq!(
+                (&one.2, &one.3),
+                (&other.2, &other.3),
+                "seed {seed}, turns of {most}"
+            );
+            assert_eq!(one.4, other.4, "facts, seed {seed}, turns of {most}");
+        }
+    }
 }

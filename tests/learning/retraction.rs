@@ -132,3 +132,76 @@ fn count_taken_back(world: &World) -> usize {
     let said = world.told.values().flatten();
     said.filter(|said| said.sign < 0).count()
 }
+
+/// The last statistics of two workers, of which each has half of the visitors and waits for the
+/// other now and then.
+fn streamed_by_two(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy, wait: u64) -> Statistics {
+    let told = std::sync::Arc::new(told.clone());
+    let policy = std::sync::Arc::new(policy.clone());
+    let guards = timely::execute(timely::Config::process(2), move |worker| {
+        let me = worker.index() as u64;
+        let mut exposures: Handle<Of<Exposure>> = InputHandle::new();
+        let mut outcomes: Handle<Of<Outcome>> = InputHandle::new();
+        let mut counts: Handle<Counted> = InputHandle::new();
+        let (probe, changes) = (ProbeHandle::new(), Rc::new(RefCell::new(Vec::new())));
+        let heard = Rc::clone(&changes);
+        worker.dataflow::<u64, _, _>(|scope| {
+            let facts = Facts {
+                exposures: scope.input_from(&mut exposures),
+                outcomes: scope.input_from(&mut outcomes),
+                counts: scope.input_from(&mut counts),
+            };
+            statistics(facts, &policy)
+                .inspect(move |change| heard.borrow_mut().push(*change))
+                .inner
+                .probe_with(&probe);
+        });
+        for (at, (version, said)) in told.iter().enumerate() {
+            let time = version - 1;
+            for said in said.iter().filter(|said| said.visitor.0 % 2 == me) {
+                let (visitor, diff) = (said.visitor.0, isize::from(said.sign));
+                match said.fact {
+                    Fact::Exposure(exposure) => exposures.send(((visitor, exposure), time, diff)),
+                    Fact::Outcome(outcome) => outcomes.send(((visitor, outcome), time, diff)),
+                    other => counts.send(counted(other, time, said.sign)),
+                }
+            }
+            exposures.advance_to(*version);
+            outcomes.advance_to(*version);
+            counts.advance_to(*version);
+            if at as u64 % wait == me {
+                worker.step_while(|| probe.less_than(version));
+            }
+        }
+        drop((exposures, outcomes, counts));
+        worker.step_while(|| !probe.done());
+        changes.take()
+    })
+    .unwrap();
+    let mut sums = Statistics::new();
+    for (subject, _, stat) in guards.join().into_iter().flat_map(Result::unwrap) {
+        sums.entry(subject).or_default().add(&stat);
+    }
+    sums.retain(|_, stat| !stat.is_zero());
+    sums
+}
+
+/// What is known of a visitor stays with the worker that has the visitor: an exposure's rewards are
+/// capped over all its outcomes.
+#[test]
+fn two_workers_have_the_statistics_of_the_facts_that_stand() {
+    for (number, mode) in MODES.iter().enumerate() {
+        let rules = rules_of(mode);
+        for seed in 0..3 {
+            let seed = seed * 100 + number as u64;
+            let mut world = World::new(&rules);
+            let last_ms = walk(seed, &mut world, 150, |_, _, _| {});
+            world.finish(last_ms);
+            let wanted = &world.versions.last().unwrap().1;
+            for wait in [2, 17] {
+                let found = streamed_by_two(&world.told, &rules.policy, wait);
+                assert_eq!(found, *wanted, "seed {seed}, mode {mode:?}");
+            }
+        }
+    }
+}

@@ -56,7 +56,7 @@ fn a_bad_arm_is_barred_and_taken_down_in_live_sessions() {
     // Who is shown the bad arm never buys; a third of the others do.
     let mut bought = log.clone();
     for told in &log {
-        let lucky = mix(told.event.visitor.0) % 3 == 0;
+        let lucky = mix(told.event.visitor.0).is_multiple_of(3);
         if told.visitor.starts_with('v') && shown[&told.visitor] == 0 && lucky {
             let at = told.event.arrival.0 + 500;
             bought.push(Told::new(at, &told.visitor, Kind::Purchase));
@@ -109,7 +109,7 @@ fn a_slot_of_which_exposures_get_lost_is_frozen() {
         for told in crowd(3_000) {
             world.observe(&told);
             let held = rules.policy.held(told.event.visitor) & 1 == 1;
-            let fails = lost && !held && mix(told.event.visitor.0 ^ 5) % 3 == 0;
+            let fails = lost && !held && mix(told.event.visitor.0 ^ 5).is_multiple_of(3);
             let seen = world.heard.decisions.last().unwrap();
             let name = format!("{}/{}/{}", seen.visitor, seen.session, seen.seq);
             let mut impression = told.clone();

@@ -115,7 +115,7 @@ impl Visit {
         said: &mut Said,
     ) {
         let policy = &rules.policy;
-        let cart = self.session.cart_value;
+        let cart = self.cart_judged;
         let (phase, starts) = (situation.phase, when.1);
         if let Some((first, _)) = members(policy).next() {
             let (standing, drawer) = self.stands(first, phase, when, policy, tables);
@@ -276,7 +276,7 @@ impl Visit {
             self.uses[counter] = self.uses[counter].saturating_add(1);
         }
         if !arm_of.cost.is_none() {
-            let amount = arm_of.cost.of(self.session.cart_value);
+            let amount = arm_of.cost.of(self.cart_judged);
             said.spends.push((index as u8, arm as u8, amount));
         }
         true
