@@ -100,12 +100,6 @@ impl Group {
         }
     }
 
-    /// What is known of a layout in a leaf.
-    pub fn stat(&self, cell: Cell) -> Stat {
-        let leaf = &self.leaves[usize::from(cell.leaf)];
-        leaf.cells.get(&cell.arm).copied().unwrap_or_default()
-    }
-
     /// The layouts of each leaf, those with the greatest shares first.
     pub fn report(&self, policy: &Policy) -> SlotReport {
         let slots: Vec<&Slot> = members(policy).map(|(_, slot)| slot).collect();

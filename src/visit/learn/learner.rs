@@ -85,7 +85,6 @@ struct Slot {
     spent: [Stat; ARMS_MAX],
     visitors: [i64; 2],
     watch: RatioWatch,
-    frozen: bool,
     /// Arms barred, and since which version.
     barred: u16,
     barred_at: BTreeMap<usize, u64>,
@@ -169,7 +168,6 @@ impl Learner {
                 spent: [Stat::default(); ARMS_MAX],
                 visitors: [0; 2],
                 watch: RatioWatch::default(),
-                frozen: false,
                 barred: 0,
                 barred_at: BTreeMap::new(),
                 exhausted: 0,
@@ -227,27 +225,6 @@ impl Learner {
             group.close(version_ms, &mut changes);
         }
         changes
-    }
-
-    /// What is known of a cell.
-    pub fn stat(&self, cell: Cell) -> Stat {
-        if cell.slot == JOINT {
-            return self
-                .group
-                .as_ref()
-                .map_or(Stat::default(), |group| group.stat(cell));
-        }
-        let slot = self
-            .slots
-            .get(usize::from(cell.slot))
-            .and_then(Option::as_ref);
-        slot.map_or(Stat::default(), |slot| {
-            let leaf = &slot.leaves[usize::from(cell.leaf)];
-            match cell.arm {
-                HELD => leaf.held,
-                arm => leaf.arms[arm as usize],
-            }
-        })
     }
 
     /// What the slots have learned, those of which anything is known.
@@ -312,7 +289,7 @@ impl Slot {
             }
         }
         let held = f64::from(self.spec.holdout_ppm) / 1e6;
-        self.frozen = self.watch.look(&self.visitors, &[1.0 - held, held]);
+        self.watch.look(&self.visitors, &[1.0 - held, held]);
     }
 
     /// What the holdout would have earned had it come in the leaves in which an arm was shown: the
@@ -366,7 +343,7 @@ impl Slot {
 
     /// Weighs the leaves that have something new.
     fn weigh(&mut self, place: u8, family: Family, changes: &mut Vec<Change>) {
-        if self.frozen {
+        if self.watch.is_frozen() {
             return;
         }
         let grown = |now: i64, then: i64| (now - then).abs() * 16 >= then.max(16);
@@ -435,7 +412,7 @@ impl Slot {
         SlotReport {
             slot: names.name.clone(),
             method: super::super::policy::method_name(&self.spec.method).into(),
-            frozen: self.frozen,
+            frozen: self.watch.is_frozen(),
             leaves: leaves.filter(seen).collect(),
             arms: arms(&self.overall, None, true),
         }

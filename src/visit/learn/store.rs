@@ -13,7 +13,7 @@
 
 use super::super::keys::KeyMap;
 use super::super::output::Output;
-use super::fact::{Exposure, Fact, Outcome, OutcomeKind};
+use super::fact::{Fact, Outcome, OutcomeKind};
 use crate::event::{ArrivalMs, Id, VisitorId};
 use std::collections::VecDeque;
 
@@ -154,15 +154,6 @@ impl FactStore {
                 _ => None,
             }
         })
-    }
-
-    /// The exposures of a visitor that count, latest first.
-    pub fn exposures(&self, visitor: VisitorId) -> impl Iterator<Item = Exposure> + '_ {
-        self.places(visitor)
-            .filter_map(|place| match self.stated[place as usize].fact {
-                Some(Fact::Exposure(exposure)) => Some(exposure),
-                _ => None,
-            })
     }
 
     /// Takes back every fact of a visitor that `meant` picks; how many there were.
