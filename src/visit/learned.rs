@@ -60,6 +60,8 @@ pub struct Standing {
     pub settled: bool,
     /// The arm that the session had in this leaf before; `None` if the slot has had no turn in it.
     pub home: Option<usize>,
+    /// Whether the visitor keeps the default, for comparison.
+    pub held: bool,
 }
 
 /// The arm that a session had in each leaf that it can reach, by phase: five bits each, one more
@@ -90,12 +92,22 @@ impl Homes {
 pub enum Turn {
     /// Not its turn.
     Not,
-    /// The default stays, for comparison.
-    Held,
+    /// The default stays, for comparison with what could have been drawn.
+    Held {
+        /// Bit per arm that could have been.
+        set: u16,
+    },
     /// The arm that the session had in this leaf before comes back.
     Back(usize),
-    /// An arm was drawn, with this probability in millionths.
-    Drawn(usize, u32),
+    /// An arm was drawn.
+    Drawn {
+        /// The arm.
+        arm: usize,
+        /// With what probability, in millionths.
+        propensity_ppm: u32,
+        /// Bit per arm that could have been drawn.
+        set: u16,
+    },
 }
 
 /// Gives a slot its turn. `uses` counts how often each capped arm was put up in this session.
@@ -115,22 +127,30 @@ pub fn turn(
         starts,
         settled,
         home,
+        held,
     } = standing;
     let barred = tables.barred(drawer.slot) >> shown & 1 == 1;
     let stays = shown == slot.default || (slot.arms[shown].when.holds(now) && !barred);
     if stays && (!(settled || starts) || home == Some(shown)) {
         return Turn::Not;
     }
-    let row = tables.row(drawer.slot, drawer.leaf);
     let in_place = stays.then_some(shown);
     let by = (tables, promotions, cart_value);
     let eligible = eligible(slot, drawer.slot, now, in_place, uses, by);
-    let open = tables.open(drawer.slot) & !tables.barred(drawer.slot);
+    let row = tables.row(drawer.slot, drawer.leaf, eligible);
+    if held {
+        let draws = home.is_none() && (starts || is_worth_it(row, eligible, min_gain));
+        return if draws {
+            Turn::Held { set: eligible }
+        } else {
+            Turn::Not
+        };
+    }
     if let (Some(home), true) = (home, stays) {
         let back = eligible >> home & 1 == 1 && is_better(row, home, shown, min_gain);
         return if back { Turn::Back(home) } else { Turn::Not };
     }
-    if stays && !starts && !is_worth_it(row, slot.arms.len(), open, min_gain) {
+    if stays && !starts && !is_worth_it(row, eligible, min_gain) {
         return Turn::Not;
     }
     let even = [1; ARMS_MAX];
@@ -148,7 +168,11 @@ pub fn turn(
         &chances,
         draw_ppm(visitor, session, place, leaf, tables_ms, nth),
     );
-    Turn::Drawn(arm, chances[arm])
+    Turn::Drawn {
+        arm,
+        propensity_ppm: chances[arm],
+        set: eligible,
+    }
 }
 
 /// Bit per arm that may be drawn. The arm in place may, if it stays, and the default always may.
@@ -200,7 +224,7 @@ pub fn turn_together(
 ) -> PerSlot<Turn> {
     let mut turns = [Turn::Not; SLOTS_MAX];
     let fresh = members(policy).all(|(index, _)| page.homes[index].is_none());
-    let (mut arms, mut masks) = (Vec::new(), Vec::new());
+    let (mut arms, mut masks, mut eligible) = (Vec::new(), Vec::new(), Vec::new());
     let (mut floor_ppm, mut forced) = (0, false);
     for (index, slot) in members(policy) {
         let arm = usize::from(page.layout[index]);
@@ -209,7 +233,7 @@ pub fn turn_together(
         let held = page.held >> index & 1 == 1;
         forced |= !stays && !held;
         let by = (tables, &policy.promotions, cart_value);
-        let may = eligible(slot, index, now, stays.then_some(arm), uses, by);
+        let may = self::eligible(slot, index, now, stays.then_some(arm), uses, by);
         if let Some(home) = page.homes[index]
             && home != arm
             && moves
@@ -222,6 +246,7 @@ pub fn turn_together(
             (_, false) => 1 << arm,
             _ => may,
         });
+        eligible.push(may);
         arms.push(slot.arms.len());
         floor_ppm = floor_ppm.max(slot.learn.map_or(0, |spec| spec.floor_ppm));
     }
@@ -252,25 +277,31 @@ pub fn turn_together(
     let chances = mixture.marginals();
     for (place, (index, _)) in members(policy).enumerate() {
         turns[index] = match drawn[place] {
-            _ if page.held >> index & 1 == 1 => Turn::Held,
-            arm => Turn::Drawn(arm, chances[place][arm]),
+            _ if page.held >> index & 1 == 1 => Turn::Held {
+                set: eligible[place],
+            },
+            arm => Turn::Drawn {
+                arm,
+                propensity_ppm: chances[place][arm],
+                set: eligible[place],
+            },
         };
     }
     turns
 }
 
-/// Whether draws in a leaf can be expected to earn more than any arm, taken evenly, by `min_gain`
-/// relative to that; always while the leaf is not known well.
+/// Whether draws among some arms can be expected to earn more than any of them, taken evenly, by
+/// `min_gain` relative to that; always while the leaf is not known well.
 ///
 /// The arm in place has no say: were it kept where it is good and replaced where it is not, those
 /// who keep it would be others than those who draw it, and arms that are shown often would look
-/// good for it. So all sessions that come into a leaf draw, or none does.
-pub fn is_worth_it(row: Option<&Row>, arms: usize, open: u16, min_gain: f64) -> bool {
+/// good for it. So all sessions that come into a leaf with the same arms to draw from do, or none.
+pub fn is_worth_it(row: Option<&Row>, eligible: u16, min_gain: f64) -> bool {
     let Some(row) = row.filter(|row| row.warm) else {
         return true;
     };
     let (mut drawn, mut even, mut count) = (0.0, 0.0, 0.0);
-    for arm in (0..arms).filter(|arm| open >> arm & 1 == 1) {
+    for arm in (0..ARMS_MAX).filter(|arm| eligible >> arm & 1 == 1) {
         let mean = row.weights.mean[arm];
         drawn += f64::from(row.weights.share_ppm[arm]) * mean / f64::from(CERTAIN_PPM);
         even += mean;

@@ -4,7 +4,7 @@
 use crate::script::{START_MS, Told, rules, searching};
 use restage::event::{Event, Kind};
 use restage::visit::decision::Decision;
-use restage::visit::learn::tables::{Change, Row};
+use restage::visit::learn::tables::{ANY, Change, Row};
 use restage::visit::learn::weights::Weights;
 use restage::visit::visitors::{Output, Step, Visitors};
 use std::collections::BTreeMap;
@@ -105,7 +105,15 @@ fn a_million_visitors_are_shown_what_the_propensities_say() {
             weights,
             warm: false,
         };
-        visitors.learn(START_MS - 10_000, Change::Weights { slot: 0, leaf, row });
+        visitors.learn(
+            START_MS - 10_000,
+            Change::Weights {
+                slot: 0,
+                leaf,
+                set: ANY,
+                row,
+            },
+        );
     }
     let mut count = Count::default();
     for n in 0..1_000_000u64 {

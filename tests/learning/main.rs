@@ -17,5 +17,6 @@ mod naive;
 mod promises;
 mod retraction;
 mod safety;
+mod strata;
 mod walk;
 mod world;

@@ -12,7 +12,8 @@ pub const HELD: u32 = u32::MAX;
 /// In place of a slot: all slots that learn together; the arm is then the layout's code.
 pub const JOINT: u8 = u8::MAX;
 
-/// What statistics are kept of: an arm of a slot in a context leaf.
+/// What statistics are kept of: an arm of a slot in a stratum of a context leaf. Arms are compared
+/// with each other within strata ([`super::strata`]).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -21,11 +22,16 @@ pub struct Cell {
     pub slot: u8,
     /// The context leaf.
     pub leaf: u8,
+    /// Bit per arm that could have been drawn; 0 for [`JOINT`].
+    pub set: u16,
+    /// The epoch in which it was drawn: time over the policy's `epoch`; 0 for [`JOINT`].
+    pub epoch: u32,
     /// The arm, [`HELD`], or a layout's code.
     pub arm: u32,
 }
 
-/// A session was shown an arm of a slot in a context leaf; at most once a session, slot and leaf.
+/// A session was shown an arm of a slot in a context leaf; once a session, slot and leaf, and
+/// once more when an arm that may not be shown any more was replaced.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

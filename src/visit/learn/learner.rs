@@ -19,7 +19,8 @@ use super::group::Group;
 use super::safety::{RatioWatch, surely_worse};
 use super::spec::{Family, LearnSpec, Method};
 use super::stat::Stat;
-use super::tables::{Change, Row, leaf_name, leaves};
+use super::strata::{Effects, Strata, side_by_side};
+use super::tables::{ANY, Change, Row, leaf_name, leaves};
 use super::weights::{Weights, weigh};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,11 +60,13 @@ impl Subject {
 const BAR_ALPHA: f64 = 0.01;
 
 /// A leaf of a slot.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Leaf {
-    arms: [Stat; ARMS_MAX],
-    held: Stat,
-    row: Option<Row>,
+    strata: Strata,
+    /// The arms side by side, when it was weighed.
+    arms: Vec<Stat>,
+    /// Weights by set of arms.
+    rows: BTreeMap<u16, Row>,
     /// Exposures when it was weighed.
     weighed: i64,
     /// Whether something was earned or taken back since.
@@ -85,6 +88,8 @@ struct Slot {
     spent: [Stat; ARMS_MAX],
     visitors: [i64; 2],
     watch: RatioWatch,
+    /// Exposures of each arm when it was last held against the holdout.
+    judged: [i64; ARMS_MAX],
     /// Arms barred, and since which version.
     barred: u16,
     barred_at: BTreeMap<usize, u64>,
@@ -162,12 +167,13 @@ impl Learner {
                 arms: slot.arms.len(),
                 default: slot.default,
                 budgets: slot.arms.iter().map(|arm| arm.cost.budget).collect(),
-                leaves: vec![Leaf::default(); leaves(slot)],
+                leaves: vec![Leaf::new(slot.arms.len()); leaves(slot)],
                 overall: [Stat::default(); ARMS_MAX],
                 weighed: 0,
                 spent: [Stat::default(); ARMS_MAX],
                 visitors: [0; 2],
                 watch: RatioWatch::default(),
+                judged: [0; ARMS_MAX],
                 barred: 0,
                 barred_at: BTreeMap::new(),
                 exhausted: 0,
@@ -239,23 +245,51 @@ impl Learner {
     }
 }
 
-/// Mean reward of an exposure of any arm.
-fn mean(arms: &[Stat]) -> f64 {
-    let mut all = Stat::default();
-    arms.iter().for_each(|stat| all.add(stat));
-    all.mean()
+/// Exposures of some arms.
+fn trials(arms: &[Stat]) -> i64 {
+    arms.iter().map(|stat| stat.trials).sum()
+}
+
+/// Whether a number of exposures differs by a sixteenth from what it was.
+fn has_grown(now: i64, then: i64) -> bool {
+    (now - then).abs() * 16 >= then.max(16)
+}
+
+impl Leaf {
+    fn new(arms: usize) -> Leaf {
+        Leaf {
+            strata: Strata::new(arms),
+            arms: vec![Stat::default(); arms],
+            rows: BTreeMap::new(),
+            weighed: 0,
+            moved: false,
+        }
+    }
+
+    /// Exposures of its arms.
+    fn trials(&self) -> i64 {
+        trials(&self.strata.totals()[..self.strata.held()])
+    }
+
+    fn held(&self) -> &Stat {
+        &self.strata.totals()[self.strata.held()]
+    }
 }
 
 impl Slot {
     fn add(&mut self, cell: Cell, change: &Stat) {
         let leaf = &mut self.leaves[usize::from(cell.leaf)];
         leaf.moved |= change.reward != 0 || change.square != 0;
-        if cell.arm == HELD {
-            leaf.held.add(change);
-            return;
+        let is_held = cell.arm == HELD;
+        let column = if is_held {
+            self.arms
+        } else {
+            cell.arm as usize
+        };
+        leaf.strata.add((cell.set, cell.epoch), column, change);
+        if !is_held {
+            self.overall[column].add(change);
         }
-        leaf.arms[cell.arm as usize].add(change);
-        self.overall[cell.arm as usize].add(change);
     }
 
     /// Bars arms, stops promotions, freezes.
@@ -268,13 +302,14 @@ impl Slot {
         if let Some(bound) = self.spec.kill
             && self.leaves.iter().any(|leaf| leaf.moved)
         {
-            for arm in (0..self.arms).filter(|&arm| arm != self.default) {
-                if self.barred >> arm & 1 == 0
-                    && let Some(held) = self.held_like(arm)
-                    && surely_worse(&self.overall[arm], &held, bound, BAR_ALPHA)
-                {
-                    self.barred |= 1 << arm;
-                    self.barred_at.insert(arm, version_ms);
+            let default = self.default;
+            for arm in (0..self.arms).filter(|&arm| arm != default) {
+                if self.barred >> arm & 1 == 0 && self.is_due(arm) {
+                    let [shown, held] = self.with_held(arm);
+                    if surely_worse(&shown, &held, bound, BAR_ALPHA) {
+                        self.barred |= 1 << arm;
+                        self.barred_at.insert(arm, version_ms);
+                    }
                 }
             }
         }
@@ -285,60 +320,57 @@ impl Slot {
                 barred: self.barred,
             });
             for leaf in &mut self.leaves {
-                leaf.moved |= leaf.row.is_some();
+                leaf.moved |= !leaf.rows.is_empty();
             }
         }
         let held = f64::from(self.spec.holdout_ppm) / 1e6;
         self.watch.look(&self.visitors, &[1.0 - held, held]);
     }
 
-    /// What the holdout would have earned had it come in the leaves in which an arm was shown: the
-    /// leaves' means, weighted as the arm's exposures are. `None` where it was not seen in all.
-    fn held_like(&self, arm: usize) -> Option<Stat> {
-        let all = self.overall[arm].trials as f64;
-        let (mut mean, mut error) = (0.0, 0.0);
-        for leaf in self.leaves.iter().filter(|leaf| leaf.arms[arm].trials > 0) {
-            let share = leaf.arms[arm].trials as f64 / all;
-            if leaf.held.trials <= 0 {
-                return None;
-            }
-            mean += share * leaf.held.mean();
-            error += share * share * leaf.held.variance() / leaf.held.trials as f64;
+    /// Whether an arm's exposures have grown by a sixteenth since it was last held against the
+    /// holdout; notes that it is now.
+    fn is_due(&mut self, arm: usize) -> bool {
+        let trials = self.overall[arm].trials;
+        let is_due = has_grown(trials, self.judged[arm]);
+        if is_due {
+            self.judged[arm] = trials;
         }
-        let trials = self.leaves.iter().map(|leaf| leaf.held.trials).sum::<i64>();
-        // As many exposures as held, with the variance that gives the error of the weighted mean.
-        let variance = error * trials as f64;
-        (trials > 0).then_some(Stat {
-            trials,
-            reward: (mean * trials as f64 * 1e6) as i64,
-            square: ((variance + mean * mean) * trials as f64 * 1e12) as i128,
-        })
+        is_due
     }
 
-    /// What the slot knows of its arms, as a leaf would have seen it: what was earned elsewhere counts
-    /// relative to what any arm earns there, times what any arm earns here. An arm that is mostly
-    /// shown to those who are about to buy is not taken for a good one for that (indirect
-    /// standardization).
-    fn alike(&self, number: usize) -> [Stat; ARMS_MAX] {
-        let here = mean(&self.leaves[number].arms);
-        let mut alike = self.leaves[number].arms;
-        for (_, leaf) in self
+    /// An arm and the holdout, side by side over the strata of all leaves.
+    fn with_held(&self, arm: usize) -> [Stat; 2] {
+        let pairs = self
             .leaves
+            .iter()
+            .flat_map(|leaf| leaf.strata.with_held(arm));
+        let pairs: Vec<[Stat; 2]> = pairs.collect();
+        let rows: Vec<&[Stat]> = pairs.iter().map(|pair| &pair[..]).collect();
+        match side_by_side(&rows)[..] {
+            [shown, held] => [shown, held],
+            _ => [Stat::default(); 2],
+        }
+    }
+
+    /// What the slot knows of its arms, at a leaf's level: what was earned elsewhere by as many
+    /// exposures as would earn it here.
+    fn pooled(&self, number: usize) -> Vec<Stat> {
+        let leaves: Vec<&[Stat]> = self.leaves.iter().map(|leaf| &leaf.arms[..]).collect();
+        let effects = Effects::of(&leaves);
+        let here = effects.level(leaves[number]);
+        let mut pooled = leaves[number].to_vec();
+        for (_, arms) in leaves
             .iter()
             .enumerate()
             .filter(|(other, _)| *other != number)
         {
-            let there = mean(&leaf.arms);
-            let ratio = if here > 0.0 && there > 0.0 {
-                here / there
-            } else {
-                1.0
-            };
-            for (sum, stat) in alike.iter_mut().zip(&leaf.arms) {
-                sum.add(&stat.scaled(ratio));
+            let there = effects.level(arms);
+            let ratio = here.zip(there).map_or(1.0, |(here, there)| there / here);
+            for (sum, stat) in pooled.iter_mut().zip(*arms) {
+                sum.add(&stat.over(ratio));
             }
         }
-        alike
+        pooled
     }
 
     /// Weighs the leaves that have something new.
@@ -346,37 +378,47 @@ impl Slot {
         if self.watch.is_frozen() {
             return;
         }
-        let grown = |now: i64, then: i64| (now - then).abs() * 16 >= then.max(16);
-        let trials = |stats: &[Stat]| stats.iter().map(|stat| stat.trials).sum::<i64>();
-        let open = !(self.exhausted | self.barred);
         let all = trials(&self.overall);
-        let every = grown(all, self.weighed);
+        let every = has_grown(all, self.weighed);
         if every {
             self.weighed = all;
         }
-        for number in 0..self.leaves.len() {
-            let leaf = &self.leaves[number];
-            let now = trials(&leaf.arms);
-            let known = now != 0 || leaf.weighed != 0;
-            if !known || !(leaf.moved || every || grown(now, leaf.weighed)) {
-                continue;
-            }
-            let alike = self.alike(number);
+        let due = self
+            .leaves
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(number, leaf)| {
+                let now = leaf.trials();
+                let known = now != 0 || leaf.weighed != 0;
+                let due = known && (leaf.moved || every || has_grown(now, leaf.weighed));
+                due.then(|| {
+                    (leaf.moved, leaf.weighed) = (false, now);
+                    leaf.arms = leaf.strata.arms();
+                    number
+                })
+            });
+        for number in due.collect::<Vec<_>>() {
+            let pooled = self.pooled(number);
+            let open = !(self.exhausted | self.barred) & ((1u32 << self.arms) - 1) as u16;
             let leaf = &mut self.leaves[number];
-            (leaf.moved, leaf.weighed) = (false, now);
-            let arms = self.arms;
-            let is_open = |arm: &usize| open >> arm & 1 == 1;
-            let mut tried = (0..arms).filter(is_open).map(|arm| leaf.arms[arm].trials);
-            let row = Row {
-                weights: weigh(&leaf.arms[..arms], &alike[..arms], open, &self.spec, family),
-                warm: tried.all(|trials| trials >= self.spec.warm_up) && self.spec.method.learns(),
-            };
-            if leaf.row.replace(row) != Some(row) {
-                changes.push(Change::Weights {
-                    slot: place,
-                    leaf: number as u8,
-                    row,
-                });
+            let mut sets = leaf.strata.sets();
+            sets.retain(|set| set & !open == 0 && *set != open && set.count_ones() > 1);
+            for set in sets.into_iter().chain([ANY]) {
+                let among = open & set;
+                let is_warm = |arm: usize| leaf.strata.totals()[arm].trials >= self.spec.warm_up;
+                let mut tried = (0..self.arms).filter(|arm| among >> arm & 1 == 1);
+                let row = Row {
+                    weights: weigh(&leaf.arms, &pooled, among, &self.spec, family),
+                    warm: tried.all(is_warm) && self.spec.method.learns(),
+                };
+                if leaf.rows.insert(set, row) != Some(row) {
+                    changes.push(Change::Weights {
+                        slot: place,
+                        leaf: number as u8,
+                        set,
+                        row,
+                    });
+                }
             }
         }
     }
@@ -404,9 +446,13 @@ impl Slot {
             .enumerate()
             .map(|(number, leaf)| LeafReport {
                 leaf: leaf_name(&names.context, number),
-                held: leaf.held.trials,
-                held_mean: leaf.held.mean(),
-                arms: arms(&leaf.arms, leaf.row.as_ref().map(|row| &row.weights), false),
+                held: leaf.held().trials,
+                held_mean: leaf.held().mean(),
+                arms: arms(
+                    leaf.strata.totals(),
+                    leaf.rows.get(&ANY).map(|row| &row.weights),
+                    false,
+                ),
             });
         let seen = |leaf: &LeafReport| leaf.held > 0 || leaf.arms.iter().any(|a| a.exposures > 0);
         SlotReport {

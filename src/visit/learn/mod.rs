@@ -29,5 +29,6 @@ pub mod safety;
 pub mod spec;
 pub mod stat;
 pub mod store;
+pub mod strata;
 pub mod tables;
 pub mod weights;

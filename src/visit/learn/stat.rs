@@ -45,12 +45,12 @@ impl Stat {
         }
     }
 
-    /// The same exposures, had each earned so many times as much.
-    pub fn scaled(&self, ratio: f64) -> Stat {
+    /// The same rewards, earned by so many times as many exposures: what is known of them stays, where
+    /// rewards that are multiplied would pretend to know more.
+    pub fn over(&self, ratio: f64) -> Stat {
         Stat {
-            trials: self.trials,
-            reward: (self.reward as f64 * ratio).round() as i64,
-            square: (self.square as f64 * ratio * ratio).round() as i128,
+            trials: (self.trials as f64 * ratio).round() as i64,
+            ..*self
         }
     }
 

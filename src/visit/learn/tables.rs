@@ -5,7 +5,10 @@
 //! are due. What holds at an arrival is therefore a function of that arrival alone, however the
 //! events around it were cut into batches.
 //!
-//! Cost: a comparison an event; 200 bytes a slot and leaf.
+//! Weights are those among a set of arms: the chance to be the best of three is not that of being the
+//! best of two. Sets that were never met have the shares of all arms.
+//!
+//! Cost: a comparison an event; 200 bytes a slot, leaf and set of arms.
 
 use super::super::phase::Phase;
 use super::super::policy::{Context, Policy, SLOTS_MAX, Slot};
@@ -27,6 +30,8 @@ pub enum Change {
         slot: u8,
         /// The leaf.
         leaf: u8,
+        /// Bit per arm among which they hold; [`ANY`] for all that have none of their own.
+        set: u16,
         /// The weights.
         row: Row,
     },
@@ -48,7 +53,10 @@ pub enum Change {
     },
 }
 
-/// The weights of a slot in a context leaf.
+/// In place of a set of arms: any.
+pub const ANY: u16 = u16::MAX;
+
+/// The weights of a slot in a context leaf, among a set of arms.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Shares and means.
@@ -62,7 +70,7 @@ pub struct Row {
 pub struct Tables {
     quantum_ms: u64,
     lag_ms: u64,
-    rows: Vec<Option<Row>>,
+    rows: Vec<BTreeMap<u16, Row>>,
     open: [u16; SLOTS_MAX],
     barred: [u16; SLOTS_MAX],
     layouts: Vec<Vec<(u32, u32)>>,
@@ -76,7 +84,7 @@ impl Tables {
         Tables {
             quantum_ms: policy.quantum_ms,
             lag_ms: policy.lag_ms,
-            rows: vec![None; policy.slots.len() * LEAVES_MAX],
+            rows: vec![BTreeMap::new(); policy.slots.len() * LEAVES_MAX],
             open: [u16::MAX; SLOTS_MAX],
             barred: [0; SLOTS_MAX],
             layouts: vec![Vec::new(); LEAVES_MAX],
@@ -110,8 +118,14 @@ impl Tables {
 
     fn apply(&mut self, change: Change) {
         match change {
-            Change::Weights { slot, leaf, row } => {
-                self.rows[usize::from(slot) * LEAVES_MAX + usize::from(leaf)] = Some(row);
+            Change::Weights {
+                slot,
+                leaf,
+                set,
+                row,
+            } => {
+                let place = usize::from(slot) * LEAVES_MAX + usize::from(leaf);
+                self.rows[place].insert(set, row);
             }
             Change::Arms { slot, open, barred } => {
                 self.open[usize::from(slot)] = open;
@@ -126,10 +140,11 @@ impl Tables {
         version_at(at, self.quantum_ms, self.lag_ms)
     }
 
-    /// The weights of a slot in a leaf, once anything is known.
+    /// The weights of a slot in a leaf among a set of arms, once anything is known.
     #[inline]
-    pub fn row(&self, slot: usize, leaf: usize) -> Option<&Row> {
-        self.rows[slot * LEAVES_MAX + leaf].as_ref()
+    pub fn row(&self, slot: usize, leaf: usize, set: u16) -> Option<&Row> {
+        let rows = &self.rows[slot * LEAVES_MAX + leaf];
+        rows.get(&set).or_else(|| rows.get(&ANY))
     }
 
     /// Bit per arm that may be put up.

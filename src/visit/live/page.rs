@@ -14,9 +14,7 @@ use crate::visit::learn::fact::{Cell, Exposure, HELD, JOINT};
 use crate::visit::learn::group::{code_of, members};
 use crate::visit::learn::spec::Method;
 use crate::visit::learn::tables::{Tables, leaf_of};
-use crate::visit::learned::{
-    Drawer, Said, Standing, Together, Turn, is_worth_it, turn, turn_together,
-};
+use crate::visit::learned::{Drawer, Said, Standing, Together, Turn, turn, turn_together};
 use crate::visit::phase::Phase;
 use crate::visit::policy::{Context, Policy, SLOTS_MAX, Situation, Slot};
 
@@ -37,6 +35,11 @@ fn home_place(slot: &Slot, phase: Phase) -> usize {
     } else {
         0
     }
+}
+
+/// The epoch of an arrival.
+fn epoch_of(at: ArrivalMs, policy: &Policy) -> u32 {
+    (at.0 / policy.learning.epoch_ms) as u32
 }
 
 impl Visit {
@@ -143,11 +146,16 @@ impl Visit {
             }
             if turns
                 .iter()
-                .any(|turn| matches!(turn, Turn::Held | Turn::Drawn(..)))
+                .any(|turn| matches!(turn, Turn::Held { .. } | Turn::Drawn { .. }))
             {
-                let arm = code_of(policy, &self.layout);
+                let cell = Cell {
+                    slot: JOINT,
+                    leaf: drawer.leaf as u8,
+                    arm: code_of(policy, &self.layout),
+                    ..Cell::default()
+                };
                 said.exposures
-                    .push(self.exposure(JOINT, arm, CERTAIN_PPM, drawer, when.0));
+                    .push(self.exposure(cell, CERTAIN_PPM, drawer, when.0));
             }
         }
         for (index, slot) in policy.slots.iter().enumerate() {
@@ -157,18 +165,8 @@ impl Visit {
             }
             let (standing, drawer) = self.stands(index, phase, when, policy, tables);
             let min_gain = policy.stability.min_gain;
-            let turn = if self.held >> index & 1 == 1 {
-                let open = tables.open(index) & !tables.barred(index);
-                let row = tables.row(index, drawer.leaf);
-                let draws = starts || is_worth_it(row, slot.arms.len(), open, min_gain);
-                match standing.home {
-                    None if draws => Turn::Held,
-                    _ => Turn::Not,
-                }
-            } else {
-                let by = (tables, &policy.promotions, cart, min_gain);
-                turn(slot, situation, standing, &self.uses, by, drawer)
-            };
+            let by = (tables, &policy.promotions, cart, min_gain);
+            let turn = turn(slot, situation, standing, &self.uses, by, drawer);
             self.follow(index, turn, drawer, (when.0, phase), policy, (moves, said));
         }
     }
@@ -189,6 +187,7 @@ impl Visit {
             starts,
             settled,
             home: self.homes[index].get(home_place(slot, phase)),
+            held: self.held >> index & 1 == 1,
         };
         let drawer = Drawer {
             visitor: self.visitor,
@@ -212,11 +211,15 @@ impl Visit {
         (moves, said): (&mut Moves, &mut Said),
     ) {
         let slot = &policy.slots[index];
-        let (shown, arm, propensity_ppm) = match turn {
+        let (shown, arm, propensity_ppm, set) = match turn {
             Turn::Not => return,
-            Turn::Held => (slot.default, HELD, CERTAIN_PPM),
-            Turn::Back(arm) => (arm, arm as u32, CERTAIN_PPM),
-            Turn::Drawn(arm, propensity_ppm) => (arm, arm as u32, propensity_ppm),
+            Turn::Held { set } => (slot.default, HELD, CERTAIN_PPM, set),
+            Turn::Back(arm) => (arm, arm as u32, CERTAIN_PPM, 0),
+            Turn::Drawn {
+                arm,
+                propensity_ppm,
+                set,
+            } => (arm, arm as u32, propensity_ppm, set),
         };
         self.propensity_ppm[index] = propensity_ppm;
         if self.put_up(index, shown, Why::Drawn(shown as u8), policy, said) {
@@ -225,33 +228,29 @@ impl Visit {
         if let Turn::Back(_) = turn {
             return;
         }
-        if let Turn::Drawn(..) = turn {
+        if let Turn::Drawn { .. } = turn {
             self.draws += 1;
             moves.drawn |= 1 << index;
         }
         self.homes[index].set(home_place(slot, phase), shown);
-        let exposure = self.exposure(index as u8, arm, propensity_ppm, drawer, at);
+        let cell = Cell {
+            slot: index as u8,
+            leaf: drawer.leaf as u8,
+            set,
+            epoch: epoch_of(at, policy),
+            arm,
+        };
+        let exposure = self.exposure(cell, propensity_ppm, drawer, at);
         said.exposures.push(exposure);
     }
 
     /// An exposure whose decision's number is still to be known.
-    fn exposure(
-        &self,
-        slot: u8,
-        arm: u32,
-        propensity_ppm: u32,
-        drawer: Drawer,
-        at: ArrivalMs,
-    ) -> Exposure {
+    fn exposure(&self, cell: Cell, propensity_ppm: u32, drawer: Drawer, at: ArrivalMs) -> Exposure {
         Exposure {
             at_ms: at.0,
             session: self.session_number,
             seq: 0,
-            cell: Cell {
-                slot,
-                leaf: drawer.leaf as u8,
-                arm,
-            },
+            cell,
             propensity_ppm,
             tables_ms: drawer.tables_ms,
         }

@@ -17,6 +17,8 @@ pub struct Learning {
     pub seen: bool,
     /// How long facts count, in ms of the arrival clock.
     pub retention_ms: u64,
+    /// Arms are compared among exposures of one epoch, this long in ms.
+    pub epoch_ms: u64,
     /// Before this arrival, in ms since 1970, everyone keeps the default and nothing is learned.
     pub from_ms: u64,
     /// Most that one order counts for, in millionths of the currency.
@@ -66,6 +68,7 @@ impl Default for Learning {
             window_ms: None,
             seen: false,
             retention_ms: 30 * 86_400_000,
+            epoch_ms: 3_600_000,
             from_ms: 0,
             value_max: 10_000_000_000,
             facts_per_bin: (1 << 22) / crate::event::BINS,

@@ -12,6 +12,8 @@ use crate::event::BINS;
 use crate::suggest;
 use toml::Spanned;
 
+/// Shortest epoch in ms; a shorter one is taken for it.
+const EPOCH_MS_MIN: u64 = 1_000;
 /// Names of the methods.
 const METHODS: [&str; 5] = [
     "thompson",
@@ -40,6 +42,10 @@ impl Reader<'_> {
             retention_ms: match &table.retention {
                 Some(text) => self.above_zero(text)?,
                 None => usual.retention_ms,
+            },
+            epoch_ms: match &table.epoch {
+                Some(text) => self.above_zero(text)?.max(EPOCH_MS_MIN),
+                None => usual.epoch_ms,
             },
             from_ms: match &table.from {
                 None => 0,

@@ -110,6 +110,7 @@ pub(super) struct LearningTable {
     pub(super) window: Option<Spanned<String>>,
     pub(super) counts: Option<Spanned<String>>,
     pub(super) retention: Option<Spanned<String>>,
+    pub(super) epoch: Option<Spanned<String>>,
     pub(super) from: Option<Spanned<toml::value::Datetime>>,
     pub(super) facts: Option<Spanned<u64>>,
 }
