@@ -48,7 +48,7 @@ fn quanta() -> Vec<(Batch, u64)> {
     let source = Source::Path(file.path().into());
     let mut reader = LaneReader::open(&source, Lane(0), &LaneOptions::default()).unwrap();
     let (mut all, mut rejects) = (Batch::default(), Vec::new());
-    while reader.fill(&mut all, &mut rejects, EVENTS).unwrap() {}
+    while reader.fill(&mut all, &mut rejects, EVENTS + 1).unwrap() {}
     let mut order: Vec<usize> = (0..all.len()).collect();
     order.sort_by_key(|&index| Event::order(all.get(index).event));
     let mut quanta: Vec<(Batch, u64)> = Vec::new();
