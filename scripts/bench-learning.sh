@@ -14,8 +14,9 @@ events="${1:-2000000}"
 runs="${2:-5}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
-cargo build --release --quiet
-restage=target/release/restage
+# Another build can be measured by naming it.
+restage="${RESTAGE:-target/release/restage}"
+[ -n "${RESTAGE:-}" ] || cargo build --release --quiet
 
 policy() {
     local learn="$1" arms="$2" more="$3"
@@ -39,23 +40,28 @@ policy 'learn = { method = "thompson" }' \
     ', { name = "new" }, { name = "guide" }, { name = "sale" }' \
     ', { name = "recent" }, { name = "similar" }' > "$folder/on.toml"
 
-# One run: events per second, digest.
+# One run: events per second, digest, seconds of both processors.
 once() {
-    "$restage" replay "$folder/log.csv" --json --policy "$folder/$1.toml" > "$folder/report"
+    TIMEFORMAT='%U %S'
+    { time timeout -s KILL 120 "$restage" replay "$folder/log.csv" --json \
+        --policy "$folder/$1.toml" > "$folder/report"; } 2> "$folder/times"
     field() { grep -o "\"$1\":[^,}]*" "$folder/report" | head -1 | cut -d: -f2 | tr -d '"'; }
-    printf '%s %.0f %s\n' "$1" "$(field events_per_s)" "$(field digest)"
+    printf '%s %.0f %s %s\n' "$1" "$(field events_per_s)" "$(field digest)" \
+        "$(awk '{ print $1 + $2 }' "$folder/times")"
 }
 
 compare() {
     local name="$1"; shift
     "$restage" simulate --events "$events" --seed 1 "$@" -o "$folder/log.csv" > "$folder/said"
     for _ in $(seq "$runs"); do once off; once on; done | sort -k1,1 -k2,2n | awk -v name="$name" -v runs="$runs" '
-        { count[$1]++; rate[$1, count[$1]] = $2; if (!(($1, $3) in seen)) { seen[$1, $3] = 1; digests[$1]++ } }
+        { count[$1]++; rate[$1, count[$1]] = $2; cpu[$1] += $4 / runs; if (!(($1, $3) in seen)) { seen[$1, $3] = 1; digests[$1]++ } }
         END {
             middle = int((runs + 1) / 2)
             printf "%-24s off %d  on %d events/s (medians), ratio %.2f, %s\n", name,
                 rate["off", middle], rate["on", middle], rate["on", middle] / rate["off", middle],
                 (digests["off"] == 1 && digests["on"] == 1) ? "one digest each" : "DIFFERENT DIGESTS"
+            printf "%-24s off %.2f  on %.2f s of processor time (means), ratio %.2f\n", "",
+                cpu["off"], cpu["on"], cpu["off"] / cpu["on"]
             if (digests["off"] != 1 || digests["on"] != 1) exit 1
         }'
 }

@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Concat, ConnectLoop, Feedback, Input, Probe};
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 
@@ -61,20 +61,24 @@ pub fn assemble(
         };
         let spares = (&spare_batches, &spare_emissions);
         let out = sessions(scope, inputs, spec, tap, spares);
-        let mut to_sink = out.emissions.concat(edge);
+        let mut to_sink = vec![out.emissions, edge];
         if rules.policy.learns() {
             let facts = Facts {
-                exposures: out.exposures,
-                outcomes: out.outcomes,
+                credited: out.credited,
                 counts: out.counts,
             };
             let weights = weights(scope, statistics(facts, &rules.policy), rules);
-            weights.changes.broadcast().connect_loop(learned);
-            to_sink = to_sink.concat(weights.emissions);
+            // A hop costs as much as a version: with one worker everybody is there already.
+            let changes = match scope.peers() {
+                1 => weights.changes,
+                _ => weights.changes.broadcast(),
+            };
+            changes.connect_loop(learned);
+            to_sink.push(weights.emissions);
         } else {
             empty(scope).connect_loop(learned);
         }
-        sink(to_sink, collected, &spare_emissions).probe_with(&probe);
+        sink(scope.concatenate(to_sink), collected, &spare_emissions).probe_with(&probe);
     });
     Assembly {
         inputs,

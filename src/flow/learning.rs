@@ -1,31 +1,37 @@
 //! The learning path: facts in, changes of the tables out, by differential collections.
 //!
 //! ```text
-//! exposures ─┬──────────────────────────── trials ────────────┐
-//!            └► arrange ─┐                                     ├─► by slot ─► Weights ─► every worker
-//! outcomes ──► arrange ─ join ─ credits ─ rewards of exposures ┘
-//! promises, visitors ──────────────────────────────────────────┘
+//! exposures, outcomes ─► arrange ─► reduce: rewards ┐
+//! trials, promises, visitors ───────────────────────┴─► by slot ─► Weights ─► every worker
 //! ```
 //!
-//! Exposures and outcomes are joined by visitor; the visitor's bin has brought both to this worker
-//! already, so neither is exchanged. An outcome is shared among the exposures before it
-//! ([`credits`]), an exposure earns the sum of its shares ([`RewardSpec::reward`]), and what it
-//! earns enters its cell's statistic, whose moments stand in the *diff*. So a fact that is taken
-//! back takes back everything that followed from it, to the last integer.
+//! Most visits end without an outcome, and an exposure that nothing can be credited to is only
+//! counted: the visitor's facts are kept by the session operator, which sends an exposure here when
+//! the first outcome comes that may be its due ([`crate::visit::learn::store`]). What the collections
+//! hold is therefore what they join.
+//!
+//! Exposures and outcomes meet by visitor (by session, where only its own outcomes count); the
+//! visitor's bin has brought both to this worker already, so neither is exchanged. What each
+//! exposure earns ([`attribution::rewards`]) enters its cell's statistic, whose moments stand in the
+//! *diff*. So a fact that is taken back takes back everything that followed from it, to the last
+//! integer.
+//!
+//! One arrangement and one reduction do this where a join and two reductions would read better: the
+//! frontier passes through every operator once a version, and that is what a version costs.
 //!
 //! A fact's time is the last millisecond before the version that first knows it, whenever in the
 //! quantum it came about; a version is complete when the frontier has passed that millisecond.
 //! Changes carry their version with them: the message's stamp may be earlier.
 //!
 //! Invariant: the statistics equal a recomputation from the facts that stand.
-//! Cost: 0.3 to 0.6 µs an exposure, of which the arrangement is most, and a few µs an outcome;
-//! memory: some 100 bytes an exposure for as long as it counts.
+//! Cost: a few µs an outcome and its exposures, nothing for the others; memory: some 100 bytes an
+//! exposure of a visitor with outcomes, for as long as it counts.
 
 use super::container::{Emissions, Tag};
 use super::failure;
-use super::sessions::Of;
-use crate::visit::learn::attribution::{Credit, RewardSpec, credits};
-use crate::visit::learn::fact::{Exposure, JOINT, Outcome};
+use super::sessions::{Credited, Of};
+use crate::visit::learn::attribution::{self, Credit, RewardSpec};
+use crate::visit::learn::fact::{Cell, Fact, JOINT};
 use crate::visit::learn::learner::{Learner, Subject};
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
@@ -76,11 +82,9 @@ impl Multiply<isize> for Stat {
 
 /// Facts as the session operator sends them out.
 pub struct Facts<'scope> {
-    /// Who was shown what.
-    pub exposures: Stream<'scope, u64, Of<Exposure>>,
-    /// What came of it.
-    pub outcomes: Stream<'scope, u64, Of<Outcome>>,
-    /// What is only counted.
+    /// Outcomes, and the exposures that they may be credited to.
+    pub credited: Stream<'scope, u64, Of<Fact>>,
+    /// What is only counted, exposures among them.
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
 }
 
@@ -98,117 +102,37 @@ pub fn statistics<'scope>(
     policy: &Policy,
 ) -> VecCollection<'scope, u64, Subject, Stat> {
     let learning = &policy.learning;
-    let (spec, window_ms) = (learning.reward, learning.window_ms);
-    let exposures = facts.exposures.as_collection();
-    let trials = exposures.clone().explode(|(_, exposure): (u64, Exposure)| {
-        let one = Stat {
-            trials: 1,
-            ..Stat::default()
-        };
-        Some((Subject::Cell(exposure.cell), one))
-    });
-    let exposures = by_visitor(exposures, "Exposures");
-    let outcomes = by_visitor(facts.outcomes.as_collection(), "Outcomes");
-    let pairs = exposures.join_core(outcomes, move |visitor, exposure, outcome| {
-        let credited = exposure.precedes(outcome, window_ms);
-        credited.then_some(((*visitor, *exposure), *outcome))
-    });
-    rewards(shared(pairs, learning.credit), spec)
-        .concat(trials)
-        .concat(facts.counts.as_collection())
+    let by = (learning.credit, learning.reward, learning.window_ms);
+    rewards(facts.credited, by).concat(facts.counts.as_collection())
 }
 
-type Arranged<'scope, T> = differential_dataflow::operators::arrange::Arranged<
-    'scope,
-    differential_dataflow::operators::arrange::TraceAgent<ValSpine<u64, T, u64, isize>>,
->;
-
-/// Arranges a visitor's facts where they are.
-fn by_visitor<'scope, T: differential_dataflow::ExchangeData>(
-    facts: VecCollection<'scope, u64, (u64, T), isize>,
-    name: &str,
-) -> Arranged<'scope, T> {
-    arrange_core::<_, _, _, ValSpine<u64, T, u64, isize>>(
-        facts.inner,
-        Pipeline,
-        name,
-        ValBatcher::new,
-    )
-}
-
-/// Outcomes with their credits in millionths, by the exposures that earned them.
-type Credited<'scope> = VecCollection<'scope, u64, ((u64, Exposure), (Outcome, i64)), isize>;
-
-/// An outcome as the exposures of one slot share it: visitor, slot, outcome.
-type Shared = (u64, u8, Outcome);
-
-/// Shares each outcome among the exposures of a slot.
-fn shared<'scope>(
-    pairs: VecCollection<'scope, u64, ((u64, Exposure), Outcome), isize>,
-    credit: Credit,
-) -> Credited<'scope> {
-    if credit == Credit::All {
-        return pairs.map(|(exposure, outcome)| (exposure, (outcome, 1_000_000)));
-    }
-    let by_outcome = pairs.map(|((visitor, exposure), outcome)| {
-        let key: Shared = (visitor, exposure.cell.slot, outcome);
-        (key, exposure)
-    });
-    // Where they are: an exposure's credits must meet again on one worker.
-    arrange_core::<_, _, _, ValSpine<Shared, Exposure, u64, isize>>(
-        by_outcome.inner,
-        Pipeline,
-        "Shared",
-        ValBatcher::new,
-    )
-    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Shared, (Exposure, i64), u64, isize>, _, _>(
-        "Credits",
-        move |(_, _, outcome), exposures, out| {
-            let shown: Vec<&Exposure> = exposures.iter().map(|(exposure, _)| *exposure).collect();
-            let mut shares = Vec::with_capacity(shown.len());
-            credits(credit, &shown, outcome, &mut shares);
-            let shares = shown.into_iter().zip(shares);
-            out.extend(
-                shares
-                    .filter(|(_, share)| *share != 0)
-                    .map(|(exposure, share)| ((*exposure, share), 1isize)),
-            );
-        },
-        |vec, key, updates| {
-            vec.clear();
-            vec.extend(
-                updates
-                    .drain(..)
-                    .map(|(value, time, diff)| ((*key, value), time, diff)),
-            );
-        },
-    )
-    .as_collection(|(visitor, _, outcome), (exposure, share)| {
-        ((*visitor, *exposure), (*outcome, *share))
-    })
-}
-
-/// What exposures earn, in their cells' statistics.
+/// Matches exposures with outcomes where they are, and puts what was earned into the cells'
+/// statistics.
 fn rewards<'scope>(
-    credited: Credited<'scope>,
-    spec: RewardSpec,
+    facts: Stream<'scope, u64, Of<Fact>>,
+    (credit, spec, window_ms): (Credit, RewardSpec, Option<u64>),
 ) -> VecCollection<'scope, u64, Subject, Stat> {
-    arrange_core::<_, _, _, ValSpine<(u64, Exposure), (Outcome, i64), u64, isize>>(
-        credited.inner,
+    arrange_core::<_, _, _, ValSpine<Credited, Fact, u64, isize>>(
+        facts,
         Pipeline,
-        "Credited",
+        "Facts",
         ValBatcher::new,
     )
-    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<(u64, Exposure), i64, u64, isize>, _, _>(
+    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Credited, (Cell, i64), u64, isize>, _, _>(
         "Rewards",
-        move |_, credited, out| {
-            let outcomes = credited
-                .iter()
-                .map(|((outcome, share), _)| (outcome, *share));
-            match spec.reward(outcomes) {
-                0 => {}
-                reward => out.push((reward, 1isize)),
+        move |_, facts, out| {
+            let (mut exposures, mut outcomes) = (Vec::new(), Vec::new());
+            for (fact, _) in facts {
+                match fact {
+                    Fact::Exposure(exposure) => exposures.push(exposure),
+                    Fact::Outcome(outcome) => outcomes.push(outcome),
+                    Fact::Spend { .. } | Fact::Visitor { .. } => {}
+                }
             }
+            let by = (credit, spec, window_ms);
+            attribution::rewards(by, &exposures, &outcomes, |cell, reward| {
+                out.push(((cell, reward), 1));
+            });
         },
         |vec, key, updates| {
             vec.clear();
@@ -219,7 +143,7 @@ fn rewards<'scope>(
             );
         },
     )
-    .as_collection(|(_, exposure), reward| (exposure.cell, *reward))
+    .as_collection(|_, earned| *earned)
     .explode(|(cell, reward)| {
         let earned = Stat {
             trials: 0,
@@ -242,7 +166,7 @@ pub fn weights<'scope>(
     let rules = Arc::clone(policy);
     let mut builder = OperatorBuilder::new("Weights".into(), scope);
     let by_slot = Exchange::new(|(subject, _, _): &(Subject, u64, Stat)| u64::from(subject.slot()));
-    let mut input = builder.new_input(statistics.consolidate_stream().inner, by_slot);
+    let mut input = builder.new_input(statistics.inner, by_slot);
     let (output, changes) = builder.new_output();
     let mut to_tables = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
     // Said once, at the end of all time: the sink waits for no table.

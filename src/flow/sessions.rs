@@ -15,7 +15,7 @@ use crate::event::{ArrivalMs, Batch, Event, Reason, Reject, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
 use crate::visit::decision::{Decision, Digest, Recorder};
 use crate::visit::feature::Vector;
-use crate::visit::learn::fact::{Exposure, Fact, Outcome, version_after};
+use crate::visit::learn::fact::{Exposure, Fact, version_after};
 use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
@@ -83,18 +83,25 @@ pub struct WorkerTally {
     pub peak_rss_bytes: u64,
 }
 
-/// What a visitor's facts are called on the way to differential collections.
-pub type Of<T> = Vec<((u64, T), u64, isize)>;
+/// Whose facts are matched with each other: those of a visitor, and of one session (else 0) where
+/// outcomes count for their own session only.
+pub type Credited = (u64, u64);
+
+/// Whose a fact is, of a visitor and a session.
+pub fn credited_by(window_ms: Option<u64>, (visitor, session): (VisitorId, u64)) -> Credited {
+    (visitor.0, if window_ms.is_none() { session } else { 0 })
+}
+
+/// What facts are called on the way to differential collections.
+pub type Of<T> = Vec<((Credited, T), u64, isize)>;
 
 /// What the operator sends out.
 pub struct SessionsOut<'scope> {
     /// Records, rows, stories, counters.
     pub emissions: Stream<'scope, u64, Emissions>,
-    /// Who was shown what.
-    pub exposures: Stream<'scope, u64, Of<Exposure>>,
-    /// What came of it.
-    pub outcomes: Stream<'scope, u64, Of<Outcome>>,
-    /// Promises and visitors, which are only counted.
+    /// Outcomes, and the exposures that they may be credited to.
+    pub credited: Stream<'scope, u64, Of<Fact>>,
+    /// Exposures by cell, promises and visitors, which are only counted.
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
 }
 
@@ -128,10 +135,8 @@ pub fn sessions<'scope>(
     let unconnected = Vec::new;
     let (output, emissions) = builder.new_output_connection(unconnected());
     let mut to_sink = OutputBuilder::<_, CapacityContainerBuilder<Emissions>>::from(output);
-    let (output, exposures) = builder.new_output_connection(unconnected());
-    let mut to_exposures = OutputBuilder::<_, CapacityContainerBuilder<Of<Exposure>>>::from(output);
-    let (output, outcomes) = builder.new_output_connection(unconnected());
-    let mut to_outcomes = OutputBuilder::<_, CapacityContainerBuilder<Of<Outcome>>>::from(output);
+    let (output, credited) = builder.new_output_connection(unconnected());
+    let mut to_credited = OutputBuilder::<_, CapacityContainerBuilder<Of<Fact>>>::from(output);
     let (output, counts) = builder.new_output_connection(unconnected());
     let mut to_counts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
 
@@ -178,19 +183,16 @@ pub fn sessions<'scope>(
             };
             failure::enter("sessions", Some(closed_ms));
             // Everything emitted now carries a time at or after the capabilities'.
-            let (mut sink, mut exposed) = (to_sink.activate(), to_exposures.activate());
-            let (mut came, mut counted) = (to_outcomes.activate(), to_counts.activate());
+            let mut sink = to_sink.activate();
+            let (mut credit, mut counted) = (to_credited.activate(), to_counts.activate());
             let mut flush = |out: &mut Emitter, held: &[Capability<u64>]| {
                 out.cut(&spare_emissions);
                 for mut full in out.full.drain(..) {
                     sink.session(&held[0]).give_container(&mut full);
                 }
                 let facts = &mut out.facts;
-                exposed
-                    .session(&held[1])
-                    .give_container(&mut facts.exposures);
-                came.session(&held[2]).give_container(&mut facts.outcomes);
-                counted.session(&held[3]).give_container(&mut facts.counts);
+                credit.session(&held[1]).give_container(&mut facts.credited);
+                counted.session(&held[2]).give_container(&mut facts.counts);
                 // What comes back in their place may hold what others have read.
                 facts.clear();
             };
@@ -231,8 +233,7 @@ pub fn sessions<'scope>(
     });
     SessionsOut {
         emissions,
-        exposures,
-        outcomes,
+        credited,
         counts,
     }
 }
@@ -321,15 +322,25 @@ struct Emitter {
 /// Facts on their way out, each with the last time before the version that will first know it.
 #[derive(Default)]
 struct Facts {
-    exposures: Of<Exposure>,
-    outcomes: Of<Outcome>,
+    credited: Of<Fact>,
     counts: Vec<(Subject, u64, Stat)>,
 }
 
+/// Most counts that are looked through for one of the same subject.
+const COUNTS_BACK_MAX: usize = 16;
+
 impl Facts {
+    /// Counts: many visitors are shown the same, and one sum says it.
+    fn count(&mut self, subject: Subject, time: u64, change: &Stat) {
+        let mut latest = self.counts.iter_mut().rev().take(COUNTS_BACK_MAX);
+        match latest.find(|(other, at, _)| (*other, *at) == (subject, time)) {
+            Some((_, _, sum)) => sum.add(change),
+            None => self.counts.push((subject, time, *change)),
+        }
+    }
+
     fn clear(&mut self) {
-        self.exposures.clear();
-        self.outcomes.clear();
+        self.credited.clear();
         self.counts.clear();
     }
 }
@@ -363,6 +374,17 @@ impl Emitter {
         if !self.emissions.is_empty() {
             let room = spares.take().unwrap_or_default();
             self.full.push(std::mem::replace(&mut self.emissions, room));
+        }
+    }
+
+    /// Sends a fact to where exposures and outcomes are matched.
+    fn credited(&mut self, at: ArrivalMs, whose: (VisitorId, u64), fact: Fact, sign: i8) {
+        let learning = &self.spec.rules.policy.learning;
+        if let Some(quantum_ms) = self.quantum_ms {
+            let time = version_after(at, quantum_ms) - 1;
+            let of = credited_by(learning.window_ms, whose);
+            let update = ((of, fact), time, isize::from(sign));
+            self.facts.credited.push(update);
         }
     }
 
@@ -439,33 +461,25 @@ impl Output for Emitter {
             return;
         };
         let time = version_after(at, quantum_ms) - 1;
-        let facts = &mut self.facts;
-        let diff = isize::from(sign);
-        match *fact {
-            Fact::Exposure(exposure) => {
-                facts.exposures.push(((visitor.0, exposure), time, diff));
+        let trials = i64::from(sign);
+        let (subject, reward) = match *fact {
+            Fact::Outcome(outcome) => {
+                return self.credited(at, (visitor, outcome.session), *fact, sign);
             }
-            Fact::Outcome(outcome) => facts.outcomes.push(((visitor.0, outcome), time, diff)),
-            Fact::Spend { slot, arm, amount } => {
-                let promise = Stat {
-                    trials: i64::from(sign),
-                    reward: amount * i64::from(sign),
-                    square: 0,
-                };
-                facts
-                    .counts
-                    .push((Subject::Spend { slot, arm }, time, promise));
-            }
-            Fact::Visitor { slot, held } => {
-                let one = Stat {
-                    trials: i64::from(sign),
-                    ..Stat::default()
-                };
-                facts
-                    .counts
-                    .push((Subject::Visitors { slot, held }, time, one));
-            }
-        }
+            Fact::Exposure(exposure) => (Subject::Cell(exposure.cell), 0),
+            Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount * trials),
+            Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
+        };
+        let change = Stat {
+            trials,
+            reward,
+            square: 0,
+        };
+        self.facts.count(subject, time, &change);
+    }
+
+    fn creditable(&mut self, at: ArrivalMs, visitor: VisitorId, shown: &Exposure, sign: i8) {
+        self.credited(at, (visitor, shown.session), Fact::Exposure(*shown), sign);
     }
 
     fn observed(&mut self, visit: &Visit, features: &Vector) {

@@ -27,6 +27,8 @@ use crate::event::{ArrivalMs, BINS, Event, Id, Kind, VisitorId, bin_of};
 #[derive(Debug)]
 pub struct Ledger {
     bins: Vec<FactStore>,
+    /// No fact of any bin stops to count before this time, in ms.
+    expiry_ms: u64,
     /// The last arrival of the log, once it is known.
     log_end: ArrivalMs,
 }
@@ -45,6 +47,7 @@ impl Default for Ledger {
     fn default() -> Self {
         Ledger {
             bins: (0..BINS).map(|_| FactStore::default()).collect(),
+            expiry_ms: u64::MAX,
             log_end: ArrivalMs(u64::MAX),
         }
     }
@@ -93,22 +96,30 @@ impl Ledger {
     /// Takes back the facts that stopped to count by `now`, in every bin.
     pub fn expire(&mut self, now: ArrivalMs, out: &mut impl Output) {
         let now = now.min(self.log_end);
+        // Asked far more often than it happens: the bins are not looked at in vain.
+        if now.0 < self.expiry_ms {
+            return;
+        }
         for bin in &mut self.bins {
             bin.expire(now, out);
         }
+        let next = self.bins.iter().filter_map(FactStore::next_expiry).min();
+        self.expiry_ms = next.unwrap_or(u64::MAX);
     }
 
-    /// When the next fact stops to count.
+    /// Before what time no fact stops to count; `None` if none will.
     pub fn next_expiry(&self) -> Option<u64> {
-        let next = self.bins.iter().filter_map(FactStore::next_expiry).min();
-        next.filter(|&at| at <= self.log_end.0)
+        (self.expiry_ms <= self.log_end.0).then_some(self.expiry_ms)
     }
 
     /// The facts of a visitor's bin that count at `at`. Those that do not any more leave first, so
     /// how often somebody looked cannot be seen.
     fn bin(&mut self, visitor: VisitorId, at: ArrivalMs, out: &mut impl Output) -> &mut FactStore {
         let bin = &mut self.bins[bin_of(visitor)];
-        bin.expire(at.min(self.log_end), out);
+        let now = at.min(self.log_end);
+        if now.0 >= self.expiry_ms {
+            bin.expire(now, out);
+        }
         bin
     }
 
@@ -136,6 +147,7 @@ impl Ledger {
             at.0.saturating_add(learning.retention_ms),
             learning.facts_per_bin,
         );
+        self.expiry_ms = self.expiry_ms.min(until.0);
         let bin = self.bin(visitor, at, desk.out);
         let early = bin.state(at, visitor, fact, order, until, desk.out);
         desk.tally.limits.facts += early;

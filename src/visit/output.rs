@@ -5,7 +5,7 @@
 
 use super::decision::{Decision, PerSlot};
 use super::feature::Vector;
-use super::learn::fact::Fact;
+use super::learn::fact::{Exposure, Fact};
 use super::live::Visit;
 use super::model::Scores;
 use super::phase::Phase;
@@ -22,6 +22,11 @@ pub trait Output {
     /// Takes a fact that is stated (`1`) or taken back (`-1`).
     #[inline]
     fn fact(&mut self, _at: ArrivalMs, _visitor: VisitorId, _fact: &Fact, _sign: i8) {}
+    /// Takes an exposure that an outcome may be credited to from now on (`1`), or none any more
+    /// (`-1`). Every exposure is stated as a fact before; most never come here, for nothing comes of
+    /// their visits.
+    #[inline]
+    fn creditable(&mut self, _at: ArrivalMs, _visitor: VisitorId, _shown: &Exposure, _sign: i8) {}
     /// Is shown every visit after every event, with its features, for those who learn from them.
     /// Its scores, phase and layout may not be settled yet.
     #[inline]

@@ -2,15 +2,14 @@
 //!
 //! Growing never copies what is there, so no single event pays for a million. Keys are reused.
 
-const CHUNK: usize = 1024;
-
-/// The slab.
-pub struct Slab<T> {
+/// The slab; it grows by `CHUNK` values at a time.
+#[derive(Debug)]
+pub struct Slab<T, const CHUNK: usize = 1024> {
     chunks: Vec<Vec<T>>,
     free: Vec<u32>,
 }
 
-impl<T> Default for Slab<T> {
+impl<T, const CHUNK: usize> Default for Slab<T, CHUNK> {
     fn default() -> Self {
         Slab {
             chunks: Vec::new(),
@@ -19,7 +18,7 @@ impl<T> Default for Slab<T> {
     }
 }
 
-impl<T: Default> Slab<T> {
+impl<T: Default, const CHUNK: usize> Slab<T, CHUNK> {
     /// A key whose value is either fresh or left over from the last use: the caller resets it.
     pub fn take_key(&mut self) -> u32 {
         if let Some(key) = self.free.pop() {
@@ -31,7 +30,7 @@ impl<T: Default> Slab<T> {
         let index = self.chunks.len() - 1;
         let chunk = &mut self.chunks[index];
         chunk.push(T::default());
-        u32::try_from(index * CHUNK + chunk.len() - 1).expect("fewer than 2³² live sessions")
+        u32::try_from(index * CHUNK + chunk.len() - 1).expect("fewer than 2³² values")
     }
 
     /// Gives a key back.

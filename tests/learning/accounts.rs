@@ -307,6 +307,7 @@ fn check(world: &mut World, book: &Book, now: u64, place: &str) {
                 fact: Fact::Exposure(exposure),
                 sign: 1,
                 visitor,
+                creditable: false,
                 ..
             } => Some((*visitor, *exposure)),
             _ => None,

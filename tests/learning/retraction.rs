@@ -4,8 +4,8 @@
 use super::walk::{MODES, rules_of, walk};
 use super::world::{Said, Statistics, World};
 use restage::flow::learning::{Facts, statistics};
-use restage::flow::sessions::Of;
-use restage::visit::learn::fact::{Exposure, Fact, Outcome};
+use restage::flow::sessions::{Of, credited_by};
+use restage::visit::learn::fact::Fact;
 use restage::visit::learn::learner::Subject;
 use restage::visit::learn::stat::Stat;
 use restage::visit::policy::Policy;
@@ -27,15 +27,13 @@ pub fn streamed(
 ) -> Vec<(u64, Statistics)> {
     let (told, policy) = (told.clone(), policy.clone());
     timely::execute_directly(move |worker| {
-        let mut exposures: Handle<Of<Exposure>> = InputHandle::new();
-        let mut outcomes: Handle<Of<Outcome>> = InputHandle::new();
+        let mut credited: Handle<Of<Fact>> = InputHandle::new();
         let mut counts: Handle<Counted> = InputHandle::new();
         let (probe, changes) = (ProbeHandle::new(), Rc::new(RefCell::new(Vec::new())));
         let heard = Rc::clone(&changes);
         worker.dataflow::<u64, _, _>(|scope| {
             let facts = Facts {
-                exposures: scope.input_from(&mut exposures),
-                outcomes: scope.input_from(&mut outcomes),
+                credited: scope.input_from(&mut credited),
                 counts: scope.input_from(&mut counts),
             };
             statistics(facts, &policy)
@@ -50,13 +48,9 @@ pub fn streamed(
             for (version, said) in chunk {
                 let time = version - 1;
                 for said in said {
-                    let (visitor, diff) = (said.visitor.0, isize::from(said.sign));
-                    match said.fact {
-                        Fact::Exposure(exposure) => {
-                            exposures.send(((visitor, exposure), time, diff));
-                        }
-                        Fact::Outcome(outcome) => outcomes.send(((visitor, outcome), time, diff)),
-                        other => counts.send(counted(other, time, said.sign)),
+                    match sorted(said, time, policy.learning.window_ms) {
+                        Sorted::Credited(fact) => credited.send(fact),
+                        Sorted::Counted(count) => counts.send(count),
                     }
                 }
             }
@@ -64,9 +58,8 @@ pub fn streamed(
             // Facts may be told ahead of their versions, which then close one by one.
             let closing = chunk.iter().map(|(version, _)| *version);
             for version in closing.filter(|version| by_and_by || *version == end) {
-                exposures.advance_to(version);
+                credited.advance_to(version);
                 worker.step();
-                outcomes.advance_to(version);
                 counts.advance_to(version);
                 worker.step_while(|| probe.less_than(&version));
             }
@@ -86,19 +79,31 @@ pub fn streamed(
     })
 }
 
-fn counted(fact: Fact, time: u64, sign: i8) -> (Subject, u64, Stat) {
-    let sign = i64::from(sign);
-    let (subject, reward) = match fact {
+/// Where the session operator sends a fact.
+enum Sorted {
+    Credited((((u64, u64), Fact), u64, isize)),
+    Counted((Subject, u64, Stat)),
+}
+
+fn sorted(said: &Said, time: u64, window_ms: Option<u64>) -> Sorted {
+    let trials = i64::from(said.sign);
+    let credited = |session| {
+        let whose = credited_by(window_ms, (said.visitor, session));
+        Sorted::Credited(((whose, said.fact), time, isize::from(said.sign)))
+    };
+    let (subject, reward) = match said.fact {
+        Fact::Exposure(exposure) if said.creditable => return credited(exposure.session),
+        Fact::Outcome(outcome) => return credited(outcome.session),
+        Fact::Exposure(exposure) => (Subject::Cell(exposure.cell), 0),
         Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount),
         Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
-        other => panic!("{other:?} is not only counted"),
     };
     let stat = Stat {
-        trials: sign,
-        reward: sign * reward,
+        trials,
+        reward: trials * reward,
         square: 0,
     };
-    (subject, time, stat)
+    Sorted::Counted((subject, time, stat))
 }
 
 #[test]
@@ -140,15 +145,13 @@ fn streamed_by_two(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy, wait: u64) 
     let policy = std::sync::Arc::new(policy.clone());
     let guards = timely::execute(timely::Config::process(2), move |worker| {
         let me = worker.index() as u64;
-        let mut exposures: Handle<Of<Exposure>> = InputHandle::new();
-        let mut outcomes: Handle<Of<Outcome>> = InputHandle::new();
+        let mut credited: Handle<Of<Fact>> = InputHandle::new();
         let mut counts: Handle<Counted> = InputHandle::new();
         let (probe, changes) = (ProbeHandle::new(), Rc::new(RefCell::new(Vec::new())));
         let heard = Rc::clone(&changes);
         worker.dataflow::<u64, _, _>(|scope| {
             let facts = Facts {
-                exposures: scope.input_from(&mut exposures),
-                outcomes: scope.input_from(&mut outcomes),
+                credited: scope.input_from(&mut credited),
                 counts: scope.input_from(&mut counts),
             };
             statistics(facts, &policy)
@@ -159,21 +162,18 @@ fn streamed_by_two(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy, wait: u64) 
         for (at, (version, said)) in told.iter().enumerate() {
             let time = version - 1;
             for said in said.iter().filter(|said| said.visitor.0 % 2 == me) {
-                let (visitor, diff) = (said.visitor.0, isize::from(said.sign));
-                match said.fact {
-                    Fact::Exposure(exposure) => exposures.send(((visitor, exposure), time, diff)),
-                    Fact::Outcome(outcome) => outcomes.send(((visitor, outcome), time, diff)),
-                    other => counts.send(counted(other, time, said.sign)),
+                match sorted(said, time, policy.learning.window_ms) {
+                    Sorted::Credited(fact) => credited.send(fact),
+                    Sorted::Counted(count) => counts.send(count),
                 }
             }
-            exposures.advance_to(*version);
-            outcomes.advance_to(*version);
+            credited.advance_to(*version);
             counts.advance_to(*version);
             if at as u64 % wait == me {
                 worker.step_while(|| probe.less_than(version));
             }
         }
-        drop((exposures, outcomes, counts));
+        drop((credited, counts));
         worker.step_while(|| !probe.done());
         changes.take()
     })

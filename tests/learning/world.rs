@@ -25,6 +25,8 @@ pub struct Said {
     pub visitor: VisitorId,
     pub fact: Fact,
     pub sign: i8,
+    /// Whether it says that outcomes may be credited to an exposure that has been stated before.
+    pub creditable: bool,
 }
 
 /// A decision without its texts.
@@ -80,6 +82,17 @@ impl Output for Heard {
             visitor,
             fact: *fact,
             sign,
+            creditable: false,
+        });
+    }
+
+    fn creditable(&mut self, at: ArrivalMs, visitor: VisitorId, shown: &Exposure, sign: i8) {
+        self.said.push(Said {
+            at,
+            visitor,
+            fact: Fact::Exposure(*shown),
+            sign,
+            creditable: true,
         });
     }
 }
@@ -95,6 +108,10 @@ pub struct Standing {
 impl Standing {
     /// Follows a fact; one that stands is stated and taken back once.
     pub fn follow(&mut self, said: &Said) {
+        if said.creditable {
+            // What stands does not depend on who has heard of it.
+            return;
+        }
         let Said { visitor, sign, .. } = *said;
         match said.fact {
             Fact::Exposure(exposure) => self.exposures.follow((visitor, exposure), sign),

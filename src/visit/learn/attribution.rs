@@ -1,11 +1,13 @@
 //! What an outcome is worth to the exposures before it, and what an exposure has earned.
 //!
-//! Two pure functions stand at the two ends of the join: [`credits`] shares an outcome among the
-//! exposures of one slot, [`RewardSpec::reward`] sums up what an exposure was credited. Credits are
+//! [`rewards`] matches what a visitor was shown with what came of it: [`credits`] shares an outcome
+//! among the exposures of one slot, [`RewardSpec::reward`] sums up what an exposure was credited. Credits are
 //! millionths and rewards are millionths, so sums are exact. With decay, an exposure's share halves
 //! for every half-life of its age, and the shares of a slot sum to one.
+//!
+//! Cost: exposures × outcomes of a visitor (of a session, where only its own count).
 
-use super::fact::{Exposure, Outcome, OutcomeKind};
+use super::fact::{Cell, Exposure, Outcome, OutcomeKind};
 use super::spec::Family;
 
 /// One, in millionths.
@@ -115,6 +117,44 @@ impl RewardSpec {
                     + part(of_margin, amount(margin))
                     + part(add_to_cart, carts.min(ONE))) as i64
             }
+        }
+    }
+}
+
+/// What the exposures of a visitor, in their own order, have earned by the visitor's outcomes: cell
+/// and reward in millionths of each that has earned anything, in the exposures' order.
+pub fn rewards(
+    (credit, spec, window_ms): (Credit, RewardSpec, Option<u64>),
+    exposures: &[&Exposure],
+    outcomes: &[&Outcome],
+    mut earned: impl FnMut(Cell, i64),
+) {
+    let mut credited: Vec<Vec<(&Outcome, i64)>> = vec![Vec::new(); exposures.len()];
+    let mut slots: Vec<u8> = exposures.iter().map(|shown| shown.cell.slot).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    let (mut places, mut shown, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    for outcome in outcomes {
+        for slot in &slots {
+            let before = |place: &usize| {
+                let exposure = exposures[*place];
+                exposure.cell.slot == *slot && exposure.precedes(outcome, window_ms)
+            };
+            places.clear();
+            places.extend((0..exposures.len()).filter(before));
+            shown.clear();
+            shown.extend(places.iter().map(|place| exposures[*place]));
+            shares.clear();
+            credits(credit, &shown, outcome, &mut shares);
+            for (place, share) in places.iter().zip(&shares) {
+                credited[*place].push((*outcome, *share));
+            }
+        }
+    }
+    for (exposure, credited) in exposures.iter().zip(credited) {
+        match spec.reward(credited) {
+            0 => {}
+            reward => earned(exposure.cell, reward),
         }
     }
 }

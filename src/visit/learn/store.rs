@@ -5,15 +5,24 @@
 //! room. Whatever the cause, what is taken back is the very fact that was stated, so statistics end
 //! where they would be had it never been stated.
 //!
+//! An exposure of whose visitor nothing has come is nobody's business but the store's: it is a count.
+//! When an outcome is stated, the exposures of its visitor are handed on as
+//! [creditable](Output::creditable), and they are taken back there, too. So those who join exposures
+//! with outcomes hear of the few per cent of visits in which something happened, and the others'
+//! exposures are kept once. Invariant: every exposure that stands and precedes an outcome that stands
+//! has been handed on.
+//!
 //! Facts stand in a slab; a queue holds them by the time at which they stop to count, and each
 //! remembers the one its visitor stated before it. Invariant: every fact in the slab is in the
 //! queue once; facts leave the slab when their turn in the queue comes, taken back or not.
 //!
-//! Cost: O(1) a fact; a walk over a visitor's facts for a retraction. Memory: 112 bytes a fact.
+//! Cost: O(1) a fact; a walk over a visitor's facts for an outcome or a retraction. Memory: some 110
+//! bytes a fact and 30 a visitor.
 
 use super::super::keys::KeyMap;
 use super::super::output::Output;
-use super::fact::{Fact, Outcome, OutcomeKind};
+use super::super::slab::Slab;
+use super::fact::{Exposure, Fact, Outcome, OutcomeKind};
 use crate::event::{ArrivalMs, Id, VisitorId};
 use std::collections::VecDeque;
 
@@ -21,7 +30,7 @@ use std::collections::VecDeque;
 const NONE: u32 = u32::MAX;
 
 /// A fact that was stated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Stated {
     visitor: VisitorId,
     /// What it is; `None` once it has been taken back.
@@ -32,17 +41,50 @@ struct Stated {
     number: u64,
     /// The visitor's fact before it; only meant if that fact's number is smaller.
     before: u32,
+    /// Whether it is an exposure that was handed on as creditable.
+    handed_on: bool,
+    /// First ms at which it does not count.
+    until_ms: u64,
+}
+
+impl Stated {
+    /// Takes the fact back, if it still stands and is `meant`; whether it was.
+    fn take_back(
+        &mut self,
+        at: ArrivalMs,
+        meant: impl Fn(&Fact) -> bool,
+        out: &mut impl Output,
+    ) -> bool {
+        let Some(fact) = self.fact.take_if(|fact| meant(fact)) else {
+            return false;
+        };
+        out.fact(at, self.visitor, &fact, -1);
+        if let (Fact::Exposure(exposure), true) = (&fact, self.handed_on) {
+            out.creditable(at, self.visitor, exposure, -1);
+        }
+        true
+    }
+
+    /// Hands the fact on if it is an exposure that stands, once.
+    fn hand_on(&mut self, at: ArrivalMs, out: &mut impl Output) {
+        if let (Some(Fact::Exposure(exposure)), false) = (&self.fact, self.handed_on) {
+            self.handed_on = true;
+            out.creditable(at, self.visitor, exposure, 1);
+        }
+    }
 }
 
 /// The facts of one bin.
 #[derive(Debug, Default)]
 pub struct FactStore {
-    stated: Vec<Stated>,
-    free: Vec<u32>,
-    /// (first ms at which it does not count, place), earliest first.
-    queue: VecDeque<(u64, u32)>,
+    /// In small chunks: there are many bins, and a fact is too large to be moved as they grow.
+    stated: Slab<Stated, 64>,
+    /// Their places, those that stop to count earliest first.
+    queue: VecDeque<u32>,
     latest: KeyMap<u32>,
     numbers: u64,
+    /// The latest time of any outcome that was stated, in ms of event time.
+    outcome_ms: u64,
 }
 
 impl FactStore {
@@ -65,29 +107,42 @@ impl FactStore {
             order,
             number: self.numbers,
             before: self.latest.get(&visitor.0).copied().unwrap_or(NONE),
+            handed_on: false,
+            until_ms,
         };
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.stated[place as usize] = stated;
-                place
-            }
-            None => {
-                self.stated.push(stated);
-                u32::try_from(self.stated.len() - 1).expect("fewer than 2³² facts")
-            }
-        };
+        let place = self.stated.take_key();
+        *self.stated.get_mut(place) = stated;
         self.latest.insert(visitor.0, place);
+        self.hand_on(at, visitor, place, out);
         // Facts come nearly in order: those that a judgement stated late move up a little.
         let mut index = self.queue.len();
-        while index > 0 && self.queue[index - 1].0 > until_ms {
+        while index > 0 && self.until_ms(self.queue[index - 1]) > until_ms {
             index -= 1;
         }
-        self.queue.insert(index, (until_ms, place));
+        self.queue.insert(index, place);
         let mut early = 0;
         while self.queue.len() > limit {
             early += u64::from(self.leave(at, out));
         }
         early
+    }
+
+    /// Hands on what may be joined because of the fact that has just been stated.
+    fn hand_on(&mut self, at: ArrivalMs, visitor: VisitorId, place: u32, out: &mut impl Output) {
+        match self.stated.get(place).fact {
+            // A shopper's clock may be ahead: then what is shown now precedes what came before.
+            Some(Fact::Exposure(Exposure { at_ms, .. })) if at_ms <= self.outcome_ms => {
+                self.stated.get_mut(place).hand_on(at, out);
+            }
+            Some(Fact::Outcome(outcome)) => {
+                self.outcome_ms = self.outcome_ms.max(outcome.at_ms);
+                let places: Vec<u32> = self.places(visitor).collect();
+                for place in places {
+                    self.stated.get_mut(place).hand_on(at, out);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The number that the next fact will have.
@@ -97,7 +152,7 @@ impl FactStore {
 
     /// Takes back what does not count any more at `now`, each at the time at which it stopped.
     pub fn expire(&mut self, now: ArrivalMs, out: &mut impl Output) {
-        while let Some(&(until_ms, _)) = self.queue.front() {
+        while let Some(until_ms) = self.next_expiry() {
             if until_ms > now.0 {
                 return;
             }
@@ -107,24 +162,25 @@ impl FactStore {
 
     /// When the next fact stops to count.
     pub fn next_expiry(&self) -> Option<u64> {
-        self.queue.front().map(|(until_ms, _)| *until_ms)
+        self.queue.front().map(|place| self.until_ms(*place))
+    }
+
+    fn until_ms(&self, place: u32) -> u64 {
+        self.stated.get(place).until_ms
     }
 
     /// Removes the first fact of the queue; whether it still counted.
     fn leave(&mut self, at: ArrivalMs, out: &mut impl Output) -> bool {
-        let Some((_, place)) = self.queue.pop_front() else {
+        let Some(place) = self.queue.pop_front() else {
             return false;
         };
-        let stated = &mut self.stated[place as usize];
-        let fact = stated.fact.take();
-        if let Some(fact) = &fact {
-            out.fact(at, stated.visitor, fact, -1);
-        }
+        let stated = self.stated.get_mut(place);
+        let counted = stated.take_back(at, |_| true, out);
         if self.latest.get(&stated.visitor.0) == Some(&place) {
             self.latest.remove(&stated.visitor.0);
         }
-        self.free.push(place);
-        fact.is_some()
+        self.stated.give_back(place);
+        counted
     }
 
     /// The places of a visitor's facts, latest first.
@@ -132,7 +188,10 @@ impl FactStore {
         let mut next = self.latest.get(&visitor.0).copied().unwrap_or(NONE);
         let mut number = u64::MAX;
         std::iter::from_fn(move || {
-            let stated = self.stated.get(next as usize)?;
+            if next == NONE {
+                return None;
+            }
+            let stated = self.stated.get(next);
             // A place that has been used anew is not the fact that stood there.
             if stated.visitor != visitor || stated.number >= number {
                 return None;
@@ -146,7 +205,7 @@ impl FactStore {
     /// The orders of a visitor that stand, latest first, each with its own id.
     pub fn orders(&self, visitor: VisitorId) -> impl Iterator<Item = (Outcome, Id)> + '_ {
         self.places(visitor).filter_map(|place| {
-            let stated = &self.stated[place as usize];
+            let stated = self.stated.get(place);
             match stated.fact {
                 Some(Fact::Outcome(outcome)) if outcome.kind == OutcomeKind::Order => {
                     Some((outcome, stated.order))
@@ -167,11 +226,7 @@ impl FactStore {
         let places: Vec<u32> = self.places(visitor).collect();
         let mut count = 0;
         for place in places {
-            let slot = &mut self.stated[place as usize].fact;
-            if let Some(fact) = slot.take_if(|fact| meant(fact)) {
-                out.fact(at, visitor, &fact, -1);
-                count += 1;
-            }
+            count += u64::from(self.stated.get_mut(place).take_back(at, &meant, out));
         }
         count
     }
@@ -185,11 +240,11 @@ impl FactStore {
         out: &mut impl Output,
     ) {
         let place = self.places(visitor).find(|&place| {
-            matches!(self.stated[place as usize].fact,
+            matches!(self.stated.get(place).fact,
                 Some(Fact::Outcome(old)) if old.number == new.number && old.kind == new.kind)
         });
         if let Some(place) = place
-            && let Some(old) = self.stated[place as usize].fact.replace(Fact::Outcome(new))
+            && let Some(old) = self.stated.get_mut(place).fact.replace(Fact::Outcome(new))
         {
             out.fact(at, visitor, &old, -1);
             out.fact(at, visitor, &Fact::Outcome(new), 1);
