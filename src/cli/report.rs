@@ -2,6 +2,7 @@
 
 use super::drift::Drift;
 use super::learned::Learned;
+use crate::evaluate::what_if::report::Against;
 use crate::event::{Kind, Reason};
 use crate::flow::job::{Cluster, JobResult};
 use crate::grouped::grouped;
@@ -43,6 +44,9 @@ pub struct Report {
     model: String,
     drift: Vec<Drift>,
     logs: Vec<Log>,
+    /// The comparison with another policy, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) against: Option<Against>,
 }
 
 /// A log among those of a run.
@@ -155,6 +159,7 @@ impl Report {
             policy: rules.policy.label.clone(),
             model: rules.models.label(),
             drift: Drift::of_run(rules, tally),
+            against: None,
             logs: result
                 .lanes
                 .iter()
@@ -270,6 +275,9 @@ impl Report {
                 self.processes
             ),
         );
+        if let Some(against) = &self.against {
+            page += &against.text(&self.policy);
+        }
         page
     }
 }

@@ -11,9 +11,10 @@
 
 use super::container::{Emissions, Spares};
 use super::learning::{Facts, statistics, weights};
-use super::sessions::{SessionsIn, SessionsSpec, Tap, sessions};
+use super::sessions::{SessionsIn, SessionsSpec, Tap, Whose, sessions};
 use super::sink::{Collected, sink};
 use super::source::Inputs;
+use super::what_if::rival_weights;
 use crate::event::Batch;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -68,8 +69,14 @@ pub fn assemble(
                 outcomes: out.outcomes,
                 counts: out.counts,
             };
-            let weights = weights(scope, statistics(facts, &rules.policy), rules);
-            weights.changes.broadcast().connect_loop(learned);
+            let statistics = statistics(facts, &rules.policy);
+            let of_rival = rival_weights(scope, &statistics, spec.what_if.as_ref());
+            let weights = weights(scope, statistics, rules, Whose::Own);
+            let changes = match of_rival {
+                Some(of_rival) => weights.changes.concat(of_rival),
+                None => weights.changes,
+            };
+            changes.broadcast().connect_loop(learned);
             to_sink = to_sink.concat(weights.emissions);
         } else {
             empty(scope).connect_loop(learned);
