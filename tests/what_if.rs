@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{report, run, simulated, text};
+use common::{free_addresses, report, restage, run, simulated, text};
 use restage::rng::Rng;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -189,6 +189,9 @@ fn the_worth_of_a_policy_is_found_on_the_log_of_another() {
             assert!((low - number(&judged, "/on_policy")).abs() > 0.01, "{arm}");
         }
         assert_eq!(judged["matching"]["unmatched"], 0);
+        let verdict = if arm == "bold" { "more" } else { "less" };
+        assert_eq!(judged["worth"][0]["verdict"], verdict);
+        assert!((number(&judged, "/worth/0/otherwise") - 0.5).abs() < 0.03);
         assert!(number(&judged, "/matching/held") > 100.0);
         assert_eq!(judged["groups"][0]["group"], "banner");
         // The same by a second core in the same run.
@@ -228,6 +231,103 @@ fn a_policy_against_itself_differs_nowhere_and_is_worth_what_it_earned() {
     assert!(own > 0.0 && (own - ipw).abs() < 1e-12, "{own} {ipw}");
     assert!((number(estimates, "/weights/max") - 1.0).abs() < 1e-12);
     assert_eq!(number(estimates, "/weights/unsupported"), 0.0);
+    for verdict in against["worth"].as_array().unwrap() {
+        assert_eq!(verdict["verdict"], "the same", "{verdict}");
+    }
+}
+
+/// Slots that learn whole layouts: what is asked of them is what they draw from, and what is known of
+/// layouts reaches the rival's tables and those that learn from records.
+#[test]
+fn layouts_that_are_learned_as_a_whole_are_compared() {
+    let folder = Folder::new();
+    let log = folder.path("log.csv");
+    simulated(&log, 8, 12_000);
+    let layouts = LEARNS.replace("thompson", "multivariate");
+    let layouts = layouts.replace("\"phase\", \"returning\"", "\"phase\"");
+    let layouts = folder.file("layouts.toml", &layouts);
+    let decisions = folder.path("decisions.jsonl");
+    let (log, layouts) = (text(&log), text(&layouts));
+    let beside = report(&[
+        "replay",
+        log,
+        "--policy",
+        layouts,
+        "--against",
+        layouts,
+        "--out",
+        text(&decisions),
+    ]);
+    let against = &beside["against"];
+    assert_eq!(against["sessions_differing"], 0);
+    assert_eq!(against["notes"].as_array().unwrap().len(), 0);
+    let weights = &against["estimates"]["weights"];
+    assert!((number(weights, "/max") - 1.0).abs() < 1e-12, "{weights}");
+    assert!(number(weights, "/propensity/0") < 0.5, "{weights}");
+    let judged = |workers: &str| {
+        let flags = ["--replicates", "20", "-w", workers];
+        let args = [
+            "evaluate",
+            "--policy",
+            layouts,
+            "--log",
+            text(&decisions),
+            log,
+        ];
+        report(&[&args[..], &flags[..]].concat())
+    };
+    let one = judged("1");
+    assert_eq!(one["matching"]["unmatched"], 0);
+    assert!(number(&one, "/rows") > 1_000.0);
+    assert_eq!(one, judged("2"));
+}
+
+#[test]
+fn two_processes_compare_alike() {
+    let folder = Folder::new();
+    let log = folder.path("log.csv");
+    simulated(&log, 7, 6_000);
+    let learns = folder.file("learns.toml", LEARNS);
+    let other = LEARNS.replace("warm_up = 10", "warm_up = 40");
+    let other = folder.file("other.toml", &other);
+    let hosts = folder.file("hosts", &free_addresses(2).join("\n"));
+    let args = [
+        "replay",
+        text(&log),
+        "--policy",
+        text(&learns),
+        "--against",
+        text(&other),
+    ];
+    let alone = report(&args[..4]);
+    let one = report(&args);
+    let start = |process: &str| {
+        let mesh = [
+            "--hostfile",
+            text(&hosts),
+            "-n",
+            "2",
+            "-w",
+            "1",
+            "-p",
+            process,
+        ];
+        let mut command = restage();
+        command.args(args).arg("--json").args(mesh);
+        command
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let (first, second) = (start("0"), start("1"));
+    let first = first.wait_with_output().unwrap();
+    assert!(first.status.success() && second.wait_with_output().unwrap().status.success());
+    let two: Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!(one["against"], two["against"]);
+    for beside in [&one, &two] {
+        assert_eq!(alone["digest"], beside["digest"], "a rival changes nothing");
+        assert_eq!(alone["slots"], beside["slots"], "nor what is learned");
+    }
 }
 
 #[test]
@@ -305,6 +405,7 @@ fn what_the_log_cannot_support_is_said() {
         (&"plain".into(), &"bold".into())
     );
     assert_eq!(number(against, "/estimates/weights/unsupported"), 1.0);
+    assert_eq!(against["worth"][0]["verdict"], "not known");
     let warnings = &against["estimates"]["warnings"];
     assert!(
         says(
@@ -326,10 +427,14 @@ fn what_the_log_cannot_support_is_said() {
         text(&bold),
     ]);
     let page = String::from_utf8(page.stdout).unwrap();
-    assert!(
-        page.contains("bold instead of plain: 3,000 sessions"),
-        "{page}"
-    );
+    for words in [
+        "bold instead of plain: 3,000 sessions",
+        "not known: the log could not show 100 % of what it would choose",
+    ] {
+        assert!(page.contains(words), "{page}");
+    }
+    let table = page.split("estimator ").nth(1).unwrap();
+    assert!(!table.contains("+0.0 %"), "no lead of a guess: {page}");
 }
 
 #[track_caller]

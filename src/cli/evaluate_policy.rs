@@ -10,6 +10,7 @@ use super::{Failure, print};
 use crate::evaluate::ope::report::Estimates;
 use crate::evaluate::ope::{Options, estimate};
 use crate::evaluate::what_if::report::Matching;
+use crate::evaluate::what_if::verdict::{self, Verdict, verdicts};
 use crate::evaluate::what_if::{Logger, Setup, records};
 use crate::event::Carry;
 use crate::flow::failure::{Stop, say};
@@ -20,6 +21,7 @@ use crate::flow::what_if::WhatIf;
 use crate::format::Source;
 use crate::format::open::open;
 use crate::plot::off_policy::off_policy_plot;
+use crate::visit::learn::attribution::Reward;
 use crate::visit::policy::Policy;
 use serde::Serialize;
 use std::io::BufReader;
@@ -42,8 +44,11 @@ struct Said<'a> {
     logged_by: &'a str,
     #[serde(flatten)]
     estimates: &'a Estimates,
+    worth: Vec<Verdict>,
     matching: Matching,
     notes: &'a [String],
+    #[serde(skip)]
+    reward: Reward,
 }
 
 impl PolicyArgs {
@@ -77,8 +82,10 @@ impl PolicyArgs {
             policy: &target.label,
             logged_by: &records.policy,
             estimates: &estimates,
+            worth: verdicts(&evidence, &what_if.setup.mapping.names, &estimates),
             matching: Matching::of(&evidence, records.count),
             notes: &what_if.setup.mapping.notes,
+            reward: target.learning.reward.reward,
         };
         print(said.page(self.judge.json, &self.decisions).as_bytes())?;
         let Some(dir) = &self.judge.plot else {
@@ -179,7 +186,8 @@ impl Said<'_> {
             return text;
         }
         let log = format!("{} by {}", decisions.display(), self.logged_by);
-        let mut page = self.estimates.text(self.policy, &log);
+        let mut page = verdict::lines(&self.worth, self.reward).join("\n") + "\n\n";
+        page += &self.estimates.text(self.policy, &log);
         page += &format!("{:<12} {}\n", "matched", self.matching.line());
         for note in self.notes {
             page += &format!("{:<12} {note}\n", "note");

@@ -6,6 +6,7 @@ use crate::evaluate::what_if::report::Against;
 use crate::event::{Kind, Reason};
 use crate::flow::job::{Cluster, JobResult};
 use crate::grouped::grouped;
+use crate::visit::learn::attribution::Reward;
 use crate::visit::live::Rules;
 use crate::visit::phase::Phase;
 use serde::Serialize;
@@ -47,6 +48,8 @@ pub struct Report {
     /// The comparison with another policy, if one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) against: Option<Against>,
+    #[serde(skip)]
+    reward: Reward,
 }
 
 /// A log among those of a run.
@@ -160,6 +163,7 @@ impl Report {
             model: rules.models.label(),
             drift: Drift::of_run(rules, tally),
             against: None,
+            reward: rules.policy.learning.reward.reward,
             logs: result
                 .lanes
                 .iter()
@@ -276,7 +280,7 @@ impl Report {
             ),
         );
         if let Some(against) = &self.against {
-            page += &against.text(&self.policy);
+            page += &against.text(&self.policy, self.reward);
         }
         page
     }

@@ -6,11 +6,12 @@
 //! was logged, be it the decisions of a policy that runs beside it or the [`records`] that one
 //! wrote; [`names`] says which slot and arm of the one is which of the other. [`differences`]
 //! counts where the two pages part, [`worth`] makes rewards and the rows of the off-policy
-//! estimators, and [`report`] says it all.
+//! estimators, [`verdict`] says what can be said, and [`report`] says it all.
 //!
 //! Visitors whom either policy holds out for comparison are left out: there, nothing is chosen.
 //! A row is one choice: its estimate holds the rest of the visit as it was logged, the choices
-//! before and after it included. What the target shows cannot change what shoppers did: features and sessions are the log's.
+//! before and after it included. What the target shows cannot change what shoppers did: features and
+//! sessions are the log's.
 //!
 //! Pure; the same log gives the same evidence in whatever parts it was gathered.
 
@@ -19,6 +20,7 @@ pub mod names;
 pub mod pairing;
 pub mod records;
 pub mod report;
+pub mod verdict;
 pub mod worth;
 
 use crate::visit::policy::Policy;

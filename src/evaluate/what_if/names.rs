@@ -105,17 +105,21 @@ impl Mapping {
             mapping.slots.push(to);
         }
         mapping.check_slots(logger.slots.iter().map(|slot| slot.name.as_str()))?;
+        let mut untaught = Vec::new();
         for (place, slot) in target.slots.iter().enumerate() {
             let taught = |to: &SlotTo| to.slot == place && to.teaches;
             if mapping.together.contains(&place) {
                 continue;
             }
             if slot.learn.is_some() && !mapping.slots.iter().flatten().any(taught) {
-                mapping.notes.push(format!(
-                    "slot `{}` learns, but the policy in force does not learn it in the same context: its shares stay even",
-                    slot.name
-                ));
+                untaught.push(slot.name.as_str());
             }
+        }
+        if !untaught.is_empty() {
+            let slots = listed(untaught.into_iter());
+            mapping.notes.push(format!(
+                "the policy that is judged learns {slots}, which the policy in force does not learn in the same context: the shares stay even there"
+            ));
         }
         if !mapping.together.is_empty() && !mapping.teaches_layouts {
             mapping.notes.push(
@@ -157,11 +161,22 @@ impl Mapping {
         }
         for (slot, (arms, own)) in self.names.arms.iter().zip(&self.own).enumerate() {
             let (mine, others) = arms.split_at(*own);
+            let slot = &self.names.groups[slot];
+            let mut foreign = Vec::new();
             for name in others {
                 let hint = suggest::hint(name, mine.iter().map(String::as_str));
-                let slot = &self.names.groups[slot];
+                if hint.is_empty() {
+                    foreign.push(name.as_str());
+                    continue;
+                }
                 notes.push(format!(
                     "arm `{name}` of slot `{slot}` is not in the policy that is judged, which never shows it{hint}"
+                ));
+            }
+            if !foreign.is_empty() {
+                let arms = listed(foreign.into_iter());
+                notes.push(format!(
+                    "the policy that is judged never shows {arms} in slot `{slot}`: it has no such arm"
                 ));
             }
         }

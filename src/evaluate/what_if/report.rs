@@ -6,11 +6,13 @@
 
 use super::Setup;
 use super::differences::{ANY_PHASE, Counted, Differences, Place};
+use super::verdict::{self, Verdict, verdicts};
 use super::worth::Evidence;
 use crate::evaluate::ope::report::Estimates;
 use crate::evaluate::page::named;
 use crate::event::Device;
 use crate::grouped::grouped;
+use crate::visit::learn::attribution::Reward;
 use crate::visit::phase::Phase;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -31,6 +33,8 @@ pub struct Against {
     pub share: f64,
     /// By slot.
     pub slots: Vec<SlotAgainst>,
+    /// What the other policy is worth in each slot, as far as the log can tell.
+    pub worth: Vec<Verdict>,
     /// What met what.
     pub matching: Matching,
     /// What the other policy is worth; a row is a choice of the policy in force.
@@ -133,6 +137,7 @@ impl Against {
             slots: slots
                 .map(|slot| of_slot(*slot, setup, differences))
                 .collect(),
+            worth: verdicts(evidence, &setup.mapping.names, &estimates),
             matching: Matching::of(evidence, evidence.decisions),
             estimates,
             notes: setup.mapping.notes.clone(),
@@ -140,20 +145,22 @@ impl Against {
     }
 
     /// A section for people.
-    pub fn text(&self, in_force: &str) -> String {
+    pub fn text(&self, in_force: &str, reward: Reward) -> String {
         let mut lines = vec![
             String::new(),
             named("against", &format!("{} instead of {in_force}", self.policy)),
-            named(
-                "differs",
-                &format!(
-                    "in {} of {} sessions ({:.1} %)",
-                    grouped(self.sessions_differing),
-                    grouped(self.sessions),
-                    self.share * 100.0
-                ),
-            ),
         ];
+        lines.extend(verdict::lines(&self.worth, reward));
+        lines.push(String::new());
+        lines.push(named(
+            "differs",
+            &format!(
+                "in {} of {} sessions ({:.1} %) at some time, be it by the luck of the draw",
+                grouped(self.sessions_differing),
+                grouped(self.sessions),
+                self.share * 100.0
+            ),
+        ));
         for slot in &self.slots {
             lines.extend(slot.lines());
         }
@@ -162,7 +169,7 @@ impl Against {
         }
         lines.push(named("matched", &self.matching.line()));
         lines.push(String::new());
-        let log = format!("choices of {in_force}");
+        let log = format!("choices of {in_force} in all slots");
         lines.join("\n") + "\n" + &self.estimates.text(&self.policy, &log)
     }
 }
