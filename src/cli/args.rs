@@ -187,6 +187,11 @@ pub struct RuleArgs {
 impl RuleArgs {
     /// Reads all files.
     pub fn resolve(&self) -> Result<Arc<Rules>, Failure> {
+        self.read().map(Arc::new)
+    }
+
+    /// The same, for one owner.
+    pub fn read(&self) -> Result<Rules, Failure> {
         let policy = policy_or_shipped(self.policy.as_deref())?;
         let mut swaps = Vec::with_capacity(self.swap_model.len());
         for swap in &self.swap_model {
@@ -199,7 +204,7 @@ impl RuleArgs {
         }
         let models = Schedule::with_swaps(self.model()?, swaps, policy.quantum_ms)
             .map_err(|error| Failure::usage(format!("--swap-model: {error}")))?;
-        Ok(Arc::new(Rules { policy, models }))
+        Ok(Rules { policy, models })
     }
 
     /// Reads the model, or puts it together.

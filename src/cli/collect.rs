@@ -102,6 +102,7 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
         rows: Some(Sample {
             share_ppm: (pass.sample * 1e6).round().max(1.0) as u32,
         }),
+        what_if: None,
         progress,
         opened: Box::new(move |bytes| {
             if let Ok(mut bar) = show.lock() {

@@ -8,6 +8,7 @@ use super::args::{FormArgs, LogArgs, PassArgs};
 use super::collect::SplitBy;
 use super::evaluate_intent::IntentArgs;
 use super::evaluate_obd::ObdArgs;
+use super::evaluate_policy::PolicyArgs;
 use super::judged::JudgeArgs;
 use clap::Args;
 use std::path::PathBuf;
@@ -22,17 +23,22 @@ use std::path::PathBuf;
 /// --obd estimates what Bernoulli Thompson sampling would have earned from a log of the Open Bandit
 /// Dataset, by several estimators side by side, with 95 % intervals and with warnings where the log
 /// cannot answer the question.
+///
+/// --policy with --log estimates what a policy would have earned on a log of one's own: --log names
+/// the decisions that `restage replay` wrote while another policy was in force, and the LOGs are the
+/// events. The estimators, intervals and warnings are the same, per slot and overall.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   restage evaluate --intent model.json december.csv.gz
   restage evaluate --intent trees.json december.csv.gz --label abandon --precision 0.8 --plot plots
   restage evaluate --intent lightgbm.txt december.csv.gz --json
-  restage evaluate --obd random/all.csv.gz --prior prior_bts.yaml --campaign all --plot plots")]
+  restage evaluate --obd random/all.csv.gz --prior prior_bts.yaml --campaign all --plot plots
+  restage evaluate --policy new.toml --log decisions.jsonl december.csv.gz")]
 pub struct Evaluate {
     #[command(flatten)]
     what: What,
-    /// Logs to judge an intent model on, each a lane; `-` is stdin. `.gz` and `.zst` are read as
+    /// Logs to judge on, each a lane; `-` is stdin. `.gz` and `.zst` are read as
     /// they are
     #[arg(value_name = "LOG")]
     logs: Vec<PathBuf>,
@@ -52,6 +58,9 @@ pub struct Evaluate {
     /// The campaign in the prior: all, men or women
     #[arg(long, value_name = "NAME", requires = "obd")]
     campaign: Option<String>,
+    /// With --log: the intent model that decisions were made with, as for `restage replay`
+    #[arg(long, value_name = "[SCORE=]FILE", requires = "log")]
+    model: Vec<String>,
     #[command(flatten)]
     judge: JudgeArgs,
 }
@@ -69,12 +78,30 @@ struct What {
         "label", "split", "precision",
     ])]
     obd: Option<PathBuf>,
+    /// The policy of --policy, on decision records (JSON lines) that were logged under another
+    #[arg(long, value_name = "DECISIONS", requires_all = ["logs", "policy"], conflicts_with_all = [
+        "sample", "label", "split", "precision",
+    ])]
+    log: Option<PathBuf>,
 }
 
 impl Evaluate {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        let nothing = || Failure::usage("nothing to judge: give --intent or --obd");
+        let nothing = || Failure::usage("nothing to judge: give --intent, --obd or --log");
+        if let Some(decisions) = self.what.log {
+            return PolicyArgs {
+                decisions,
+                logs: LogArgs {
+                    logs: self.logs,
+                    form: self.form,
+                },
+                pass: self.pass,
+                model: self.model,
+                judge: self.judge,
+            }
+            .run();
+        }
         match (self.what.intent, self.what.obd) {
             (Some(intent), _) => IntentArgs {
                 intent,

@@ -64,6 +64,7 @@ impl Explain {
             follow: Some(VisitorId::of(self.visitor.as_bytes())),
             timeline: false,
             rows: None,
+            what_if: None,
             progress: Default::default(),
             opened: Box::new(|_| ()),
             stop,

@@ -11,6 +11,7 @@ mod drift;
 mod evaluate;
 mod evaluate_intent;
 mod evaluate_obd;
+mod evaluate_policy;
 mod explain;
 mod import;
 mod judged;
@@ -25,6 +26,7 @@ mod size;
 mod train;
 mod train_table;
 mod validate;
+mod what_if;
 
 use crate::flow::failure::say;
 use clap::{Parser, Subcommand};

@@ -4,6 +4,7 @@ use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::learned::lift_over_time;
 use super::progress::Bar;
 use super::report::Report;
+use super::what_if::{against, compared};
 use super::{Failure, print};
 use crate::event::Carry;
 use crate::flow::failure::{Stop, StopReason, say};
@@ -29,6 +30,7 @@ Examples:
   restage replay data/demo.csv --out decisions.jsonl -w 2
   restage replay monday.csv.gz tuesday.csv.gz --policy bold.toml --json
   restage replay UserBehavior.csv --sort --plot plots
+  restage replay monday.csv.gz --policy calm.toml --against bold.toml
   zcat events.jsonl.gz | restage replay - --out - | head
 
 Two processes on this machine, one command in each of two terminals:
@@ -59,6 +61,10 @@ pub struct Replay {
     /// (at least 16 MiB a log), and temporary files beyond that
     #[arg(long)]
     sort: bool,
+    /// Compare with another policy on the same sessions: where the page differs, for whom, and what
+    /// the other is worth by the off-policy estimators
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// Write plots (SVG) into this folder
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
@@ -85,6 +91,10 @@ impl Replay {
             self.json,
         )?;
         let rules = self.rules.resolve()?;
+        let what_if = match &self.against {
+            Some(path) => Some(Arc::new(against(&self.rules, &rules, path)?)),
+            None => None,
+        };
         let carry = Carry {
             session: rules.policy.session.from_log,
             details: false,
@@ -142,6 +152,7 @@ impl Replay {
             follow: None,
             timeline: self.plot.is_some(),
             rows: None,
+            what_if: what_if.clone(),
             progress,
             opened: Box::new(move |bytes| {
                 if let Ok(mut bar) = show.lock() {
@@ -171,7 +182,10 @@ impl Replay {
         if gone || stop.reason() == Some(StopReason::ReaderGone) {
             return Ok(());
         }
-        let report = Report::new(&result, &cluster, &run_rules);
+        let mut report = Report::new(&result, &cluster, &run_rules);
+        if let Some(what_if) = &what_if {
+            report.against = Some(compared(what_if, &result.evidence)?);
+        }
         let page = if self.json {
             report.json()
         } else {

@@ -2,9 +2,11 @@
 
 use super::drift::Drift;
 use super::learned::Learned;
+use crate::evaluate::what_if::report::Against;
 use crate::event::{Kind, Reason};
 use crate::flow::job::{Cluster, JobResult};
 use crate::grouped::grouped;
+use crate::visit::learn::attribution::Reward;
 use crate::visit::live::Rules;
 use crate::visit::phase::Phase;
 use serde::Serialize;
@@ -43,6 +45,11 @@ pub struct Report {
     model: String,
     drift: Vec<Drift>,
     logs: Vec<Log>,
+    /// The comparison with another policy, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) against: Option<Against>,
+    #[serde(skip)]
+    reward: Reward,
 }
 
 /// A log among those of a run.
@@ -155,6 +162,8 @@ impl Report {
             policy: rules.policy.label.clone(),
             model: rules.models.label(),
             drift: Drift::of_run(rules, tally),
+            against: None,
+            reward: rules.policy.learning.reward.reward,
             logs: result
                 .lanes
                 .iter()
@@ -270,6 +279,9 @@ impl Report {
                 self.processes
             ),
         );
+        if let Some(against) = &self.against {
+            page += &against.text(&self.policy, self.reward);
+        }
         page
     }
 }

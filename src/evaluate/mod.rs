@@ -22,6 +22,7 @@ pub mod page;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod what_if;
 
 use by_prefix::{PREFIXES, Scorer, Stage, at_prefix, overall};
 use calibration::{Bin, reliability};

@@ -11,15 +11,16 @@
 
 use super::container::{Emissions, Spares};
 use super::learning::{Facts, statistics, weights};
-use super::sessions::{SessionsIn, SessionsSpec, Tap, sessions};
+use super::sessions::{SessionsIn, SessionsSpec, Tap, Whose, sessions};
 use super::sink::{Collected, sink};
 use super::source::Inputs;
+use super::what_if::rival_weights;
 use crate::event::Batch;
 use std::cell::RefCell;
 use std::rc::Rc;
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Input, Probe};
+use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback, Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 
@@ -67,11 +68,17 @@ pub fn assemble(
                 credited: out.credited,
                 counts: out.counts,
             };
-            let weights = weights(scope, statistics(facts, &rules.policy), rules);
+            let statistics = statistics(facts, &rules.policy);
+            let of_rival = rival_weights(scope, &statistics, spec.what_if.as_ref());
+            let weights = weights(scope, statistics, rules, Whose::Own);
+            let changes = match of_rival {
+                Some(of_rival) => weights.changes.concat(of_rival),
+                None => weights.changes,
+            };
             // A hop costs as much as a version: with one worker everybody is there already.
             let changes = match scope.peers() {
-                1 => weights.changes,
-                _ => weights.changes.broadcast(),
+                1 => changes,
+                _ => changes.broadcast(),
             };
             changes.connect_loop(learned);
             to_sink.push(weights.emissions);

@@ -54,6 +54,7 @@ impl JobKeeper {
             follow: None,
             timeline: false,
             rows: None,
+            what_if: None,
             reports_memory: false,
         };
         let allocator = Allocator::Thread(Thread::default());

@@ -155,18 +155,21 @@ pub enum Tag {
     Rows,
     /// What the slots of a worker have learned.
     Learned,
+    /// What a worker found out about another policy.
+    Evidence,
     /// Counters of a worker.
     Tally,
     /// What a lane came to.
     Lane,
 }
 
-const TAGS: [Tag; 7] = [
+const TAGS: [Tag; 8] = [
     Tag::Decision,
     Tag::Reject,
     Tag::Story,
     Tag::Rows,
     Tag::Learned,
+    Tag::Evidence,
     Tag::Tally,
     Tag::Lane,
 ];

@@ -16,6 +16,8 @@ use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, Sample, SessionsSpec};
 use super::sink::{Collected, ROWS_TOTAL_MAX};
 use super::source::{Feed, LaneReport, OpenLane, Pace, Progress};
+use super::what_if::WhatIf;
+use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
 use crate::sort::{SortOptions, SortedLane};
@@ -115,6 +117,8 @@ pub struct JobSpec {
     pub timeline: bool,
     /// Visitors whose sessions' rows are wanted, if any are.
     pub rows: Option<Sample>,
+    /// The comparison with another policy that is wanted, if one is; the same in every process.
+    pub what_if: Option<Arc<WhatIf>>,
     /// Bytes read so far.
     pub progress: Progress,
     /// Called with the size of the logs in bytes, where it is known, once they are open.
@@ -129,7 +133,8 @@ impl JobSpec {
         let rules = &self.rules;
         let version = env!("CARGO_PKG_VERSION");
         let models = rules.models.label();
-        let parts = format!("{version} {} {models}", rules.policy.label);
+        let rival = self.what_if.as_ref().map(|what_if| what_if.label());
+        let parts = format!("{version} {} {models} {rival:?}", rules.policy.label);
         hash_text(parts.as_bytes())
     }
 
@@ -177,6 +182,8 @@ pub struct JobResult {
     pub rows_digest: u128,
     /// What the slots have learned, by their place in the policy.
     pub learned: Vec<SlotReport>,
+    /// What was found out about another policy, if that was wanted.
+    pub evidence: Evidence,
     /// Sum of the processes' peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
     /// Time that the workers ran.
@@ -274,6 +281,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         follow: spec.follow,
         timeline: spec.timeline,
         rows: spec.rows,
+        what_if: spec.what_if,
         reports_memory: false,
     };
     let feed = Feed {
@@ -402,6 +410,7 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
         rows: collected.rows,
         rows_digest: collected.rows_digest,
         learned: collected.learned,
+        evidence: collected.evidence,
         peak_rss_bytes,
         elapsed,
         decisions: collected.decisions,

@@ -29,7 +29,7 @@
 
 use super::container::{Emissions, Tag};
 use super::failure;
-use super::sessions::{Credited, Of};
+use super::sessions::{Credited, Of, Whose};
 use crate::visit::learn::attribution::{self, Credit, RewardSpec};
 use crate::visit::learn::fact::{Cell, Fact, JOINT};
 use crate::visit::learn::learner::{Learner, Subject};
@@ -88,10 +88,13 @@ pub struct Facts<'scope> {
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
 }
 
+/// Changes of tables with their versions, and whose they are.
+pub type Changes<'scope> = Stream<'scope, u64, Vec<(u64, Whose, Change)>>;
+
 /// What is learned.
 pub struct Learned<'scope> {
-    /// Changes of the tables with their versions.
-    pub changes: Stream<'scope, u64, Vec<(u64, Change)>>,
+    /// Changes of the tables.
+    pub changes: Changes<'scope>,
     /// What has been learned when the job ends.
     pub emissions: Stream<'scope, u64, Emissions>,
 }
@@ -162,6 +165,7 @@ pub fn weights<'scope>(
     scope: Scope<'scope, u64>,
     statistics: VecCollection<'scope, u64, Subject, Stat>,
     policy: &Arc<crate::visit::live::Rules>,
+    whose: Whose,
 ) -> Learned<'scope> {
     let rules = Arc::clone(policy);
     let mut builder = OperatorBuilder::new("Weights".into(), scope);
@@ -211,12 +215,14 @@ pub fn weights<'scope>(
                 if let Some(capability) = capability
                     && !changes.is_empty()
                 {
-                    let changes = changes.into_iter().map(|change| (version_ms, change));
+                    let changes = changes.into_iter();
+                    let changes = changes.map(|change| (version_ms, whose, change));
                     tables.session(&capability).give_iterator(changes);
                 }
             }
             if frontier.is_empty()
                 && let Some(capability) = at_end.take()
+                && whose == Whose::Own
             {
                 let mut emissions = Emissions::default();
                 let slots = &rules.policy.slots;

@@ -17,3 +17,4 @@ pub mod sessions;
 pub mod sink;
 pub mod source;
 pub mod story;
+pub mod what_if;

@@ -11,6 +11,7 @@ use super::container::{Emissions, Spares, Tag};
 use super::failure;
 use super::pending::Pending;
 pub use super::sample::Sample;
+use super::what_if::{Watch, WhatIf};
 use crate::event::{ArrivalMs, Batch, Event, Reason, Reject, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
 use crate::visit::decision::{Decision, Digest, Recorder};
@@ -19,11 +20,11 @@ use crate::visit::learn::fact::{Exposure, Fact, version_after};
 use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
-use crate::visit::live::Rules;
-use crate::visit::live::Visit;
+use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::policy::Policy;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
+use crate::visit::view::View;
 use crate::visit::visitors::{Output, Step, Visitors};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -53,6 +54,8 @@ pub struct SessionsSpec {
     pub timeline: bool,
     /// Visitors whose sessions' rows are wanted, if any are.
     pub rows: Option<Sample>,
+    /// The comparison with another policy that is wanted, if one is.
+    pub what_if: Option<Arc<WhatIf>>,
     /// Whether this worker reports the memory of its process.
     pub reports_memory: bool,
 }
@@ -105,12 +108,22 @@ pub struct SessionsOut<'scope> {
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
 }
 
+/// Whose tables: the policy's in force, or those of the one that it is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Whose {
+    /// In force.
+    Own,
+    /// Compared.
+    Rival,
+}
+
 /// What comes in.
 pub struct SessionsIn<'scope> {
     /// The events.
     pub events: Stream<'scope, u64, Batch>,
-    /// Changes of the learned tables with their versions, for every worker alike, a lag late.
-    pub tables: Stream<'scope, u64, Vec<(u64, Change)>>,
+    /// Changes of the learned tables with their versions and whose they are, for every worker alike,
+    /// a lag late.
+    pub tables: Stream<'scope, u64, Vec<(u64, Whose, Change)>>,
     /// The last arrival of each worker's lanes, for every worker alike, before the events end.
     pub ends: Stream<'scope, u64, Vec<u64>>,
 }
@@ -145,11 +158,11 @@ pub fn sessions<'scope>(
     builder.build(move |capabilities| {
         let rules = Arc::clone(&spec.rules);
         let mut held: Option<Vec<Capability<u64>>> = Some(capabilities);
-        let mut visitors = Some(Visitors::new(
-            Arc::clone(&rules),
-            spec.follow,
-            spec.timeline,
-        ));
+        let mut watched = Visitors::new(Arc::clone(&rules), spec.follow, spec.timeline);
+        if let Some(what_if) = &spec.what_if {
+            watched = what_if.attend(watched);
+        }
+        let mut visitors = Some(watched);
         let mut clock = Clock::new(&rules.policy);
         let mut pending = Pending::default();
         let mut out = Emitter::new(spec.clone(), tap);
@@ -164,9 +177,11 @@ pub fn sessions<'scope>(
             });
             // Tables may come back when all is over: the job ends only once they have been taken.
             tables.for_each(|_capability, changes| {
-                for (version_ms, change) in changes.drain(..) {
-                    if let Some(visits) = &mut visitors {
-                        visits.learn(version_ms, change);
+                for (version_ms, whose, change) in changes.drain(..) {
+                    match (whose, &mut visitors, &mut out.watch) {
+                        (Whose::Own, Some(visits), _) => visits.learn(version_ms, change),
+                        (Whose::Rival, _, Some(watch)) => watch.learn(version_ms, change),
+                        _ => {}
                     }
                 }
             });
@@ -201,12 +216,14 @@ pub fn sessions<'scope>(
             }
             pending.take_before(closed_ms, &spare_batches, |batch, index| {
                 visits.observe(batch.get(index), &mut out);
+                out.follow(|watch| watch.observe(batch.get(index)));
                 if !out.full.is_empty() {
                     flush(&mut out, capabilities);
                 }
             });
             visits.advance(ArrivalMs(closed_ms), &mut out);
             visits.expire(ArrivalMs(closed_ms), &mut out);
+            out.follow(|watch| watch.advance(ArrivalMs(closed_ms)));
             flush(&mut out, capabilities);
             if clock.is_over(least(0), closed_ms, visits.live()) {
                 if let Some(visits) = visitors.take() {
@@ -317,6 +334,8 @@ struct Emitter {
     /// What is said to those who learn; nothing where nobody does.
     facts: Facts,
     quantum_ms: Option<u64>,
+    /// What another policy would do.
+    watch: Option<Box<Watch>>,
 }
 
 /// Facts on their way out, each with the last time before the version that will first know it.
@@ -351,6 +370,10 @@ impl Emitter {
         Emitter {
             quantum_ms: policy.learns().then_some(policy.quantum_ms),
             facts: Facts::default(),
+            watch: spec
+                .what_if
+                .as_ref()
+                .map(|what_if| Box::new(what_if.watch())),
             spec,
             tap,
             emissions: Emissions::default(),
@@ -388,7 +411,40 @@ impl Emitter {
         }
     }
 
+    /// Counts a fact that is only counted, from the version after it.
+    fn count(&mut self, at: ArrivalMs, subject: Subject, trials: i64, reward: i64) {
+        if let Some(quantum_ms) = self.quantum_ms {
+            let change = Stat {
+                trials,
+                reward,
+                square: 0,
+            };
+            let time = version_after(at, quantum_ms) - 1;
+            self.facts.count(subject, time, &change);
+        }
+    }
+
+    /// Lets those who watch go on, and states what was chosen where the log says so.
+    #[inline]
+    fn follow(&mut self, go_on: impl FnOnce(&mut Watch)) {
+        let Some(watch) = &mut self.watch else {
+            return;
+        };
+        go_on(watch);
+        for (at, visitor, exposure) in watch.take_exposures() {
+            self.count(at, Subject::Cell(exposure.cell), 1, 0);
+            let whose = (visitor, exposure.session);
+            self.credited(at, whose, Fact::Exposure(exposure), 1);
+        }
+    }
+
     fn tally(&mut self, tally: Tally) {
+        if let Some(watch) = self.watch.take() {
+            let evidence = watch.finish();
+            self.emissions.write(u64::MAX, Tag::Evidence, &[], |body| {
+                serde_json::to_writer(body, &evidence).expect("evidence is plain data");
+            });
+        }
         let tally = WorkerTally {
             tally,
             digest: self.digest.to_string(),
@@ -408,6 +464,9 @@ impl Output for Emitter {
     fn decision(&mut self, decision: &Decision<'_>) {
         if let Some(tap) = &self.tap {
             tap.borrow_mut().push(Shown::of(decision));
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.decided(decision);
         }
         self.line.clear();
         self.spec.recorder.json(decision, &mut self.line);
@@ -457,10 +516,11 @@ impl Output for Emitter {
     }
 
     fn fact(&mut self, at: ArrivalMs, visitor: VisitorId, fact: &Fact, sign: i8) {
-        let Some(quantum_ms) = self.quantum_ms else {
+        if let Some(watch) = &mut self.watch
+            && !watch.lets_pass(at, visitor, fact, sign)
+        {
             return;
-        };
-        let time = version_after(at, quantum_ms) - 1;
+        }
         let trials = i64::from(sign);
         let (subject, reward) = match *fact {
             Fact::Outcome(outcome) => {
@@ -470,15 +530,13 @@ impl Output for Emitter {
             Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount * trials),
             Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
         };
-        let change = Stat {
-            trials,
-            reward,
-            square: 0,
-        };
-        self.facts.count(subject, time, &change);
+        self.count(at, subject, trials, reward);
     }
 
     fn creditable(&mut self, at: ArrivalMs, visitor: VisitorId, shown: &Exposure, sign: i8) {
+        if self.watch.as_ref().is_some_and(|watch| !watch.is_shown()) {
+            return;
+        }
         self.credited(at, (visitor, shown.session), Fact::Exposure(*shown), sign);
     }
 
@@ -490,7 +548,16 @@ impl Output for Emitter {
         }
     }
 
+    fn considered(&mut self, visit: &Visit, judgement: &Judgement, view: &View) {
+        if let Some(watch) = &mut self.watch {
+            watch.considered(visit, judgement, view);
+        }
+    }
+
     fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
+        if let Some(watch) = &mut self.watch {
+            watch.ended(visit, at);
+        }
         if let Some(sample) = self.spec.rows
             && sample.holds(visit.visitor)
         {

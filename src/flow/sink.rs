@@ -9,6 +9,7 @@ use super::failure;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
+use crate::evaluate::what_if::worth::Evidence;
 use crate::visit::decision::Digest;
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::rows::SessionRows;
@@ -37,6 +38,8 @@ pub struct Collected {
     pub rows_digest: u128,
     /// What the slots have learned.
     pub learned: Vec<SlotReport>,
+    /// What was found out about another policy.
+    pub evidence: Evidence,
     /// What each worker counted.
     pub workers: Vec<WorkerTally>,
     /// What each lane came to.
@@ -196,6 +199,9 @@ impl Collected {
             Tag::Learned => self.learned.push(
                 serde_json::from_slice(body).expect("what a slot has learned is well-formed"),
             ),
+            Tag::Evidence => self
+                .evidence
+                .merge(serde_json::from_slice(body).expect("a worker's evidence is well-formed")),
             Tag::Tally => self
                 .workers
                 .push(serde_json::from_slice(body).expect("a worker's counters are well-formed")),

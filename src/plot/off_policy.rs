@@ -49,7 +49,7 @@ pub fn off_policy_plot(
 fn draw(drawn: &Drawn, svg: &mut String) -> io::Result<()> {
     let overall = &drawn.estimates.overall;
     let remark = format!(
-        "{}, {} clicked; {} effective; reward per row with 95 % intervals",
+        "{}, {} rewarded; {} effective; reward per row with 95 % intervals",
         things(overall.rows, "row", "rows"),
         count(overall.clicks),
         count(overall.ess.round() as u64)

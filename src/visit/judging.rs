@@ -169,6 +169,10 @@ impl<O: Output> Reach<'_, O> {
             }
             self.out.decision(&decision);
         }
+        if let Some(view) = &mut self.said.view {
+            view.show(visit, &self.rules.policy);
+            self.out.considered(visit, judgement, view);
+        }
         if !self.said.exposures.is_empty() || !self.said.spends.is_empty() {
             let mut desk = Desk {
                 rules: self.rules,

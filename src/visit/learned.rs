@@ -17,10 +17,12 @@ use super::learn::draw::{distribution, draw_ppm, pick};
 use super::learn::fact::Exposure;
 use super::learn::group::members;
 use super::learn::mixture::Mixture;
+use super::learn::spec::PerArm;
 use super::learn::tables::{Row, Tables};
 use super::phase::Phase;
 use super::policy::learning::Promotions;
 use super::policy::{ARMS_MAX, Arm, Policy, SLOTS_MAX, Situation, Slot};
+use super::view::View;
 use crate::event::VisitorId;
 
 /// What is said about learning while a visit is judged: facts to be stated.
@@ -30,6 +32,8 @@ pub struct Said {
     pub exposures: Vec<Exposure>,
     /// Promotions promised: slot, arm, and what it costs in millionths.
     pub spends: Vec<(u8, u8, i64)>,
+    /// What the policy would do, where it is asked at every step.
+    pub view: Option<Box<View>>,
 }
 
 /// Who draws, and where.
@@ -119,9 +123,9 @@ pub fn turn(
     (tables, promotions, cart_value, min_gain): (&Tables, &Promotions, i64, f64),
     drawer: Drawer,
 ) -> Turn {
-    let Some(spec) = &slot.learn else {
+    if slot.learn.is_none() {
         return Turn::Not;
-    };
+    }
     let Standing {
         shown,
         starts,
@@ -129,8 +133,7 @@ pub fn turn(
         home,
         held,
     } = standing;
-    let barred = tables.barred(drawer.slot) >> shown & 1 == 1;
-    let stays = shown == slot.default || (slot.arms[shown].when.holds(now) && !barred);
+    let stays = may_stay(slot, now, shown, tables.barred(drawer.slot));
     if stays && (!(settled || starts) || home == Some(shown)) {
         return Turn::Not;
     }
@@ -153,9 +156,7 @@ pub fn turn(
     if stays && !starts && !is_worth_it(row, eligible, min_gain) {
         return Turn::Not;
     }
-    let even = [1; ARMS_MAX];
-    let shares = row.map_or(&even, |row| &row.weights.share_ppm);
-    let chances = distribution(&shares[..slot.arms.len()], eligible, spec.floor_ppm);
+    let chances = shares_of(slot, row, eligible);
     let Drawer {
         visitor,
         session,
@@ -173,6 +174,36 @@ pub fn turn(
         propensity_ppm: chances[arm],
         set: eligible,
     }
+}
+
+/// Bit per arm that could be drawn, and the probability of each arm in millionths, were the slot at
+/// `place` (slot, leaf) drawn now, whether or not it is its turn.
+pub fn chances(
+    slot: &Slot,
+    now: &Situation<'_>,
+    shown: usize,
+    uses: &[u8],
+    by: (&Tables, &Promotions, i64),
+    (place, leaf): (usize, usize),
+) -> (u16, PerArm<u32>) {
+    let tables = by.0;
+    let in_place = may_stay(slot, now, shown, tables.barred(place)).then_some(shown);
+    let eligible = eligible(slot, place, now, in_place, uses, by);
+    let row = tables.row(place, leaf, eligible);
+    (eligible, shares_of(slot, row, eligible))
+}
+
+/// Whether the arm shown may be shown on.
+fn may_stay(slot: &Slot, now: &Situation<'_>, shown: usize, barred: u16) -> bool {
+    shown == slot.default || (slot.arms[shown].when.holds(now) && barred >> shown & 1 == 0)
+}
+
+/// What eligible arms are drawn with, by what a leaf knows of them.
+fn shares_of(slot: &Slot, row: Option<&Row>, eligible: u16) -> PerArm<u32> {
+    let even = [1; ARMS_MAX];
+    let shares = row.map_or(&even, |row| &row.weights.share_ppm);
+    let floor_ppm = slot.learn.map_or(0, |spec| spec.floor_ppm);
+    distribution(&shares[..slot.arms.len()], eligible, floor_ppm)
 }
 
 /// Bit per arm that may be drawn. The arm in place may, if it stays, and the default always may.
@@ -222,44 +253,12 @@ pub fn turn_together(
     (tables, cart_value): (&Tables, i64),
     drawer: Drawer,
 ) -> PerSlot<Turn> {
-    let mut turns = [Turn::Not; SLOTS_MAX];
-    let fresh = members(policy).all(|(index, _)| page.homes[index].is_none());
-    let (mut arms, mut masks, mut eligible) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut floor_ppm, mut forced) = (0, false);
-    for (index, slot) in members(policy) {
-        let arm = usize::from(page.layout[index]);
-        let barred = tables.barred(index) >> arm & 1 == 1;
-        let stays = arm == slot.default || (slot.arms[arm].when.holds(now) && !barred);
-        let held = page.held >> index & 1 == 1;
-        forced |= !stays && !held;
-        let by = (tables, &policy.promotions, cart_value);
-        let may = self::eligible(slot, index, now, stays.then_some(arm), uses, by);
-        if let Some(home) = page.homes[index]
-            && home != arm
-            && moves
-            && may >> home & 1 == 1
-        {
-            turns[index] = Turn::Back(home);
-        }
-        masks.push(match (held, (fresh && moves) || !stays) {
-            (true, _) => 1 << slot.default,
-            (_, false) => 1 << arm,
-            _ => may,
-        });
-        eligible.push(may);
-        arms.push(slot.arms.len());
-        floor_ppm = floor_ppm.max(slot.learn.map_or(0, |spec| spec.floor_ppm));
-    }
-    let draws = forced || (fresh && moves);
-    if !draws {
+    let lots = lots(policy, now, moves, page, uses, (tables, cart_value));
+    let mut turns = lots.turns;
+    if !lots.draws {
         return turns;
     }
-    let mixture = Mixture {
-        layouts: tables.layouts(drawer.leaf),
-        arms: &arms,
-        eligible: &masks,
-        floor_ppm,
-    };
+    let mixture = lots.mixture(tables, drawer.leaf);
     let drawn = mixture.pick(|nth| {
         let place = SLOTS_MAX + nth;
         let Drawer {
@@ -278,16 +277,103 @@ pub fn turn_together(
     for (place, (index, _)) in members(policy).enumerate() {
         turns[index] = match drawn[place] {
             _ if page.held >> index & 1 == 1 => Turn::Held {
-                set: eligible[place],
+                set: lots.eligible[place],
             },
             arm => Turn::Drawn {
                 arm,
                 propensity_ppm: chances[place][arm],
-                set: eligible[place],
+                set: lots.eligible[place],
             },
         };
     }
     turns
+}
+
+/// The probability of each arm of the slots that learn together, in their order: of the draw that
+/// is due, or, where none is, of one as if the session came into the leaf now.
+pub fn chances_together(
+    policy: &Policy,
+    now: &Situation<'_>,
+    moves: bool,
+    page: Together<'_>,
+    uses: &[u8],
+    by: (&Tables, i64),
+    leaf: usize,
+) -> PerSlot<PerArm<u32>> {
+    let mut lots_now = lots(policy, now, moves, page, uses, by);
+    if !lots_now.draws {
+        let homes = &[None; SLOTS_MAX];
+        lots_now = lots(policy, now, true, Together { homes, ..page }, uses, by);
+    }
+    lots_now.mixture(by.0, leaf).marginals()
+}
+
+/// What may be drawn for the slots that learn together.
+struct Lots {
+    /// Whether it is drawn; else what becomes of the slots without a draw.
+    draws: bool,
+    turns: PerSlot<Turn>,
+    arms: Vec<usize>,
+    masks: Vec<u16>,
+    /// Bit per arm that could be drawn, were all to be.
+    eligible: Vec<u16>,
+    floor_ppm: u32,
+}
+
+impl Lots {
+    fn mixture<'a>(&'a self, tables: &'a Tables, leaf: usize) -> Mixture<'a> {
+        Mixture {
+            layouts: tables.layouts(leaf),
+            arms: &self.arms,
+            eligible: &self.masks,
+            floor_ppm: self.floor_ppm,
+        }
+    }
+}
+
+fn lots(
+    policy: &Policy,
+    now: &Situation<'_>,
+    moves: bool,
+    page: Together<'_>,
+    uses: &[u8],
+    (tables, cart_value): (&Tables, i64),
+) -> Lots {
+    let mut turns = [Turn::Not; SLOTS_MAX];
+    let fresh = members(policy).all(|(index, _)| page.homes[index].is_none());
+    let (mut arms, mut masks, mut could) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut floor_ppm, mut forced) = (0, false);
+    for (index, slot) in members(policy) {
+        let arm = usize::from(page.layout[index]);
+        let stays = may_stay(slot, now, arm, tables.barred(index));
+        let held = page.held >> index & 1 == 1;
+        forced |= !stays && !held;
+        let by = (tables, &policy.promotions, cart_value);
+        let may = eligible(slot, index, now, stays.then_some(arm), uses, by);
+        if let Some(home) = page.homes[index]
+            && home != arm
+            && moves
+            && may >> home & 1 == 1
+        {
+            turns[index] = Turn::Back(home);
+        }
+        masks.push(match (held, (fresh && moves) || !stays) {
+            (true, _) => 1 << slot.default,
+            (_, false) => 1 << arm,
+            _ => may,
+        });
+        could.push(may);
+        arms.push(slot.arms.len());
+        floor_ppm = floor_ppm.max(slot.learn.map_or(0, |spec| spec.floor_ppm));
+    }
+    Lots {
+        draws: forced || (fresh && moves),
+        turns,
+        arms,
+        masks,
+        eligible: could,
+        floor_ppm,
+    }
 }
 
 /// Whether draws among some arms can be expected to earn more than any of them, taken evenly, by

@@ -235,7 +235,7 @@ impl Ledger {
     fn cart(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
         let policy = &desk.rules.policy;
         let reward = policy.learning.reward;
-        if std::mem::replace(&mut visit.carted, true) || !policy.learns() {
+        if std::mem::replace(&mut visit.carted, true) {
             return;
         }
         let mut state = |ledger: &mut Ledger, kind| {

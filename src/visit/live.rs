@@ -7,6 +7,7 @@
 //! long as those of a visit keep their order. Stability is kept here: cooldown, least gain, most
 //! changes. Cost: about 300 ns an event, of which the fold is a tenth.
 
+mod asked;
 mod page;
 
 use super::choose::{CERTAIN_PPM, Why};
@@ -271,6 +272,9 @@ impl Visit {
         if !judgement.bought {
             let score = scores.purchase;
             self.peak = Some(self.peak.map_or(score, |peak| peak.max(score)));
+        }
+        if let Some(view) = &mut said.view {
+            self.consider(judgement, (rules, tables), features, view);
         }
         let moves = self.rearrange(judgement, (rules, tables), features, said);
         self.decide(judgement, moves, (rules, tables), features)

@@ -28,5 +28,6 @@ pub mod rows;
 pub mod session;
 pub mod slab;
 pub mod tally;
+pub mod view;
 pub mod visitors;
 pub mod wheel;

@@ -6,9 +6,10 @@
 use super::decision::{Decision, PerSlot};
 use super::feature::Vector;
 use super::learn::fact::{Exposure, Fact};
-use super::live::Visit;
+use super::live::{Judgement, Visit};
 use super::model::Scores;
 use super::phase::Phase;
+use super::view::View;
 use crate::event::{ArrivalMs, Event, Texts, VisitorId};
 
 /// Where the job's results go.
@@ -31,6 +32,10 @@ pub trait Output {
     /// Its scores, phase and layout may not be settled yet.
     #[inline]
     fn observed(&mut self, _visit: &Visit, _features: &Vector) {}
+    /// Is shown what the policy would do at every judgement, if it is asked
+    /// ([`super::visitors::Visitors::considering`]), after what it did.
+    #[inline]
+    fn considered(&mut self, _visit: &Visit, _judgement: &Judgement, _view: &View) {}
     /// Is shown every visit whose session has just ended.
     #[inline]
     fn ended(&mut self, _visit: &Visit, _at: ArrivalMs) {}

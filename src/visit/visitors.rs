@@ -101,6 +101,12 @@ impl Visitors {
         self
     }
 
+    /// The same, asked at every judgement what it would do; none of them waits then.
+    pub fn considering(mut self) -> Visitors {
+        self.said.view = Some(Box::default());
+        self.judging_in_turns_of(1)
+    }
+
     /// Takes the next event in canonical order.
     pub fn observe(&mut self, event: EventRef<'_>, out: &mut impl Output) {
         let EventRef { event, texts } = event;

@@ -102,6 +102,7 @@ pub fn rows(log: &Path, workers: usize) -> Vec<SessionRows> {
         rows: Some(Sample {
             share_ppm: 1_000_000,
         }),
+        what_if: None,
         progress: Default::default(),
         opened: Box::new(|_| ()),
         stop: Stop::default(),

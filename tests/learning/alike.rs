@@ -120,6 +120,7 @@ impl Logs {
             follow: None,
             timeline: true,
             rows: None,
+            what_if: None,
             progress: Default::default(),
             opened: Box::new(|_| {}),
             stop,

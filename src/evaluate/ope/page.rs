@@ -6,6 +6,7 @@
 
 use super::report::{Estimate, Estimates};
 use super::sums::PerEstimator;
+use super::warning::UNSUPPORTED_LEAD_MAX;
 use crate::evaluate::bootstrap::Interval;
 use crate::evaluate::page::{named, table};
 use crate::grouped::grouped;
@@ -64,7 +65,7 @@ impl Estimates {
 
     /// A row of names, then a row a group.
     fn group_cells(&self) -> Vec<Vec<String>> {
-        let names = ["", "rows", "clicks", "ess"].into_iter();
+        let names = ["", "rows", "rewarded", "ess"].into_iter();
         let estimators = PerEstimator::<f64>::NAMES.into_iter();
         let mut cells: Vec<Vec<String>> =
             vec![names.chain(estimators).map(str::to_owned).collect()];
@@ -98,7 +99,7 @@ impl Estimates {
 
 fn counted(estimate: &Estimate) -> String {
     format!(
-        "{} rows, {} of them clicked",
+        "{} rows, {} of them rewarded",
         grouped(estimate.rows),
         grouped(estimate.clicks)
     )
@@ -106,6 +107,8 @@ fn counted(estimate: &Estimate) -> String {
 
 /// A line an estimator, under a line of names.
 fn estimators(estimate: &Estimate) -> Vec<String> {
+    // What the log could not show is a guess, and no lead.
+    let answers = estimate.weights.unsupported <= UNSUPPORTED_LEAD_MAX;
     let on_policy = estimate.estimates.on_policy;
     let mut cells = vec![
         ["estimator", "per row", "95 % interval", "vs log"]
@@ -119,7 +122,7 @@ fn estimators(estimate: &Estimate) -> Vec<String> {
         .zip(estimate.interval.values())
     {
         let lead = match (value, on_policy) {
-            (Some(value), Some(own)) if own != 0.0 && *name != "on_policy" => {
+            (Some(value), Some(own)) if answers && own != 0.0 && *name != "on_policy" => {
                 format!("{:+.1} %", (value / own - 1.0) * 100.0)
             }
             _ => NONE.to_owned(),

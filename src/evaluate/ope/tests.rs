@@ -476,3 +476,32 @@ fn the_page_has_every_estimator_and_every_group() {
         "{page}"
     );
 }
+
+/// Where a row's propensity is 1, no other arm was possible, whatever other rows of its place show.
+#[test]
+fn certain_rows_support_their_own_arm_alone() {
+    let mut rows = Rows::default();
+    let target = rows.push_target(&[0.25, 0.75]).unwrap();
+    for unit in 0..400 {
+        let row = Logged {
+            unit,
+            group: 0,
+            context: 0,
+            arm: (unit % 2) as u16,
+            propensity: 1.0,
+            reward: 1.0,
+            target,
+        };
+        rows.push(row).unwrap();
+    }
+    let options = Options {
+        replicates: 0,
+        ..Options::default()
+    };
+    let overall = estimate(&rows, &options).overall;
+    // Half the rows lack 0.75, the others 0.25.
+    assert!((overall.weights.unsupported - 0.5).abs() < 1e-12);
+    assert!((overall.weights.mean - 0.5).abs() < 1e-12);
+    let mean_weight = |warning: &Warning| matches!(warning, Warning::MeanWeight { .. });
+    assert!(!overall.warnings.iter().any(mean_weight));
+}

@@ -18,6 +18,8 @@ pub const ESS_SHARE_MIN: f64 = 0.01;
 pub const CONTRIBUTION_MAX: f64 = 0.2;
 /// More of the target's probability than this must not lie where the log never went.
 pub const UNSUPPORTED_MAX: f64 = 0.001;
+/// Beyond this, no estimate is held against what the log earned.
+pub const UNSUPPORTED_LEAD_MAX: f64 = 0.05;
 /// How many standard errors the mean weight may be from what is expected, and how much at least.
 pub const MEAN_ERRORS_MAX: f64 = 4.0;
 /// A smaller deviation of the mean weight changes no decision.

@@ -4,7 +4,8 @@
 //! weight is 1 on average where propensities are true and the log could show all that the target
 //! shows; how far it may stray by chance comes from the units, as rows of one hang together. An arm
 //! counts as supported in its group and context if the log chose it there at least once: what the
-//! log could have chosen but never did is not known. Cost: a sort of the weights.
+//! log could have chosen but never did is not known. Where a row's propensity is 1 the log could
+//! not have chosen anything else, whatever it chose elsewhere. Cost: a sort of the weights.
 
 use super::rows::{Logged, Rows, TargetId};
 use super::sums::Term;
@@ -120,18 +121,24 @@ fn unsupported<'a>(
         .clone()
         .map(|row| (row.group, row.context, row.arm))
         .collect();
-    let mut situations: BTreeMap<(u32, u32, TargetId), f64> = BTreeMap::new();
+    // Rows of the same group, context and distribution, and the one arm possible there, if any.
+    let mut situations: BTreeMap<(u32, u32, TargetId, Option<u16>), f64> = BTreeMap::new();
     let mut count = 0.0;
     for row in logged {
+        let only = (row.propensity >= 1.0).then_some(row.arm);
         *situations
-            .entry((row.group, row.context, row.target))
+            .entry((row.group, row.context, row.target, only))
             .or_default() += 1.0;
         count += 1.0;
     }
     let mut of_arms: BTreeMap<(u32, u16), f64> = BTreeMap::new();
-    for ((group, context, target), times) in situations {
+    for ((group, context, target, only), times) in situations {
         for (arm, p) in (0..).zip(rows.target(target)) {
-            if *p > 0.0 && !chosen.contains(&(group, context, arm)) {
+            let possible = match only {
+                Some(only) => only == arm,
+                None => chosen.contains(&(group, context, arm)),
+            };
+            if *p > 0.0 && !possible {
                 *of_arms.entry((group, arm)).or_default() += times * p / count;
             }
         }

@@ -37,11 +37,6 @@ fn home_place(slot: &Slot, phase: Phase) -> usize {
     }
 }
 
-/// The epoch of an arrival.
-fn epoch_of(at: ArrivalMs, policy: &Policy) -> u32 {
-    (at.0 / policy.learning.epoch_ms) as u32
-}
-
 impl Visit {
     /// Chooses the arm of every slot. While the page must be left alone, only an arm that may not
     /// be shown any more is replaced.
@@ -64,9 +59,7 @@ impl Visit {
             phase: self.phase.phase(),
         };
         let stability = &policy.stability;
-        let settled = starts
-            || (at.0 - self.changed_at.0 >= stability.cooldown_ms
-                && self.changes < stability.changes_max);
+        let settled = starts || self.is_settled(at, policy);
         let first_exposure = said.exposures.len();
         self.take_turns(
             &situation,
@@ -108,6 +101,17 @@ impl Visit {
         moves
     }
 
+    /// Whether the page of a session that goes on may change.
+    pub(super) fn is_settled(&self, at: ArrivalMs, policy: &Policy) -> bool {
+        let stability = &policy.stability;
+        at.0 - self.changed_at.0 >= stability.cooldown_ms && self.changes < stability.changes_max
+    }
+
+    /// The arm that a slot had in this phase's leaf before.
+    pub(super) fn home(&self, index: usize, slot: &Slot, phase: Phase) -> Option<usize> {
+        self.homes[index].get(home_place(slot, phase))
+    }
+
     /// Gives the learned slots their turns: those that learn together first, then one by one.
     fn take_turns(
         &mut self,
@@ -124,7 +128,7 @@ impl Visit {
             let (standing, drawer) = self.stands(first, phase, when, policy, tables);
             let mut homes = [None; SLOTS_MAX];
             for (index, slot) in members(policy) {
-                homes[index] = self.homes[index].get(home_place(slot, phase));
+                homes[index] = self.home(index, slot, phase);
             }
             let page = Together {
                 layout: &self.layout,
@@ -186,7 +190,7 @@ impl Visit {
             shown: usize::from(self.layout[index]),
             starts,
             settled,
-            home: self.homes[index].get(home_place(slot, phase)),
+            home: self.home(index, slot, phase),
             held: self.held >> index & 1 == 1,
         };
         let drawer = Drawer {
@@ -237,7 +241,7 @@ impl Visit {
             slot: index as u8,
             leaf: drawer.leaf as u8,
             set,
-            epoch: epoch_of(at, policy),
+            epoch: policy.learning.epoch_of(at),
             arm,
         };
         let exposure = self.exposure(cell, propensity_ppm, drawer, at);

@@ -2,6 +2,7 @@
 //! counts, what promotions may cost, and who is taken for a bot.
 
 use super::super::learn::attribution::{Credit, Reward, RewardSpec};
+use crate::event::ArrivalMs;
 
 /// How the job learns from what came of its decisions.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +74,13 @@ impl Default for Learning {
             value_max: 10_000_000_000,
             facts_per_bin: (1 << 22) / crate::event::BINS,
         }
+    }
+}
+
+impl Learning {
+    /// The epoch of an arrival.
+    pub fn epoch_of(&self, at: ArrivalMs) -> u32 {
+        (at.0 / self.epoch_ms) as u32
     }
 }
 

@@ -1,0 +1,488 @@
+//! What was logged, and what the target would have done at that very moment, side by side.
+//!
+//! Two lines of moments come in, each in its own order: the logged decisions, and the target's
+//! judgements with the ends of its sessions. [`Pairing::settle`] merges them by time, a logged
+//! decision before a judgement of the same millisecond. A decision meets the judgement of its
+//! session that has its time and trigger; where the target had none there (its hesitation timer
+//! fires at another time), the last one before. What meets nothing is counted.
+//!
+//! Invariant: a function of each session's own moments, so sessions may be spread in any way.
+//! Memory: a view (650 bytes) a live session, and 60 bytes a choice.
+
+use super::differences::{Differences, Page};
+use super::records::Records;
+use super::worth::{Choice, Evidence};
+use super::{Logger, Setup};
+use crate::event::{ArrivalMs, VisitorId, hash_text};
+use crate::visit::decision::{Decision, PerSlot, Trigger};
+use crate::visit::keys::KeyMap;
+use crate::visit::learn::fact::{Cell, Exposure, Fact, HELD, JOINT, Outcome};
+use crate::visit::learn::layout::encode;
+use crate::visit::live::{Judgement, Visit};
+use crate::visit::phase::Phase;
+use crate::visit::policy::learning::Learning;
+use crate::visit::policy::{Policy, SLOTS_MAX};
+use crate::visit::view::View;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// An arm that was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The target's slot.
+    pub slot: u8,
+    /// The arm, as [`super::names::Mapping`] numbers it.
+    pub arm: u16,
+    /// Its probability, in millionths.
+    pub propensity_ppm: u32,
+}
+
+/// A logged decision, in the target's numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logged {
+    /// When, on the arrival clock.
+    pub at_ms: u64,
+    /// Its number in the session.
+    pub seq: u32,
+    /// The hash of what triggered it.
+    pub trigger: u64,
+    /// What was chosen.
+    pub chosen: Vec<Chosen>,
+    /// Bit per slot of the target whose default the visitor keeps in the log.
+    pub held: u8,
+    /// What was shown, by the target's slot; [`super::names::NO_ARM`] where the log has no such
+    /// slot.
+    pub page: Page,
+}
+
+/// A judgement of the target.
+#[derive(Debug)]
+struct Seen {
+    at_ms: u64,
+    trigger: u64,
+    visitor: VisitorId,
+    session: u64,
+    phase: Phase,
+    view: Box<View>,
+}
+
+#[derive(Debug)]
+enum Moment {
+    Logged(u64, Logged),
+    Seen(u64, Seen),
+    Ended(u64, u64),
+}
+
+/// A session in which something was logged, or seen.
+#[derive(Debug, Default)]
+struct Open {
+    waiting: VecDeque<Logged>,
+    last: Option<Seen>,
+    differs: super::differences::Session,
+    /// Records of the session that have been taken.
+    records: usize,
+    /// The last record that was met.
+    met: Option<Logged>,
+    /// Bit per leaf in which something was exposed, by slot.
+    exposed: PerSlot<u64>,
+}
+
+/// Everything that is known of a share of the visitors.
+#[derive(Debug)]
+pub struct Pairing {
+    setup: Arc<Setup>,
+    learning: Learning,
+    logged: VecDeque<Moment>,
+    seen: VecDeque<Moment>,
+    open: KeyMap<Open>,
+    targets: BTreeMap<Vec<u32>, u32>,
+    differences: Differences,
+    evidence: Evidence,
+    /// The orders and carts that stand, and when they were stated.
+    outcomes: BTreeMap<(u64, Outcome), u64>,
+    /// Exposures by logged choices since they were last taken, each with the time of the meeting.
+    exposures: Vec<(ArrivalMs, VisitorId, Exposure)>,
+}
+
+/// A session's key: the hash of visitor and session, as records name them. No id holds a NUL.
+pub fn session_key(visitor: &[u8], session: &[u8]) -> u64 {
+    hash_text(&[visitor, b"\0", session].concat())
+}
+
+/// A trigger's hash.
+pub fn trigger_hash(name: &str) -> u64 {
+    hash_text(name.as_bytes())
+}
+
+fn start() -> u64 {
+    trigger_hash(Trigger::Start.name())
+}
+
+impl Pairing {
+    /// Nothing yet. Outcomes that leave when facts stop to count have not been taken back.
+    pub fn new(setup: Arc<Setup>, learning: Learning) -> Pairing {
+        Pairing {
+            setup,
+            learning,
+            logged: VecDeque::new(),
+            seen: VecDeque::new(),
+            open: KeyMap::default(),
+            targets: BTreeMap::new(),
+            differences: Differences::default(),
+            evidence: Evidence::default(),
+            outcomes: BTreeMap::new(),
+            exposures: Vec::new(),
+        }
+    }
+
+    /// Takes a decision of the policy in force.
+    pub fn decided(&mut self, decision: &Decision<'_>) {
+        if let Logger::Policy(policy) = &self.setup.logger {
+            let logged = logged(&self.setup, policy, decision);
+            let key = session_key(decision.visitor, decision.session);
+            self.logged.push_back(Moment::Logged(key, logged));
+        }
+    }
+
+    /// Takes a judgement of the target.
+    pub fn considered(&mut self, visit: &Visit, judgement: &Judgement, view: &View) {
+        let key = session_key(&visit.visitor_text, &visit.session_text);
+        let seen = Seen {
+            at_ms: judgement.at.0,
+            trigger: trigger_hash(judgement.trigger.name()),
+            visitor: visit.visitor,
+            session: visit.session_number,
+            phase: visit.phase(),
+            view: Box::new(view.clone()),
+        };
+        self.seen.push_back(Moment::Seen(key, seen));
+    }
+
+    /// Takes the end of a session.
+    pub fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
+        let key = session_key(&visit.visitor_text, &visit.session_text);
+        self.seen.push_back(Moment::Ended(key, at.0));
+    }
+
+    /// Takes a fact of which rewards may be made.
+    pub fn fact(&mut self, at: ArrivalMs, visitor: VisitorId, fact: &Fact, sign: i8) {
+        let Fact::Outcome(outcome) = fact else {
+            return;
+        };
+        let key = (visitor.0, *outcome);
+        if sign > 0 {
+            self.outcomes.insert(key, at.0);
+        } else if let Some(stated) = self.outcomes.get(&key)
+            && at.0.saturating_sub(*stated) < self.learning.retention_ms
+        {
+            self.outcomes.remove(&key);
+        }
+    }
+
+    /// Exposures by logged choices since the call before, in the order in which they were found.
+    pub fn take_exposures(&mut self) -> Vec<(ArrivalMs, VisitorId, Exposure)> {
+        std::mem::take(&mut self.exposures)
+    }
+
+    /// Merges what both lines have brought up to now.
+    pub fn settle(&mut self) {
+        loop {
+            let logged_first = match (self.logged.front(), self.seen.front()) {
+                (None, None) => return,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (Some(one), Some(other)) => one.precedes(other),
+            };
+            let line = if logged_first {
+                &mut self.logged
+            } else {
+                &mut self.seen
+            };
+            match line.pop_front() {
+                Some(Moment::Logged(key, logged)) => {
+                    let open = self.open.entry(key).or_default();
+                    self.differences
+                        .logged(&mut open.differs, logged.at_ms, logged.page);
+                    open.waiting.push_back(logged);
+                    self.evidence.decisions += 1;
+                }
+                Some(Moment::Seen(key, seen)) => self.see(key, seen),
+                Some(Moment::Ended(key, at_ms)) => self.end(key, at_ms),
+                None => {}
+            }
+        }
+    }
+
+    fn see(&mut self, key: u64, seen: Seen) {
+        let mut open = self.open.remove(&key).unwrap_or_default();
+        self.take_records(key, &mut open, seen.at_ms);
+        self.meet_before(&mut open, seen.at_ms, seen.at_ms);
+        let page = super::differences::page_of(&seen.view.layout, self.setup.mapping.slot_count());
+        let whom = (seen.phase, seen.view.device, seen.view.returning);
+        self.differences
+            .seen(&mut open.differs, seen.at_ms, page, whom);
+        open.last = Some(seen);
+        let meets = |logged: &Logged, seen: &Seen| {
+            logged.at_ms == seen.at_ms && logged.trigger == seen.trigger
+        };
+        if let (Some(first), Some(last)) = (open.waiting.front(), &open.last)
+            && meets(first, last)
+        {
+            let logged = open.waiting.pop_front();
+            let now_ms = last.at_ms;
+            self.meet(logged, &mut open, now_ms);
+        }
+        if matches!(self.setup.logger, Logger::Records(_)) {
+            self.expose_held(&mut open);
+        }
+        self.open.insert(key, open);
+    }
+
+    fn end(&mut self, key: u64, at_ms: u64) {
+        let Some(mut open) = self.open.remove(&key) else {
+            return;
+        };
+        self.take_records(key, &mut open, at_ms);
+        self.meet_before(&mut open, u64::MAX, at_ms);
+        self.differences.ended(open.differs, at_ms);
+    }
+
+    /// Records of a session up to a time join those that wait.
+    fn take_records(&self, key: u64, open: &mut Open, to_ms: u64) {
+        if let Logger::Records(records) = &self.setup.logger {
+            let due = records.of(key).iter().skip(open.records);
+            let due = due.take_while(|record| record.at_ms <= to_ms);
+            let before = open.waiting.len();
+            open.waiting.extend(due.cloned());
+            open.records += open.waiting.len() - before;
+        }
+    }
+
+    /// What was logged before a time and met nothing meets the last judgement before.
+    fn meet_before(&mut self, open: &mut Open, before_ms: u64, now_ms: u64) {
+        let is_past = |first: &Logged| first.at_ms < before_ms;
+        while open.waiting.front().is_some_and(is_past) {
+            let logged = open.waiting.pop_front();
+            self.meet(logged, open, now_ms);
+        }
+    }
+
+    fn meet(&mut self, logged: Option<Logged>, open: &mut Open, now_ms: u64) {
+        let (Some(logged), Some(seen)) = (logged, &open.last) else {
+            return;
+        };
+        self.evidence.matched += 1;
+        self.differences.decision(&logged.page, &seen.view.layout);
+        for chosen in &logged.chosen {
+            let slot = usize::from(chosen.slot);
+            if (logged.held | seen.view.held) >> slot & 1 == 1 {
+                self.evidence.held += 1;
+                continue;
+            }
+            let target = self.target(slot, seen);
+            let choice = Choice {
+                unit: seen.visitor.0,
+                at_ms: logged.at_ms,
+                session: seen.session,
+                seq: logged.seq,
+                slot: chosen.slot,
+                leaf: seen.view.leaf[slot],
+                arm: chosen.arm,
+                propensity_ppm: chosen.propensity_ppm,
+                target,
+            };
+            self.evidence.choices.push(choice);
+            if usize::from(chosen.arm) < self.setup.mapping.own_arms(slot) {
+                open.exposed[slot] |= 1 << choice.leaf;
+                let exposure = Exposure {
+                    cell: Cell {
+                        // What the log could have drawn is not in it; what the target could have
+                        // stands for it.
+                        set: seen.view.set[slot] | 1 << chosen.arm,
+                        epoch: self.learning.epoch_of(ArrivalMs(choice.at_ms)),
+                        ..exposure(&choice).cell
+                    },
+                    ..exposure(&choice)
+                };
+                self.exposures
+                    .push((ArrivalMs(now_ms), seen.visitor, exposure));
+            }
+        }
+        self.expose_layout(&logged, seen, now_ms);
+        open.met = Some(logged);
+    }
+
+    /// A layout that was chosen as a whole is a fact for the slots that learn together.
+    fn expose_layout(&mut self, logged: &Logged, seen: &Seen, now_ms: u64) {
+        let mapping = &self.setup.mapping;
+        let Some(first) = mapping.together.first() else {
+            return;
+        };
+        let chosen = |slot: usize| logged.chosen.iter().any(|c| usize::from(c.slot) == slot);
+        let held = |slot: usize| (logged.held | seen.view.held) >> slot & 1 == 1;
+        let known = |slot: usize| usize::from(logged.page[slot]) < mapping.own_arms(slot);
+        let together = || mapping.together.iter().copied();
+        if !together().all(|slot| known(slot) && (chosen(slot) || held(slot)))
+            || !together().any(chosen)
+        {
+            return;
+        }
+        let (mut layout, mut arms) = ([0; SLOTS_MAX], Vec::new());
+        for (place, slot) in together().enumerate() {
+            layout[place] = usize::from(logged.page[slot]);
+            arms.push(mapping.own_arms(slot));
+        }
+        let exposure = Exposure {
+            at_ms: logged.at_ms,
+            session: seen.session,
+            seq: logged.seq,
+            cell: Cell {
+                slot: JOINT,
+                leaf: seen.view.leaf[*first],
+                arm: encode(&layout, &arms),
+                ..Cell::default()
+            },
+            propensity_ppm: 1_000_000,
+            tables_ms: 0,
+        };
+        self.exposures
+            .push((ArrivalMs(now_ms), seen.visitor, exposure));
+    }
+
+    /// Beside records, a leaf that is new to the session of a visitor who keeps a slot's default is a
+    /// fact, too.
+    fn expose_held(&mut self, open: &mut Open) {
+        let mapping = &self.setup.mapping;
+        let (Some(met), Some(seen)) = (&open.met, &open.last) else {
+            return;
+        };
+        for slot in (0..mapping.slot_count()).filter(|slot| mapping.learns >> slot & 1 == 1) {
+            let leaf = seen.view.leaf[slot];
+            if met.held >> slot & 1 == 0 || open.exposed[slot] >> leaf & 1 == 1 {
+                continue;
+            }
+            open.exposed[slot] |= 1 << leaf;
+            let exposure = Exposure {
+                at_ms: seen.at_ms,
+                session: seen.session,
+                seq: met.seq,
+                cell: Cell {
+                    slot: slot as u8,
+                    leaf,
+                    set: seen.view.set[slot],
+                    epoch: self.learning.epoch_of(ArrivalMs(seen.at_ms)),
+                    arm: HELD,
+                },
+                propensity_ppm: 1_000_000,
+                tables_ms: 0,
+            };
+            self.exposures
+                .push((ArrivalMs(seen.at_ms), seen.visitor, exposure));
+        }
+    }
+
+    /// The number of a distribution over a slot's arms.
+    fn target(&mut self, slot: usize, seen: &Seen) -> u32 {
+        let mapping = &self.setup.mapping;
+        let own = mapping.own_arms(slot);
+        let mut chances = seen.view.chances_ppm[slot][..own].to_vec();
+        chances.resize(mapping.names.arms[slot].len(), 0);
+        let next = self.targets.len() as u32;
+        *self.targets.entry(chances).or_insert(next)
+    }
+
+    /// Everything that was found.
+    pub fn finish(mut self) -> Evidence {
+        self.settle();
+        let mut evidence = self.evidence;
+        let mut targets: Vec<(u32, Vec<u32>)> = self
+            .targets
+            .into_iter()
+            .map(|(chances, number)| (number, chances))
+            .collect();
+        targets.sort_unstable();
+        evidence.targets = targets.into_iter().map(|(_, chances)| chances).collect();
+        evidence.outcomes = self.outcomes.into_keys().collect();
+        evidence.differences = self.differences;
+        evidence
+    }
+}
+
+impl Moment {
+    fn at_ms(&self) -> u64 {
+        match self {
+            Moment::Logged(_, logged) => logged.at_ms,
+            Moment::Seen(_, seen) => seen.at_ms,
+            Moment::Ended(_, at_ms) => *at_ms,
+        }
+    }
+
+    /// Whether this logged decision comes before a moment of the target. A session's start comes
+    /// after the end of the one before it, which it may share a name with.
+    fn precedes(&self, other: &Moment) -> bool {
+        let begins = matches!(self, Moment::Logged(_, logged) if logged.trigger == start());
+        let tied = !(begins && matches!(other, Moment::Ended(..)));
+        self.at_ms() < other.at_ms() || (self.at_ms() == other.at_ms() && tied)
+    }
+}
+
+/// The choice as a fact to be learned from.
+pub(super) fn exposure(choice: &Choice) -> Exposure {
+    Exposure {
+        at_ms: choice.at_ms,
+        session: choice.session,
+        seq: choice.seq,
+        cell: Cell {
+            slot: choice.slot,
+            leaf: choice.leaf,
+            arm: u32::from(choice.arm),
+            ..Cell::default()
+        },
+        propensity_ppm: choice.propensity_ppm,
+        tables_ms: 0,
+    }
+}
+
+/// A decision of the policy in force, in the target's numbers.
+fn logged(setup: &Setup, policy: &Policy, decision: &Decision<'_>) -> Logged {
+    let starts = decision.trigger == Trigger::Start;
+    let kept = policy.held(VisitorId::of(decision.visitor));
+    let mut page = [super::names::NO_ARM; SLOTS_MAX];
+    let (mut chosen, mut held) = (Vec::new(), 0);
+    for (from, to) in setup.mapping.slots.iter().enumerate() {
+        let Some(to) = to else {
+            continue;
+        };
+        let arm = to.arms[usize::from(decision.layout[from])];
+        page[to.slot] = arm;
+        held |= (kept >> from & 1) << to.slot;
+        // What comes back into a leaf without a draw goes on with the choice made there before.
+        let kept = kept >> from & 1 == 1;
+        let chooses = if policy.slots[from].learn.is_some() {
+            decision.drawn >> from & 1 == 1 || (starts && kept)
+        } else {
+            decision.changed >> from & 1 == 1 || starts
+        };
+        if chooses {
+            chosen.push(Chosen {
+                slot: to.slot as u8,
+                arm,
+                propensity_ppm: decision.propensity_ppm[from],
+            });
+        }
+    }
+    Logged {
+        at_ms: decision.at.0,
+        seq: decision.seq,
+        trigger: trigger_hash(decision.trigger.name()),
+        chosen,
+        held,
+        page,
+    }
+}
+
+impl Records {
+    fn of(&self, key: u64) -> &[Logged] {
+        self.by_session.get(&key).map_or(&[], Vec::as_slice)
+    }
+}
