@@ -2,6 +2,7 @@
 
 use super::args::read_policy;
 use super::{Failure, print};
+use crate::simulate::closed::policies;
 use crate::visit::feature::FEATURES;
 use crate::visit::policy::{DEFAULT_POLICY, LEARNING_POLICY};
 use clap::{Args, Subcommand};
@@ -27,6 +28,9 @@ pub struct PolicyCommand {
     /// Print an example whose slots learn what to show
     #[arg(long, conflicts_with = "features")]
     learning: bool,
+    /// Print the policy that `simulate --closed-loop` puts to the test if it is given none
+    #[arg(long, conflicts_with_all = ["features", "learning"])]
+    closed_loop: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +65,7 @@ impl PolicyCommand {
                 print(verdict.as_bytes())
             }
             None if self.features => print(feature_list().as_bytes()),
+            None if self.closed_loop => print(policies::learning("learned", "thompson").as_bytes()),
             None if self.learning => print(LEARNING_POLICY.as_bytes()),
             None => print(DEFAULT_POLICY.as_bytes()),
         }

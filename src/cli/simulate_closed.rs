@@ -12,6 +12,7 @@ use crate::plot::closed_loop::closed_loop_plots;
 use crate::simulate::Intent;
 use crate::simulate::closed::experiment::{Experiment, ExperimentError, Findings, Lift, Rival};
 use crate::simulate::closed::{ClosedParams, CoreKeeper, SLOTS, Shopkeeper, Summary, policies};
+use crate::suggest;
 use crate::visit::live::Rules;
 use crate::visit::model::Model;
 use crate::visit::model::schedule::Schedule;
@@ -36,7 +37,10 @@ pub(super) struct ClosedLoop {
     /// How strongly shoppers respond to the page; 0 is a shop where nothing shown matters [default: 1]
     #[arg(long, value_name = "F", requires = "closed_loop")]
     effect_scale: Option<f64>,
-    /// The policy under test; one that learns every slot if absent
+    /// Plant an arm that drives shoppers away, like banner/category_guide, to see whether it is found
+    #[arg(long, value_name = "SLOT/ARM", requires = "closed_loop", value_parser = arm_of)]
+    bad_arm: Option<(usize, u8)>,
+    /// The policy under test; one that learns every slot if absent (restage policy --closed-loop)
     #[arg(long, value_name = "FILE", requires = "closed_loop")]
     policy: Option<PathBuf>,
     /// Runs with seeds that follow one another [default: 1]
@@ -67,6 +71,7 @@ impl ClosedLoop {
                 sessions: self.sessions.unwrap_or(usual.sessions),
                 days: self.days.unwrap_or(usual.days),
                 effect_scale: self.effect_scale.unwrap_or(usual.effect_scale),
+                bad_arm: self.bad_arm,
                 ..usual
             };
             let experiment = Experiment {
@@ -131,6 +136,24 @@ impl ClosedLoop {
             _ => Ok(findings),
         }
     }
+}
+
+/// Slot and arm of `slot/arm`, by the shop's names.
+fn arm_of(text: &str) -> Result<(usize, u8), String> {
+    let all = SLOTS.iter().enumerate().flat_map(|(place, slot)| {
+        let arms = slot.arms.iter().enumerate();
+        arms.map(move |(arm, name)| (format!("{}/{name}", slot.name), (place, arm as u8)))
+    });
+    let all: Vec<(String, (usize, u8))> = all.collect();
+    if let Some((_, found)) = all.iter().find(|(name, _)| name == text) {
+        return Ok(*found);
+    }
+    let names = || all.iter().map(|(name, _)| name.as_str());
+    Err(format!(
+        "the shop has no arm `{text}`; it has {}{}",
+        names().collect::<Vec<_>>().join(", "),
+        suggest::hint(text, names())
+    ))
 }
 
 /// The pure core, for a policy that learns nothing.

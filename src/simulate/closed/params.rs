@@ -25,6 +25,9 @@ pub struct ClosedParams {
     pub categories: u32,
     /// Factor on the lift of every arm; 0 is a shop where nothing shown matters. Default 1.
     pub effect_scale: f64,
+    /// An arm that drives shoppers away, whatever they want: slot and arm, by the shop's numbers. It
+    /// is planted to see whether it is found. Default none.
+    pub bad_arm: Option<(usize, u8)>,
     /// Growth of the chance to leave with each change of the page beyond [`CHANGES_BORNE`].
     /// Default 0.05.
     pub annoyance: f64,
@@ -50,6 +53,7 @@ impl Default for ClosedParams {
             items: 5_000,
             categories: 100,
             effect_scale: 1.0,
+            bad_arm: None,
             annoyance: 0.05,
             hunter_share: 0.15,
             cart_scale: 1.25,

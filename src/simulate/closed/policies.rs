@@ -13,9 +13,10 @@ use crate::visit::phase::Phase;
 use std::fmt::Write;
 
 /// Share of visitors whom a policy that learns keeps at the default, for comparison.
-pub const HOLDOUT_SHARE: f64 = 0.05;
-/// Share of the others whom it keeps at each slot's default, so that arms are compared slot by slot.
-pub const SLOT_HOLDOUT_SHARE: f64 = 0.0125;
+pub const HOLDOUT_SHARE: f64 = 0.01;
+/// What an exposure earns.
+const REWARD: &str = "\n[learning]\nreward = \"weighted\"\n\
+                      weights = { conversion = 1.0, add_to_cart = 0.3 }\n";
 /// Time between two versions of its tables: some hundred visits.
 const QUANTUM: &str = "5m";
 
@@ -63,27 +64,26 @@ pub fn by_phase(name: &str, layouts: &ByPhase) -> String {
 
 /// The policy that shows every arm equally often, drawn anew for every phase, and learns nothing.
 pub fn uniform(name: &str) -> String {
-    learned(name, "method = \"fixed\"", [0.0; 2])
+    learned(name, "method = \"fixed\"", 0.0, "")
 }
 
-/// The policy that learns each slot's arms by phase, with a holdout of [`HOLDOUT_SHARE`] and one of
-/// [`SLOT_HOLDOUT_SHARE`] in each slot.
+/// The policy that learns each slot's arms by phase, with a holdout of [`HOLDOUT_SHARE`].
+///
+/// Its reward counts the first addition to the cart for three tenths of an order, which is about what
+/// becomes of one: carts are five times as many as orders, so arms are told apart sooner (a surrogate;
+/// Athey, Chetty, Imbens and Kang 2019).
 pub fn learning(name: &str, method: &str) -> String {
-    let learn = format!("method = \"{method}\"\n  floor = 0.002\n  warm_up = 50");
-    learned(name, &learn, [HOLDOUT_SHARE, SLOT_HOLDOUT_SHARE])
+    let learn = format!("method = \"{method}\"\n  floor = 0.002\n  warm_up = 20\n  pool = 300");
+    learned(name, &learn, HOLDOUT_SHARE, REWARD)
 }
 
-fn learned(name: &str, learn: &str, [holdout, slot_holdout]: [f64; 2]) -> String {
-    let mut text = head(name, holdout);
+fn learned(name: &str, learn: &str, holdout: f64, reward: &str) -> String {
+    let mut text = head(name, holdout) + reward;
     writeln!(text, "\n[tables]\nquantum = \"{QUANTUM}\"").expect("a String takes all");
     for (slot, known) in SLOTS.iter().enumerate() {
         let arms: Vec<usize> = (0..known.arms.len()).collect();
         open_slot(&mut text, slot, &arms);
-        writeln!(
-            text,
-            "  [slot.learn]\n  {learn}\n  holdout = {slot_holdout}"
-        )
-        .expect("a String takes all");
+        writeln!(text, "  [slot.learn]\n  {learn}\n  holdout = 0.0").expect("a String takes all");
     }
     text
 }
@@ -164,7 +164,7 @@ mod tests {
     fn a_learning_policy_names_its_method_in_every_slot() {
         let text = learning("learned", "thompson");
         assert_eq!(text.matches("method = \"thompson\"").count(), SLOTS.len());
-        assert!(text.contains("share = 0.05"));
+        assert!(text.contains("share = 0.01"));
         assert!(uniform("uniform").contains("method = \"fixed\""));
     }
 }

@@ -67,6 +67,9 @@ const LIFTS: [[[f64; INTENT_COUNT]; ARM_COUNT_MAX]; SLOT_COUNT] = [
     ],
 ];
 
+/// Lift of an arm that is planted to be found out.
+pub const BAD_LIFT: f64 = -0.6;
+
 /// How strongly a slot's lift acts on leaving, adding, checking out, paying.
 const CHANNELS: [[f64; STAGE_COUNT]; SLOT_COUNT] = [
     [-1.0, 0.5, 0.0, 0.0],
@@ -83,13 +86,16 @@ pub struct Response {
 }
 
 impl Response {
-    /// The responses with every lift times `scale`; 0 is a shop where nothing shown matters.
-    pub fn new(scale: f64) -> Response {
+    /// The responses with every lift times `scale`; 0 is a shop where nothing shown matters. An arm
+    /// that is `bad` has the lift [`BAD_LIFT`] for every intent, whatever the scale.
+    pub fn new(scale: f64, bad: Option<(usize, u8)>) -> Response {
         let mut logs = [[[[0.0; STAGE_COUNT]; INTENT_COUNT]; ARM_COUNT_MAX]; SLOT_COUNT];
         for (slot, arms) in LIFTS.iter().enumerate() {
             for (arm, lifts) in arms.iter().enumerate() {
                 for (intent, lift) in lifts.iter().enumerate() {
-                    let log = libm::log1p((lift * scale).max(-0.9));
+                    let is_bad = bad == Some((slot, arm as u8));
+                    let lift = if is_bad { BAD_LIFT } else { lift * scale };
+                    let log = libm::log1p(lift.max(-0.9));
                     logs[slot][arm][intent] = CHANNELS[slot].map(|channel| channel * log);
                 }
             }
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn effects_multiply_and_follow_the_weights() {
-        let response = Response::new(1.0);
+        let response = Response::new(1.0, None);
         let factor =
             |layout, weights| response.factor(layout, Intent::Hesitating, Stage::Checkout, weights);
         assert_eq!(factor([0; SLOT_COUNT], &ONE), 1.0);
@@ -162,9 +168,16 @@ mod tests {
 
     #[test]
     fn a_good_banner_keeps_shoppers_and_no_scale_means_no_effect() {
-        let leaves =
-            |scale| Response::new(scale).factor([1, 0, 0, 0], Intent::Browsing, Stage::Leave, &ONE);
+        let leaves = |scale| {
+            Response::new(scale, None).factor([1, 0, 0, 0], Intent::Browsing, Stage::Leave, &ONE)
+        };
         assert!((leaves(1.0) - 1.0 / 1.6).abs() < 1e-12);
         assert_eq!(leaves(0.0), 1.0);
+        let planted = Response::new(0.0, Some((0, 2)));
+        let leaves = |arm| planted.factor([arm, 0, 0, 0], Intent::Urgent, Stage::Leave, &ONE);
+        assert_eq!(
+            (leaves(1), leaves(2)),
+            (1.0, libm::exp(-libm::log1p(BAD_LIFT)))
+        );
     }
 }

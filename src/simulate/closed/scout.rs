@@ -197,7 +197,7 @@ mod tests {
             cart: true,
         };
         scout.note(&mut trail, at, Stage::Pay, &ONE, (0.3, true));
-        let response = Response::new(1.0);
+        let response = Response::new(1.0, None);
         let oracle = scout.oracle(&response);
         // Only promotions act on paying: the discount is what the hesitating like most.
         assert_eq!(oracle[Phase::Hesitating as usize], [0, 0, 2, 0]);

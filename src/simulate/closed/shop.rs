@@ -128,7 +128,7 @@ impl ClosedShop {
             arrivals: Rng::of(params.seed, STREAM_ARRIVALS),
             world: World {
                 stock: Catalogue::new(&mut stock, params.items, params.categories),
-                response: Response::new(params.effect_scale),
+                response: Response::new(params.effect_scale, params.bad_arm),
                 params,
             },
             map,

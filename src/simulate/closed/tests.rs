@@ -277,7 +277,7 @@ fn dear_items_are_looked_at_and_cheap_ones_bought_and_desktops_convert() {
 
 #[test]
 fn the_top_of_the_grid_counts_for_more() {
-    let response = Response::new(1.0);
+    let response = Response::new(1.0, None);
     let factor = |attention| {
         let weights = [1.0, attention, 1.0, 1.0];
         response.factor(

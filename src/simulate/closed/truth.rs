@@ -52,7 +52,7 @@ impl Truth {
             sessions: params.sessions.clamp(*SCOUTED.start(), *SCOUTED.end()),
             ..params.clone()
         };
-        let response = Response::new(params.effect_scale);
+        let response = Response::new(params.effect_scale, params.bad_arm);
         let everywhere = |layout: Layout| [layout; PHASE_COUNT];
         let (first, scout) = scouted(&params, factory, &everywhere(Layout::default()))?;
         let fixed = best_fixed(&params, scout.fixed(&response))?;
