@@ -16,6 +16,9 @@ use crate::visit::tally::Tally;
 use jiff::Timestamp;
 use serde::Serialize;
 
+/// Layouts of a leaf that the page names.
+const LAYOUTS_SHOWN: usize = 3;
+
 /// What came of the decisions.
 #[derive(Debug, Serialize)]
 pub(super) struct Learned {
@@ -23,6 +26,9 @@ pub(super) struct Learned {
     lift: Option<Lift>,
     /// The slots that learn, in the order of the policy.
     slots: Vec<LearnedSlot>,
+    /// The layouts of the slots that learn together, those with the greatest shares by leaf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layouts: Option<SlotReport>,
     /// What was set aside, by its name.
     set_aside: Counts,
 }
@@ -46,10 +52,16 @@ impl Learned {
     /// Sums up a result.
     pub(super) fn new(result: &JobResult, policy: &Policy) -> Learned {
         let tally = &result.tally;
+        // A slot is learned by one worker, which alone has something to say of it.
+        let (layouts, single): (Vec<_>, Vec<_>) = result
+            .learned
+            .iter()
+            .partition(|report| report.arms.is_empty());
+        let of = |name: &str| single.iter().find(|report| report.slot == name);
         let slots = policy.slots.iter().enumerate().filter_map(|(place, slot)| {
             let spec = slot.learn.as_ref()?;
             Some(LearnedSlot {
-                report: of_slot(&result.learned, &slot.name)?.clone(),
+                report: (*of(&slot.name)?).clone(),
                 lift: compared(tally, 1 + place, spec.holdout_ppm),
                 budgets: budgets(slot),
             })
@@ -57,6 +69,7 @@ impl Learned {
         Learned {
             lift: compared(tally, 0, policy.holdout.share_ppm),
             slots: slots.collect(),
+            layouts: layouts.into_iter().next().cloned(),
             set_aside: Counts::above_zero(
                 [
                     ("bots", tally.bots),
@@ -82,7 +95,21 @@ impl Learned {
         for slot in &self.slots {
             slot.rows(&mut rows);
         }
+        if let Some(layouts) = &self.layouts {
+            layout_rows(layouts, &mut rows);
+        }
         rows
+    }
+}
+
+/// The layouts that are drawn most in each leaf.
+fn layout_rows(layouts: &SlotReport, rows: &mut Vec<Row>) {
+    rows.push(("layouts", format!("{} ({})", layouts.slot, layouts.method)));
+    for leaf in &layouts.leaves {
+        let shown = leaf.arms.iter().take(LAYOUTS_SHOWN);
+        let shown = shown.map(|layout| format!("{} {}", layout.arm, percent(layout.share)));
+        let shown: Vec<String> = shown.collect();
+        rows.push(("", format!("{}: {}", leaf.leaf, shown.join(", "))));
     }
 }
 
@@ -126,18 +153,6 @@ fn has_orders(lift: &Lift) -> bool {
     bought(conversion.treated) || bought(conversion.held)
 }
 
-/// The report of a slot. The facts of a slot come to one worker; the others have nothing to say.
-fn of_slot<'a>(reports: &'a [SlotReport], name: &str) -> Option<&'a SlotReport> {
-    let known = |report: &SlotReport| {
-        let held: i64 = report.leaves.iter().map(|leaf| leaf.held).sum();
-        let shown: i64 = report.arms.iter().map(|arm| arm.exposures).sum();
-        let promised = report.arms.iter().any(|arm| arm.promised > Some(0.0));
-        (held + shown, promised)
-    };
-    let of_name = reports.iter().filter(|report| report.slot == name);
-    of_name.max_by_key(|report| known(report))
-}
-
 fn budgets(slot: &Slot) -> Vec<Option<f64>> {
     let budgets = slot.arms.iter().map(|arm| arm.cost.budget);
     budgets
@@ -154,7 +169,8 @@ impl LearnedSlot {
         let mut lines: Vec<(String, Vec<String>)> = vec![
             (title, of_arms(&|arm| arm.arm.clone())),
             ("exposures".into(), of_arms(&|arm| whole(arm.exposures))),
-            ("mean reward".into(), means(arms)),
+            ("mean reward".into(), means(arms, |arm| Some(arm.mean))),
+            ("side by side".into(), means(arms, |arm| arm.side_by_side)),
         ];
         let weighed = |leaf: &&LeafReport| leaf.arms.iter().any(|arm| arm.share.is_some());
         for leaf in leaves.iter().filter(weighed) {
@@ -229,17 +245,17 @@ fn whole(number: i64) -> String {
 }
 
 /// The mean rewards of exposures: money to the hundredth, rates to four decimals.
-fn means(arms: &[ArmReport]) -> Vec<String> {
+fn means(arms: &[ArmReport], mean: impl Fn(&ArmReport) -> Option<f64>) -> Vec<String> {
     let places = if arms.iter().any(|arm| arm.mean.abs() >= 1.0) {
         2
     } else {
         4
     };
-    let mean = |arm: &ArmReport| match arm.exposures {
-        1.. => format!("{:.places$}", arm.mean),
+    let text = |arm: &ArmReport| match (arm.exposures, mean(arm)) {
+        (1.., Some(mean)) => format!("{mean:.places$}"),
         _ => "–".into(),
     };
-    arms.iter().map(mean).collect()
+    arms.iter().map(text).collect()
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -262,6 +278,7 @@ mod tests {
             arm: name.into(),
             exposures,
             mean,
+            side_by_side: Some(mean),
             share: None,
             barred_ms: None,
             promised: None,
@@ -317,6 +334,7 @@ mod tests {
                 "slot promo (thompson)      none  shipping",
                 "     exposures           12,345         0",
                 "     mean reward         0.0313         –",
+                "     side by side        0.0313         –",
                 "     share phase=buying  87.5 %    12.5 %",
                 "     shipping barred since 2026-01-01T00:00:00Z: surely worse than the holdout",
                 "     shipping promised 523.70 of 500.00: 23.70 over",
@@ -325,15 +343,29 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_that_knows_a_slot_speaks_of_it() {
-        let (empty, full) = (
-            slot(vec![arm("none", 0, 0.0)]),
-            slot(vec![arm("none", 5, 0.1)]),
+    fn layouts_are_named_with_their_shares() {
+        let layout = |name| ArmReport {
+            share: Some(0.25),
+            ..arm(name, 9, 0.1)
+        };
+        let mut layouts = slot(Vec::new());
+        layouts.slot = "banner+promo".into();
+        layouts.leaves.push(LeafReport {
+            leaf: "all".into(),
+            held: 0,
+            held_mean: 0.0,
+            arms: ["a/x", "a/y", "b/x", "b/y"].map(layout).into(),
+        });
+        let mut rows = Vec::new();
+        layout_rows(&layouts, &mut rows);
+        let texts: Vec<&str> = rows.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "banner+promo (thompson)",
+                "all: a/x 25.0 %, a/y 25.0 %, b/x 25.0 %"
+            ]
         );
-        for reports in [[empty.clone(), full.clone()], [full.clone(), empty]] {
-            assert_eq!(of_slot(&reports, "promo"), Some(&full));
-        }
-        assert_eq!(of_slot(&[full], "banner"), None);
     }
 
     #[test]

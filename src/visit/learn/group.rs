@@ -121,6 +121,7 @@ impl Group {
                     arm: name(code),
                     exposures: stat.trials,
                     mean: stat.mean(),
+                    side_by_side: None,
                     share: Some(f64::from(share) / 1e6),
                     barred_ms: None,
                     promised: None,

@@ -133,6 +133,9 @@ pub struct ArmReport {
     pub exposures: i64,
     /// Their mean reward, in units.
     pub mean: f64,
+    /// The same as if all arms had been shown side by side ([`super::strata`]): what shares rest on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub side_by_side: Option<f64>,
     /// Its share, before the floor.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub share: Option<f64>,
@@ -424,7 +427,7 @@ impl Slot {
     }
 
     fn report(&self, names: &super::super::policy::Slot) -> SlotReport {
-        let arms = |stats: &[Stat], weights: Option<&Weights>, whole: bool| {
+        let arms = |stats: &[Stat], compared: &[Stat], weights: Option<&Weights>, whole: bool| {
             let arms = names.arms.iter().enumerate().map(|(index, arm)| {
                 let promised = self.spent[index].reward as f64 / 1e6;
                 let over = arm.cost.budget.map(|budget| promised - budget as f64 / 1e6);
@@ -432,6 +435,7 @@ impl Slot {
                     arm: arm.name.clone(),
                     exposures: stats[index].trials,
                     mean: stats[index].mean(),
+                    side_by_side: compared.get(index).map(Stat::mean),
                     share: weights.map(|weights| f64::from(weights.share_ppm[index]) / 1e6),
                     barred_ms: self.barred_at.get(&index).copied().filter(|_| whole),
                     promised: (whole && !arm.cost.is_none()).then_some(promised),
@@ -450,17 +454,20 @@ impl Slot {
                 held_mean: leaf.held().mean(),
                 arms: arms(
                     leaf.strata.totals(),
+                    &leaf.strata.arms(),
                     leaf.rows.get(&ANY).map(|row| &row.weights),
                     false,
                 ),
             });
+        let rows = self.leaves.iter().flat_map(|leaf| leaf.strata.rows());
+        let rows: Vec<&[Stat]> = rows.collect();
         let seen = |leaf: &LeafReport| leaf.held > 0 || leaf.arms.iter().any(|a| a.exposures > 0);
         SlotReport {
             slot: names.name.clone(),
             method: super::super::policy::method_name(&self.spec.method).into(),
             frozen: self.watch.is_frozen(),
             leaves: leaves.filter(seen).collect(),
-            arms: arms(&self.overall, None, true),
+            arms: arms(&self.overall, &side_by_side(&rows), None, true),
         }
     }
 }

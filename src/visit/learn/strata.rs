@@ -121,8 +121,12 @@ impl Strata {
         if self.rows.is_empty() {
             return vec![Stat::default(); arms];
         }
-        let rows: Vec<&[Stat]> = self.rows.values().map(|row| &row[..arms]).collect();
-        side_by_side(&rows)
+        side_by_side(&self.rows().collect::<Vec<_>>())
+    }
+
+    /// The arms of each stratum.
+    pub fn rows(&self) -> impl Iterator<Item = &[Stat]> + '_ {
+        self.rows.values().map(|row| &row[..self.columns - 1])
     }
 
     /// An arm and the holdout in each stratum.
