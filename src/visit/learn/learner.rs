@@ -11,7 +11,8 @@
 //! groups as drawn is frozen: its weights stay as they are.
 //!
 //! Invariant: a function of the facts of each version, whatever the order in which they came.
-//! Cost: some 10 µs a leaf that is weighed; memory: 48 bytes a cell.
+//! Cost: some 10 µs a leaf and set of arms that is weighed, and 0.1 µs an arm and stratum; memory: 32
+//! bytes an arm and stratum.
 
 use super::super::policy::{ARMS_MAX, Policy, SLOTS_MAX};
 use super::fact::{Cell, HELD, JOINT};

@@ -3,10 +3,11 @@
 //! A leaf leans on the rest of its slot, as strongly as [`LearnSpec::pool`] says: what is believed of
 //! an arm before the leaf's own exposures is what its exposures in the *other* leaves taught, counted
 //! as `pool` exposures at most (or as many as there were). A leaf's own exposures are taken out of
-//! the slot's first: nothing counts twice. The caller brings what other leaves earned to this leaf's level
-//! before ([`super::learner`]), or arms would be judged by where they are shown. Thin leaves so begin where the slot stands, and outgrow it
-//! by their own data; an empirical-Bayes prior with a fixed weight (Casella 1985), which needs no
-//! fitting and keeps the weights a plain function of integers.
+//! the slot's first: nothing counts twice. The caller brings exposures of other strata and leaves to
+//! this leaf's level before ([`super::strata`]), or arms would be judged by where they are shown. Thin
+//! leaves so begin where the slot stands, and outgrow it by their own data; an empirical-Bayes prior
+//! with a fixed weight (Casella 1985), which needs no fitting and keeps the weights a plain function
+//! of statistics.
 //!
 //! * Conversions: Beta(1 + successes, 1 + failures), own and pooled, with fractional successes.
 //! * Money: a normal posterior of the mean. Its variance leans on the slot's over all arms by
