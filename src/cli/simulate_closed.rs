@@ -194,6 +194,19 @@ fn page(summary: &Summary) -> String {
     page
 }
 
+/// The arms that the kill switch has taken out; one that is hardly drawn may be spared it.
+fn barred_line(findings: &Findings) -> String {
+    let barred = findings.learned.iter().flat_map(|slot| {
+        let arms = slot.arms.iter().filter(|arm| arm.barred_ms.is_some());
+        arms.map(|arm| format!("{}/{}", slot.slot, arm.arm))
+    });
+    let barred: Vec<String> = barred.collect();
+    if barred.is_empty() {
+        return "no arm is surely worse than the holdout".into();
+    }
+    format!("{} taken out", barred.join(", "))
+}
+
 fn one_run(findings: &Findings, page: &mut String) {
     let sessions = grouped(findings.sessions);
     let _ = writeln!(
@@ -212,6 +225,7 @@ fn one_run(findings: &Findings, page: &mut String) {
     if let Some(lift) = &findings.lift {
         let _ = writeln!(page, "{}", lift_line(lift));
     }
+    let _ = writeln!(page, "kill switch: {}", barred_line(findings));
     gains(
         "the policy",
         (

@@ -137,7 +137,8 @@ pub struct ArmReport {
     /// The same as if all arms had been shown side by side ([`super::strata`]): what shares rest on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub side_by_side: Option<f64>,
-    /// Its share, before the floor.
+    /// Its share, before the floor, among the arms that could be shown to most visitors of the leaf;
+    /// none where it was not among them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub share: Option<f64>,
     /// Since which version it is barred, in ms.
@@ -249,6 +250,13 @@ impl Learner {
     }
 }
 
+/// The share of an arm among a set; that of an arm alone is one.
+fn share_of(arm: usize, set: u16, weights: &Weights) -> Option<f64> {
+    let is_alone = set.count_ones() == 1;
+    let share = f64::from(weights.share_ppm[arm]) / 1e6;
+    (set >> arm & 1 == 1).then_some(if is_alone { 1.0 } else { share })
+}
+
 /// Exposures of some arms.
 fn trials(arms: &[Stat]) -> i64 {
     arms.iter().map(|stat| stat.trials).sum()
@@ -273,6 +281,13 @@ impl Leaf {
     /// Exposures of its arms.
     fn trials(&self) -> i64 {
         trials(&self.strata.totals()[..self.strata.held()])
+    }
+
+    /// The arms that could be shown to most of its visitors, and their weights.
+    fn usual_weights(&self) -> Option<(u16, &Weights)> {
+        let set = self.strata.usual_set();
+        let row = self.rows.get(&set).or_else(|| self.rows.get(&ANY))?;
+        Some((set, &row.weights))
     }
 
     fn held(&self) -> &Stat {
@@ -428,23 +443,24 @@ impl Slot {
     }
 
     fn report(&self, names: &super::super::policy::Slot) -> SlotReport {
-        let arms = |stats: &[Stat], compared: &[Stat], weights: Option<&Weights>, whole: bool| {
-            let arms = names.arms.iter().enumerate().map(|(index, arm)| {
-                let promised = self.spent[index].reward as f64 / 1e6;
-                let over = arm.cost.budget.map(|budget| promised - budget as f64 / 1e6);
-                ArmReport {
-                    arm: arm.name.clone(),
-                    exposures: stats[index].trials,
-                    mean: stats[index].mean(),
-                    side_by_side: compared.get(index).map(Stat::mean),
-                    share: weights.map(|weights| f64::from(weights.share_ppm[index]) / 1e6),
-                    barred_ms: self.barred_at.get(&index).copied().filter(|_| whole),
-                    promised: (whole && !arm.cost.is_none()).then_some(promised),
-                    over_budget: over.filter(|over| whole && *over > 0.0),
-                }
-            });
-            arms.collect::<Vec<_>>()
-        };
+        let arms =
+            |stats: &[Stat], compared: &[Stat], weights: Option<(u16, &Weights)>, whole: bool| {
+                let arms = names.arms.iter().enumerate().map(|(index, arm)| {
+                    let promised = self.spent[index].reward as f64 / 1e6;
+                    let over = arm.cost.budget.map(|budget| promised - budget as f64 / 1e6);
+                    ArmReport {
+                        arm: arm.name.clone(),
+                        exposures: stats[index].trials,
+                        mean: stats[index].mean(),
+                        side_by_side: compared.get(index).map(Stat::mean),
+                        share: weights.and_then(|(set, weights)| share_of(index, set, weights)),
+                        barred_ms: self.barred_at.get(&index).copied().filter(|_| whole),
+                        promised: (whole && !arm.cost.is_none()).then_some(promised),
+                        over_budget: over.filter(|over| whole && *over > 0.0),
+                    }
+                });
+                arms.collect::<Vec<_>>()
+            };
         let leaves = self
             .leaves
             .iter()
@@ -456,7 +472,7 @@ impl Slot {
                 arms: arms(
                     leaf.strata.totals(),
                     &leaf.strata.arms(),
-                    leaf.rows.get(&ANY).map(|row| &row.weights),
+                    leaf.usual_weights(),
                     false,
                 ),
             });

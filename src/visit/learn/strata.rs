@@ -124,6 +124,16 @@ impl Strata {
         side_by_side(&self.rows().collect::<Vec<_>>())
     }
 
+    /// The set of eligible arms that most exposures had; 0 before there are any.
+    pub fn usual_set(&self) -> u16 {
+        let mut trials: BTreeMap<u16, i64> = BTreeMap::new();
+        for ((set, _), row) in &self.rows {
+            *trials.entry(*set).or_default() += row.iter().map(|stat| stat.trials).sum::<i64>();
+        }
+        let most = trials.into_iter().max_by_key(|(_, trials)| *trials);
+        most.map_or(0, |(set, _)| set)
+    }
+
     /// The arms of each stratum.
     pub fn rows(&self) -> impl Iterator<Item = &[Stat]> + '_ {
         self.rows.values().map(|row| &row[..self.columns - 1])
@@ -432,6 +442,7 @@ mod tests {
         strata.add((1, 7), 0, &stat(5, 1));
         assert_eq!(strata.sets(), [1, 3]);
         assert_eq!(strata.totals()[0], stat(7, 2));
+        assert_eq!(strata.usual_set(), 1);
         strata.add((1, 7), 0, &stat(5, 1).negated());
         assert_eq!(strata.sets(), [3]);
         let pairs: Vec<_> = strata.with_held(0).collect();

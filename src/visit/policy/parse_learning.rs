@@ -28,7 +28,7 @@ impl Reader<'_> {
     pub(super) fn learning(&self, table: &LearningTable) -> Result<Learning, PolicyError> {
         let usual = Learning::default();
         let window = table.window.as_ref();
-        Ok(Learning {
+        let learning = Learning {
             reward: RewardSpec {
                 reward: self.reward(table)?,
                 provisional: i64::from(self.share_ppm(&table.provisional, 0.0)?),
@@ -72,7 +72,14 @@ impl Reader<'_> {
                     BINS as u64..1 << 32,
                 )?
                 .div_ceil(BINS as u64) as usize,
-        })
+        };
+        if let (Some(window), Some(window_ms)) = (window, learning.window_ms)
+            && window_ms > learning.retention_ms
+        {
+            let what = "learning.window is longer than learning.retention: by then an exposure does not count any more";
+            return Err(self.error(window.span(), what.into()));
+        }
+        Ok(learning)
     }
 
     fn reward(&self, table: &LearningTable) -> Result<Reward, PolicyError> {

@@ -306,6 +306,10 @@ fn what_does_not_go_together_is_refused() {
             "half_life is for attribution = \"decayed\"",
         ),
         (
+            &of_learning("window = ^\"400d\""),
+            "longer than learning.retention",
+        ),
+        (
             "version = 1\n[tables]\nquantum = \"2s\"\nlag = ^\"3s\"",
             "a multiple of tables.quantum",
         ),
