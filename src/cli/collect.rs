@@ -2,12 +2,11 @@
 
 use super::Failure;
 use super::args::{LogArgs, PassArgs, policy_or_shipped};
-use super::progress::Bar;
+use super::progress::{run_with_bar, stop_at_signals};
 use crate::event::Carry;
-use crate::flow::failure::{Stop, Waiting};
-use crate::flow::job::{Cluster, JobSpec, run};
-use crate::flow::sessions::{Lines, Sample};
-use crate::flow::source::{Pace, Progress};
+use crate::flow::failure::Waiting;
+use crate::flow::job::{Cluster, JobSpec};
+use crate::flow::sessions::Sample;
 use crate::format::FormatName;
 use crate::train::split::by_time;
 use crate::visit::live::Rules;
@@ -15,7 +14,7 @@ use crate::visit::model::schedule::Schedule;
 use crate::visit::model::{Model, Split};
 use crate::visit::rows::SessionRows;
 use clap::ValueEnum;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Sessions that went through the job.
 pub struct Sessions {
@@ -73,48 +72,21 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
     };
     let (sources, mut lane_options) = logs.resolve(carry)?;
     pass.clocks.apply(&mut lane_options)?;
-    let stop = Stop::default();
-    stop.watch_signals()
-        .map_err(|error| Failure::new(1, error))?;
-    let progress = Progress::default();
-    let bar = Arc::new(Mutex::new(None));
-    let (show, shown) = (Arc::clone(&bar), Arc::clone(&progress));
-    let result = run(JobSpec {
-        rules: Arc::new(Rules {
-            policy,
-            models: Schedule::of(Model::blank()),
-        }),
-        logs: sources,
+    let stop = stop_at_signals()?;
+    let rules = Rules {
+        policy,
+        models: Schedule::of(Model::blank()),
+    };
+    let result = run_with_bar(JobSpec {
         sort: pass.sort,
         lane_options,
-        cluster: Cluster {
-            workers: pass.workers,
-            process: 0,
-            addresses: Vec::new(),
-        },
-        pace: Pace::default(),
-        decisions: None,
-        rejects: None,
-        keep_rejects: false,
-        lines: Lines::None,
-        follow: None,
-        timeline: false,
+        cluster: Cluster::local(pass.workers),
         rows: Some(Sample {
             share_ppm: (pass.sample * 1e6).round().max(1.0) as u32,
         }),
-        what_if: None,
-        progress,
-        opened: Box::new(move |bytes| {
-            if let Ok(mut bar) = show.lock() {
-                *bar = Some(Bar::start(&shown, bytes));
-            }
-        }),
         stop: stop.clone(),
-    });
-    if let Ok(mut bar) = bar.lock() {
-        *bar = None;
-    }
-    let result = result.map_err(|error| Failure::new(error.exit_code(), error))?;
+        ..JobSpec::of(Arc::new(rules), sources)
+    })?;
     let Some(result) = result else {
         return Err(Failure::usage("one process trains"));
     };

@@ -3,7 +3,7 @@
 
 use super::args::{LogArgs, PassArgs, RuleArgs};
 use super::judged::JudgeArgs;
-use super::progress::Bar;
+use super::progress::{run_with_bar, stop_at_signals};
 use super::train::check_plots;
 use super::what_if::rows;
 use super::{Failure, print};
@@ -13,10 +13,8 @@ use crate::evaluate::what_if::report::Matching;
 use crate::evaluate::what_if::verdict::{self, Verdict, verdicts};
 use crate::evaluate::what_if::{Logger, Setup, records};
 use crate::event::Carry;
-use crate::flow::failure::{Stop, say};
-use crate::flow::job::{Cluster, JobResult, JobSpec, run};
-use crate::flow::sessions::Lines;
-use crate::flow::source::{Pace, Progress};
+use crate::flow::failure::say;
+use crate::flow::job::{Cluster, JobResult, JobSpec};
 use crate::flow::what_if::WhatIf;
 use crate::format::Source;
 use crate::format::open::open;
@@ -26,7 +24,7 @@ use crate::visit::policy::Policy;
 use serde::Serialize;
 use std::io::BufReader;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// What is asked for.
 pub struct PolicyArgs {
@@ -130,43 +128,14 @@ impl PolicyArgs {
         };
         let (logs, mut lane_options) = self.logs.resolve(carry)?;
         self.pass.clocks.apply(&mut lane_options)?;
-        let stop = Stop::default();
-        stop.watch_signals()
-            .map_err(|error| Failure::new(1, error))?;
-        let progress = Progress::default();
-        let bar = Arc::new(Mutex::new(None));
-        let (show, shown) = (Arc::clone(&bar), Arc::clone(&progress));
-        let result = run(JobSpec {
-            rules: Arc::clone(&what_if.target),
-            logs,
+        let result = run_with_bar(JobSpec {
             sort: self.pass.sort,
             lane_options,
-            cluster: Cluster {
-                workers: self.pass.workers,
-                process: 0,
-                addresses: Vec::new(),
-            },
-            pace: Pace::default(),
-            decisions: None,
-            rejects: None,
-            keep_rejects: false,
-            lines: Lines::None,
-            follow: None,
-            timeline: false,
-            rows: None,
+            cluster: Cluster::local(self.pass.workers),
             what_if: Some(Arc::clone(what_if)),
-            progress,
-            opened: Box::new(move |bytes| {
-                if let Ok(mut bar) = show.lock() {
-                    *bar = Some(Bar::start(&shown, bytes));
-                }
-            }),
-            stop,
-        });
-        if let Ok(mut bar) = bar.lock() {
-            *bar = None;
-        }
-        let result = result.map_err(|error| Failure::new(error.exit_code(), error))?;
+            stop: stop_at_signals()?,
+            ..JobSpec::of(Arc::clone(&what_if.target), logs)
+        })?;
         result.ok_or_else(|| Failure::usage("one process judges"))
     }
 }

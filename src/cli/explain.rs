@@ -1,11 +1,10 @@
 //! `restage explain`: the story of one visitor.
 
 use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs};
+use super::progress::stop_at_signals;
 use super::{Failure, print};
 use crate::event::{Carry, VisitorId};
-use crate::flow::failure::Stop;
 use crate::flow::job::{JobSpec, run};
-use crate::flow::sessions::Lines;
 use clap::Args;
 
 /// Tell the story of one visitor: events, features, scores, decisions and why
@@ -41,9 +40,7 @@ impl Explain {
         let (logs, mut lane_options) = self.logs.resolve(Carry::ALL)?;
         self.clocks.apply(&mut lane_options)?;
         let (cluster, pace) = self.engine.resolve(&logs)?;
-        let stop = Stop::default();
-        stop.watch_signals()
-            .map_err(|error| Failure::new(1, error))?;
+        let stop = stop_at_signals()?;
         let heading = format!(
             "visitor {}  (policy {}, model {})\n\n",
             self.visitor,
@@ -51,23 +48,13 @@ impl Explain {
             rules.models.label()
         );
         let result = run(JobSpec {
-            rules,
-            logs,
             sort: self.sort,
             lane_options,
             cluster,
             pace,
-            decisions: None,
-            rejects: None,
-            keep_rejects: false,
-            lines: Lines::None,
             follow: Some(VisitorId::of(self.visitor.as_bytes())),
-            timeline: false,
-            rows: None,
-            what_if: None,
-            progress: Default::default(),
-            opened: Box::new(|_| ()),
             stop,
+            ..JobSpec::of(rules, logs)
         })
         .map_err(|error| Failure::new(error.exit_code(), error))?;
         let Some(result) = result else { return Ok(()) };

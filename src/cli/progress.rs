@@ -1,11 +1,14 @@
 //! A progress bar over the bytes of the logs, and a spinner beside what is being done: on a terminal,
 //! on stderr, and nowhere else.
 
+use super::Failure;
+use crate::flow::failure::Stop;
+use crate::flow::job::{JobResult, JobSpec, run};
 use crate::flow::source::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -45,6 +48,36 @@ impl Drop for Bar {
             let _ = thread.join();
         }
     }
+}
+
+/// Runs a job beside a bar over its logs.
+///
+/// # Errors
+/// Whatever ended the job, with its exit code.
+pub(super) fn run_with_bar(mut spec: JobSpec) -> Result<Option<JobResult>, Failure> {
+    let bar = Arc::new(Mutex::new(None));
+    let (show, progress) = (Arc::clone(&bar), Arc::clone(&spec.progress));
+    spec.opened = Box::new(move |bytes| {
+        if let Ok(mut bar) = show.lock() {
+            *bar = Some(Bar::start(&progress, bytes));
+        }
+    });
+    let result = run(spec);
+    if let Ok(mut bar) = bar.lock() {
+        *bar = None;
+    }
+    result.map_err(|error| Failure::new(error.exit_code(), error))
+}
+
+/// A stop that signals pull.
+///
+/// # Errors
+/// The system does not let signals be watched.
+pub(super) fn stop_at_signals() -> Result<Stop, Failure> {
+    let stop = Stop::default();
+    stop.watch_signals()
+        .map_err(|error| Failure::new(1, error))?;
+    Ok(stop)
 }
 
 /// Says what is being done, until it is dropped.

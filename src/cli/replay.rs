@@ -2,22 +2,21 @@
 
 use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::learned::lift_over_time;
-use super::progress::Bar;
+use super::progress::{run_with_bar, stop_at_signals};
 use super::report::Report;
 use super::what_if::{against, compared};
 use super::{Failure, print};
 use crate::event::Carry;
-use crate::flow::failure::{Stop, StopReason, say};
-use crate::flow::job::{JobSpec, run};
+use crate::flow::failure::{StopReason, say};
+use crate::flow::job::JobSpec;
 use crate::flow::output::{LineWriter, Target};
 use crate::flow::sessions::Lines;
-use crate::flow::source::Progress;
 use crate::plot::lift::lift_plots;
 use crate::plot::replay_plots;
 use crate::visit::decision::Recorder;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Run the job over recorded logs, write decisions, print a report
 ///
@@ -108,9 +107,7 @@ impl Replay {
                 Failure::new(5, anyhow::Error::new(error).context(what))
             })?;
         }
-        let stop = Stop::default();
-        stop.watch_signals()
-            .map_err(|error| Failure::new(1, error))?;
+        let stop = stop_at_signals()?;
 
         let lines = match (&self.out, self.out_format) {
             (None, _) => Lines::None,
@@ -135,12 +132,7 @@ impl Replay {
             writer.write(&header);
         }
         let run_rules = Arc::clone(&rules);
-        let progress = Progress::default();
-        let bar = Arc::new(Mutex::new(None));
-        let (show, shown) = (Arc::clone(&bar), Arc::clone(&progress));
-        let spec = JobSpec {
-            rules,
-            logs,
+        let result = run_with_bar(JobSpec {
             sort: self.sort,
             lane_options,
             cluster: cluster.clone(),
@@ -149,23 +141,11 @@ impl Replay {
             rejects,
             keep_rejects: self.rejects.is_some(),
             lines,
-            follow: None,
             timeline: self.plot.is_some(),
-            rows: None,
             what_if: what_if.clone(),
-            progress,
-            opened: Box::new(move |bytes| {
-                if let Ok(mut bar) = show.lock() {
-                    *bar = Some(Bar::start(&shown, bytes));
-                }
-            }),
             stop: stop.clone(),
-        };
-        let result = run(spec);
-        if let Ok(mut bar) = bar.lock() {
-            *bar = None;
-        }
-        let result = result.map_err(|error| Failure::new(error.exit_code(), error))?;
+            ..JobSpec::of(rules, logs)
+        })?;
         // Only the first process has a result to report.
         let Some(mut result) = result else {
             return Ok(());

@@ -51,6 +51,15 @@ pub struct Cluster {
 type Allocators = (Vec<AllocatorBuilder>, Box<dyn Any + Send>, u32);
 
 impl Cluster {
+    /// So many workers in this process alone.
+    pub fn local(workers: usize) -> Cluster {
+        Cluster {
+            workers,
+            process: 0,
+            addresses: Vec::new(),
+        }
+    }
+
     /// Number of processes.
     pub fn processes(&self) -> usize {
         self.addresses.len().max(1)
@@ -128,6 +137,30 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// A run by one worker that keeps and shows nothing but its counters; a caller says what else is
+    /// wanted.
+    pub fn of(rules: Arc<Rules>, logs: Vec<Source>) -> JobSpec {
+        JobSpec {
+            rules,
+            logs,
+            sort: false,
+            lane_options: LaneOptions::default(),
+            cluster: Cluster::local(1),
+            pace: Pace::default(),
+            decisions: None,
+            rejects: None,
+            keep_rejects: false,
+            lines: Lines::None,
+            follow: None,
+            timeline: false,
+            rows: None,
+            what_if: None,
+            progress: Progress::default(),
+            opened: Box::new(|_| ()),
+            stop: Stop::default(),
+        }
+    }
+
     /// Digest of version, policy and model, which must be the same in every process.
     fn rules_digest(&self) -> u64 {
         let rules = &self.rules;

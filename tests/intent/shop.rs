@@ -2,10 +2,8 @@
 
 use crate::common::{report, restage, simulated, text};
 use restage::event::{Carry, VisitorId};
-use restage::flow::failure::Stop;
 use restage::flow::job::{Cluster, JobSpec, run};
-use restage::flow::sessions::{Lines, Sample};
-use restage::flow::source::Pace;
+use restage::flow::sessions::Sample;
 use restage::format::{LaneOptions, Source};
 use restage::visit::live::Rules;
 use restage::visit::model::Model;
@@ -76,36 +74,20 @@ fn clean(log: &str) -> String {
 
 /// Collects the rows of a log through the job, under the shipped policy.
 pub fn rows(log: &Path, workers: usize) -> Vec<SessionRows> {
+    let rules = Rules {
+        policy: Policy::shipped(),
+        models: Schedule::of(Model::blank()),
+    };
     let result = run(JobSpec {
-        rules: Arc::new(Rules {
-            policy: Policy::shipped(),
-            models: Schedule::of(Model::blank()),
-        }),
-        logs: vec![Source::parse(log)],
-        sort: false,
         lane_options: LaneOptions {
             carry: Carry::default(),
             ..LaneOptions::default()
         },
-        cluster: Cluster {
-            workers,
-            process: 0,
-            addresses: Vec::new(),
-        },
-        pace: Pace::default(),
-        decisions: None,
-        rejects: None,
-        keep_rejects: false,
-        lines: Lines::None,
-        follow: None,
-        timeline: false,
+        cluster: Cluster::local(workers),
         rows: Some(Sample {
             share_ppm: 1_000_000,
         }),
-        what_if: None,
-        progress: Default::default(),
-        opened: Box::new(|_| ()),
-        stop: Stop::default(),
+        ..JobSpec::of(Arc::new(rules), vec![Source::parse(log)])
     });
     result.unwrap().unwrap().rows
 }

@@ -13,7 +13,7 @@ use restage::flow::job::{Cluster, JobSpec, run};
 use restage::flow::output::{LineWriter, Target};
 use restage::flow::sessions::Lines;
 use restage::flow::source::Pace;
-use restage::format::{LaneOptions, Source};
+use restage::format::Source;
 use restage::rng::Rng;
 use restage::visit::learn::learner::SlotReport;
 use restage::visit::live::Rules;
@@ -103,27 +103,16 @@ impl Logs {
         let stop = Stop::default();
         let out = self.dir.path().join("decisions");
         let result = run(JobSpec {
-            rules: Arc::clone(rules),
-            logs: self.paths.iter().map(Source::parse).collect(),
-            sort: false,
-            lane_options: LaneOptions::default(),
-            cluster: Cluster {
-                workers,
-                process: 0,
-                addresses: Vec::new(),
-            },
+            cluster: Cluster::local(workers),
             pace,
             decisions: Some(LineWriter::create(Target::parse(&out), stop.clone()).unwrap()),
-            rejects: None,
-            keep_rejects: false,
             lines: Lines::Json,
-            follow: None,
             timeline: true,
-            rows: None,
-            what_if: None,
-            progress: Default::default(),
-            opened: Box::new(|_| {}),
             stop,
+            ..JobSpec::of(
+                Arc::clone(rules),
+                self.paths.iter().map(Source::parse).collect(),
+            )
         });
         let mut result = result.unwrap().unwrap();
         result.finish(true).unwrap();

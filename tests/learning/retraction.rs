@@ -15,18 +15,21 @@ use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::{Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::worker::Worker;
 
 type Handle<T> = InputHandle<u64, CapacityContainerBuilder<T>>;
 type Counted = Vec<(Subject, u64, Stat)>;
 
-/// The statistics that differential collections hold after every version.
-pub fn streamed(
-    told: &BTreeMap<u64, Vec<Said>>,
-    policy: &Policy,
-    (versions_at_once, by_and_by): (usize, bool),
-) -> Vec<(u64, Statistics)> {
-    let (told, policy) = (told.clone(), policy.clone());
-    timely::execute_directly(move |worker| {
+/// The learning path's collections on a worker, and what is heard of them.
+struct Collections {
+    credited: Handle<Of<Fact>>,
+    counts: Handle<Counted>,
+    probe: ProbeHandle<u64>,
+    changes: Rc<RefCell<Counted>>,
+}
+
+impl Collections {
+    fn of(worker: &mut Worker, policy: &Policy) -> Collections {
         let mut credited: Handle<Of<Fact>> = InputHandle::new();
         let mut counts: Handle<Counted> = InputHandle::new();
         let (probe, changes) = (ProbeHandle::new(), Rc::new(RefCell::new(Vec::new())));
@@ -36,11 +39,34 @@ pub fn streamed(
                 credited: scope.input_from(&mut credited),
                 counts: scope.input_from(&mut counts),
             };
-            statistics(facts, &policy)
+            statistics(facts, policy)
                 .inspect(move |change| heard.borrow_mut().push(*change))
                 .inner
                 .probe_with(&probe);
         });
+        Collections {
+            credited,
+            counts,
+            probe,
+            changes,
+        }
+    }
+}
+
+/// The statistics that differential collections hold after every version.
+pub fn streamed(
+    told: &BTreeMap<u64, Vec<Said>>,
+    policy: &Policy,
+    (versions_at_once, by_and_by): (usize, bool),
+) -> Vec<(u64, Statistics)> {
+    let (told, policy) = (told.clone(), policy.clone());
+    timely::execute_directly(move |worker| {
+        let Collections {
+            mut credited,
+            mut counts,
+            probe,
+            changes,
+        } = Collections::of(worker, &policy);
         let mut sums = Statistics::new();
         let mut versions = Vec::new();
         let told: Vec<_> = told.into_iter().collect();
@@ -145,20 +171,12 @@ fn streamed_by_two(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy, wait: u64) 
     let policy = std::sync::Arc::new(policy.clone());
     let guards = timely::execute(timely::Config::process(2), move |worker| {
         let me = worker.index() as u64;
-        let mut credited: Handle<Of<Fact>> = InputHandle::new();
-        let mut counts: Handle<Counted> = InputHandle::new();
-        let (probe, changes) = (ProbeHandle::new(), Rc::new(RefCell::new(Vec::new())));
-        let heard = Rc::clone(&changes);
-        worker.dataflow::<u64, _, _>(|scope| {
-            let facts = Facts {
-                credited: scope.input_from(&mut credited),
-                counts: scope.input_from(&mut counts),
-            };
-            statistics(facts, &policy)
-                .inspect(move |change| heard.borrow_mut().push(*change))
-                .inner
-                .probe_with(&probe);
-        });
+        let Collections {
+            mut credited,
+            mut counts,
+            probe,
+            changes,
+        } = Collections::of(worker, &policy);
         for (at, (version, said)) in told.iter().enumerate() {
             let time = version - 1;
             for said in said.iter().filter(|said| said.visitor.0 % 2 == me) {

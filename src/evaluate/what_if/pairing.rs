@@ -294,16 +294,11 @@ impl Pairing {
             self.evidence.choices.push(choice);
             if usize::from(chosen.arm) < self.setup.mapping.own_arms(slot) {
                 open.exposed[slot] |= 1 << choice.leaf;
-                let exposure = Exposure {
-                    cell: Cell {
-                        // What the log could have drawn is not in it; what the target could have
-                        // stands for it.
-                        set: seen.view.set[slot] | 1 << chosen.arm,
-                        epoch: self.learning.epoch_of(ArrivalMs(choice.at_ms)),
-                        ..exposure(&choice).cell
-                    },
-                    ..exposure(&choice)
-                };
+                let mut exposure = exposure(&choice);
+                // What the log could have drawn is not in it; what the target could have stands
+                // for it.
+                exposure.cell.set = seen.view.set[slot] | 1 << chosen.arm;
+                exposure.cell.epoch = self.learning.epoch_of(ArrivalMs(choice.at_ms));
                 self.exposures
                     .push((ArrivalMs(now_ms), seen.visitor, exposure));
             }

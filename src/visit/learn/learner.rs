@@ -371,21 +371,22 @@ impl Slot {
         }
     }
 
-    /// What the slot knows of its arms, at a leaf's level: what was earned elsewhere by as many
-    /// exposures as would earn it here.
-    fn pooled(&self, number: usize) -> Vec<Stat> {
+    /// The level of each leaf, where anything was earned.
+    fn levels(&self) -> Vec<Option<f64>> {
         let leaves: Vec<&[Stat]> = self.leaves.iter().map(|leaf| &leaf.arms[..]).collect();
         let effects = Effects::of(&leaves);
-        let here = effects.level(leaves[number]);
-        let mut pooled = leaves[number].to_vec();
-        for (_, arms) in leaves
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != number)
-        {
-            let there = effects.level(arms);
-            let ratio = here.zip(there).map_or(1.0, |(here, there)| there / here);
-            for (sum, stat) in pooled.iter_mut().zip(*arms) {
+        leaves.iter().map(|arms| effects.level(arms)).collect()
+    }
+
+    /// What the slot knows of its arms, at a leaf's level: what was earned elsewhere by as many
+    /// exposures as would earn it here.
+    fn pooled(&self, number: usize, levels: &[Option<f64>]) -> Vec<Stat> {
+        let here = levels[number];
+        let mut pooled = self.leaves[number].arms.clone();
+        let others = self.leaves.iter().zip(levels).enumerate();
+        for (_, (leaf, there)) in others.filter(|(other, _)| *other != number) {
+            let ratio = here.zip(*there).map_or(1.0, |(here, there)| there / here);
+            for (sum, stat) in pooled.iter_mut().zip(&leaf.arms) {
                 sum.add(&stat.over(ratio));
             }
         }
@@ -416,9 +417,14 @@ impl Slot {
                     number
                 })
             });
-        for number in due.collect::<Vec<_>>() {
-            let pooled = self.pooled(number);
-            let open = !(self.exhausted | self.barred) & ((1u32 << self.arms) - 1) as u16;
+        let due: Vec<usize> = due.collect();
+        if due.is_empty() {
+            return;
+        }
+        let levels = self.levels();
+        let open = !(self.exhausted | self.barred) & ((1u32 << self.arms) - 1) as u16;
+        for number in due {
+            let pooled = self.pooled(number, &levels);
             let leaf = &mut self.leaves[number];
             let mut sets = leaf.strata.sets();
             sets.retain(|set| set & !open == 0 && *set != open && set.count_ones() > 1);

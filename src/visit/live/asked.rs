@@ -13,8 +13,8 @@ use crate::visit::feature::Vector;
 use crate::visit::learn::group::members;
 use crate::visit::learn::spec::Method;
 use crate::visit::learn::tables::{Tables, leaf_of};
-use crate::visit::learned::{Together, chances, chances_together};
-use crate::visit::policy::{SLOTS_MAX, Situation};
+use crate::visit::learned::{chances, chances_together};
+use crate::visit::policy::Situation;
 use crate::visit::view::View;
 
 impl Visit {
@@ -57,15 +57,8 @@ impl Visit {
         let Some((first, _)) = members(policy).next() else {
             return;
         };
-        let mut homes = [None; SLOTS_MAX];
-        for (index, slot) in members(policy) {
-            homes[index] = self.home(index, slot, phase);
-        }
-        let page = Together {
-            layout: &self.layout,
-            homes: &homes,
-            held: self.held,
-        };
+        let homes = self.homes_together(policy, phase);
+        let page = self.together(&homes);
         let starts = judgement.trigger == Trigger::Start;
         let moves = starts || self.is_settled(judgement.at, policy);
         let (by, leaf) = ((tables, cart), usize::from(view.leaf[first]));

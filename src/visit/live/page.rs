@@ -8,7 +8,7 @@ use super::Visit;
 use super::{AWAITING_MAX, Judgement, Rules};
 use crate::event::{ArrivalMs, Id, hash_text};
 use crate::visit::choose::{CERTAIN_PPM, Why, choose};
-use crate::visit::decision::Trigger;
+use crate::visit::decision::{PerSlot, Trigger};
 use crate::visit::feature::Vector;
 use crate::visit::learn::fact::{Cell, Exposure, HELD, JOINT};
 use crate::visit::learn::group::{code_of, members};
@@ -112,6 +112,24 @@ impl Visit {
         self.homes[index].get(home_place(slot, phase))
     }
 
+    /// The arms that the slots that learn together had in this phase's leaf before.
+    pub(super) fn homes_together(&self, policy: &Policy, phase: Phase) -> PerSlot<Option<usize>> {
+        let mut homes = [None; SLOTS_MAX];
+        for (index, slot) in members(policy) {
+            homes[index] = self.home(index, slot, phase);
+        }
+        homes
+    }
+
+    /// The visit as the slots that learn together see it.
+    pub(super) fn together<'a>(&'a self, homes: &'a PerSlot<Option<usize>>) -> Together<'a> {
+        Together {
+            layout: &self.layout,
+            homes,
+            held: self.held,
+        }
+    }
+
     /// Gives the learned slots their turns: those that learn together first, then one by one.
     fn take_turns(
         &mut self,
@@ -126,15 +144,8 @@ impl Visit {
         let (phase, starts) = (situation.phase, when.1);
         if let Some((first, _)) = members(policy).next() {
             let (standing, drawer) = self.stands(first, phase, when, policy, tables);
-            let mut homes = [None; SLOTS_MAX];
-            for (index, slot) in members(policy) {
-                homes[index] = self.home(index, slot, phase);
-            }
-            let page = Together {
-                layout: &self.layout,
-                homes: &homes,
-                held: self.held,
-            };
+            let homes = self.homes_together(policy, phase);
+            let page = self.together(&homes);
             let may_move = standing.settled || starts;
             let (uses, by) = (&self.uses, (tables, cart));
             let turns = turn_together(policy, situation, may_move, page, uses, by, drawer);
