@@ -42,7 +42,8 @@ fn weights(criterion: &mut Criterion) {
                 method,
                 floor_ppm: 10_000,
                 warm_up: 100,
-                pool: 500.0,
+                heterogeneity: 0.15,
+                settle: 0.0,
                 kill: None,
                 holdout_ppm: 0,
             };

@@ -13,7 +13,7 @@ version = 1
 [[slot]]
 name = "banner"
 default = "brand"
-learn = { method = "thompson", pool = 0, kill = 0.1 }
+learn = { method = "thompson", heterogeneity = 1000, settle = 0, kill = 0.1 }
 arm = [{ name = "brand" }, { name = "new" }, { name = "basket" }]
 "#;
 

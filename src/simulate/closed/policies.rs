@@ -73,7 +73,7 @@ pub fn uniform(name: &str) -> String {
 /// becomes of one: carts are five times as many as orders, so arms are told apart sooner (a surrogate;
 /// Athey, Chetty, Imbens and Kang 2019).
 pub fn learning(name: &str, method: &str) -> String {
-    let learn = format!("method = \"{method}\"\n  floor = 0.002\n  warm_up = 20\n  pool = 300");
+    let learn = format!("method = \"{method}\"\n  floor = 0.002\n  warm_up = 20");
     learned(name, &learn, HOLDOUT_SHARE, REWARD)
 }
 

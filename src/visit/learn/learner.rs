@@ -14,7 +14,7 @@
 //! Cost: some 10 µs a leaf and set of arms that is weighed, and 0.1 µs an arm and stratum; memory: 32
 //! bytes an arm and stratum.
 
-use super::super::policy::{ARMS_MAX, Policy, SLOTS_MAX};
+use super::super::policy::{self, ARMS_MAX, Policy, SLOTS_MAX};
 use super::fact::{Cell, HELD, JOINT};
 use super::group::Group;
 use super::safety::{RatioWatch, surely_worse};
@@ -57,7 +57,7 @@ impl Subject {
     }
 }
 
-/// Chance that an arm as good as the holdout is ever barred.
+/// Chance that any arm as good as the holdout is ever barred, over all arms that may be.
 const BAR_ALPHA: f64 = 0.01;
 
 /// A leaf of a slot.
@@ -93,6 +93,8 @@ struct Slot {
     judged: [i64; ARMS_MAX],
     /// Arms barred, and since which version.
     barred: u16,
+    /// Chance that an arm as good as the holdout is ever barred.
+    bar_alpha: f64,
     barred_at: BTreeMap<usize, u64>,
     exhausted: u16,
 }
@@ -165,6 +167,9 @@ pub struct Learner {
 impl Learner {
     /// Nothing is known yet.
     pub fn new(policy: &Policy) -> Learner {
+        let killable = |slot: &&policy::Slot| slot.learn.is_some_and(|spec| spec.kill.is_some());
+        let judged = policy.slots.iter().filter(killable);
+        let judged: usize = judged.map(|slot| slot.arms.len() - 1).sum();
         let slots = policy.slots.iter().map(|slot| {
             let spec = slot.learn?;
             Some(Slot {
@@ -180,6 +185,7 @@ impl Learner {
                 watch: RatioWatch::default(),
                 judged: [0; ARMS_MAX],
                 barred: 0,
+                bar_alpha: BAR_ALPHA / judged.max(1) as f64,
                 barred_at: BTreeMap::new(),
                 exhausted: 0,
             })
@@ -325,7 +331,7 @@ impl Slot {
             for arm in (0..self.arms).filter(|&arm| arm != default) {
                 if self.barred >> arm & 1 == 0 && self.is_due(arm) {
                     let [shown, held] = self.with_held(arm);
-                    if surely_worse(&shown, &held, bound, BAR_ALPHA) {
+                    if surely_worse(&shown, &held, bound, self.bar_alpha) {
                         self.barred |= 1 << arm;
                         self.barred_at.insert(arm, version_ms);
                     }
@@ -448,7 +454,7 @@ impl Slot {
         }
     }
 
-    fn report(&self, names: &super::super::policy::Slot) -> SlotReport {
+    fn report(&self, names: &policy::Slot) -> SlotReport {
         let arms =
             |stats: &[Stat], compared: &[Stat], weights: Option<(u16, &Weights)>, whole: bool| {
                 let arms = names.arms.iter().enumerate().map(|(index, arm)| {
@@ -487,7 +493,7 @@ impl Slot {
         let seen = |leaf: &LeafReport| leaf.held > 0 || leaf.arms.iter().any(|a| a.exposures > 0);
         SlotReport {
             slot: names.name.clone(),
-            method: super::super::policy::method_name(&self.spec.method).into(),
+            method: policy::method_name(&self.spec.method).into(),
             frozen: self.watch.is_frozen(),
             leaves: leaves.filter(seen).collect(),
             arms: arms(&self.overall, &side_by_side(&rows), None, true),

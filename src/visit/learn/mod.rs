@@ -2,7 +2,7 @@
 //!
 //! [`stat`] is what is known of an arm, in integers; [`spec`] how a slot learns; [`weights`] turns
 //! the one by the other into shares, by the probability of being [`best`], integrated on the panels of
-//! [`gauss`]; [`draw`] adds the floor and draws an arm. [`pairwise`] learns slots that interact over
+//! [`gauss`], until there is no value [`remaining`] in going on; [`draw`] adds the floor and draws an arm. [`pairwise`] learns slots that interact over
 //! whole [`layout`]s, with the linear algebra of [`cholesky`], and [`mixture`] draws one. [`apportion`]
 //! makes shares whole numbers. [`confidence`] says what a difference is worth at any time; [`safety`]
 //! takes bad arms out and watches the sample ratio, with the chi-square law of [`gamma`].
@@ -25,6 +25,7 @@ pub mod learner;
 pub mod mixture;
 pub mod moments;
 pub mod pairwise;
+pub mod remaining;
 pub mod safety;
 pub mod spec;
 pub mod stat;

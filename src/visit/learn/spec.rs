@@ -56,9 +56,13 @@ pub struct LearnSpec {
     pub floor_ppm: u32,
     /// Exposures of an arm in a leaf below which the leaf's shares stay even.
     pub warm_up: i64,
-    /// How strongly a leaf leans on the slot's overall statistics: as if so many of the leaf's own
-    /// exposures had gone as those of the slot did.
-    pub pool: f64,
+    /// How much an arm's effect differs between leaves: the deviation between leaves of its mean
+    /// reward, relative to the leaf's (τ of a random-effects model; DerSimonian and Laird 1986). A leaf
+    /// leans the more on the slot's others the less they differ.
+    pub heterogeneity: f64,
+    /// Where the best arm for all draws is expected to lose less than this share of its reward,
+    /// it gets all but the floor ([`super::remaining`]); only for [`Method::Thompson`].
+    pub settle: f64,
     /// An arm is taken out when it is worse than the holdout by more than this, relative to the
     /// holdout's mean: 0.1 is a tenth worse. `None` takes no arm out.
     pub kill: Option<f64>,

@@ -1,13 +1,14 @@
 //! From statistics to shares: what part of its draws each arm of a slot gets in one context leaf.
 //!
-//! A leaf leans on the rest of its slot, as strongly as [`LearnSpec::pool`] says: what is believed of
-//! an arm before the leaf's own exposures is what its exposures in the *other* leaves taught, counted
-//! as `pool` exposures at most (or as many as there were). A leaf's own exposures are taken out of
-//! the slot's first: nothing counts twice. The caller brings exposures of other strata and leaves to
-//! this leaf's level before ([`super::strata`]), or arms would be judged by where they are shown. Thin
-//! leaves so begin where the slot stands, and outgrow it by their own data; an empirical-Bayes prior
-//! with a fixed weight (Casella 1985), which needs no fitting and keeps the weights a plain function
-//! of statistics.
+//! A leaf leans on the rest of its slot: what is believed of an arm before the leaf's own exposures is
+//! what its exposures in the *other* leaves taught. Effects differ between leaves by a share τ
+//! ([`LearnSpec::heterogeneity`]), so n exposures elsewhere say what 1/(1/n + τ²/c²) of the leaf's own
+//! would, where c is the deviation of a reward relative to the mean: an empirical-Bayes prior (Casella
+//! 1985) of a random-effects model (DerSimonian and Laird 1986) with τ given, which keeps the weights a
+//! plain function of statistics. A leaf's own exposures are taken out of the slot's first: nothing
+//! counts twice. The caller brings exposures of other strata and leaves to this leaf's level before
+//! ([`super::strata`]), or arms would be judged by where they are shown. Thin leaves so begin where the
+//! slot stands, and outgrow it by their own data.
 //!
 //! * Conversions: Beta(1 + successes, 1 + failures), own and pooled, with fractional successes.
 //! * Money: a normal posterior of the mean. Its variance leans on the slot's over all arms by
@@ -15,7 +16,8 @@
 //!   rewards is not certain of anything.
 //!
 //! Shares are even until every open arm has [`LearnSpec::warm_up`] exposures, own and pooled
-//! together. The floor is not in them: it is added where an arm is drawn ([`super::draw`]), among the
+//! together. Where Thompson's best arm has next to nothing left to lose against the others
+//! ([`super::remaining`], [`LearnSpec::settle`]) it has the whole share, for as long as that holds. The floor is not in them: it is added where an arm is drawn ([`super::draw`]), among the
 //! arms that may be shown there. Invariant: shares of open arms sum to 1,000,000, closed arms have 0.
 //!
 //! Cost: that of [`super::best`] for Thompson, else well below a microsecond; no allocation.
@@ -24,12 +26,13 @@ use super::super::choose::CERTAIN_PPM;
 use super::super::policy::ARMS_MAX;
 use super::apportion::apportion;
 use super::best::{beta_best, normal_best};
+use super::remaining::remaining;
 use super::spec::{Family, LearnSpec, Method, PerArm};
 use super::stat::Stat;
 use serde::{Deserialize, Serialize};
 
 /// Exposures that the variance over all arms counts for beside an arm's own (money).
-pub const VARIANCE_TRIALS: f64 = 10.0;
+pub const VARIANCE_TRIALS: f64 = 100.0;
 /// Least deviation of a reward, relative to the mean over all arms (money).
 const DEVIATION_MIN: f64 = 0.01;
 /// Least deviation of a reward in units, where nothing was ever earned (money).
@@ -68,13 +71,14 @@ struct Evidence {
 /// [`super::pairwise`].
 pub fn weigh(leaf: &[Stat], slot: &[Stat], open: u16, spec: &LearnSpec, family: Family) -> Weights {
     let arms = leaf.len().min(slot.len()).min(ARMS_MAX);
-    let mut evidence = [Evidence::default(); ARMS_MAX];
-    for (known, (leaf, slot)) in evidence.iter_mut().zip(leaf.iter().zip(slot)) {
-        *known = Evidence::of(leaf, slot, spec.pool);
-    }
-    let evidence = &evidence[..arms];
     let is_open = |arm: usize| open >> arm & 1 == 1;
     let overall = overall(slot, arms, is_open);
+    let apart = apart(&overall, family, spec.heterogeneity);
+    let mut evidence = [Evidence::default(); ARMS_MAX];
+    for (known, (leaf, slot)) in evidence.iter_mut().zip(leaf.iter().zip(slot)) {
+        *known = Evidence::of(leaf, slot, apart);
+    }
+    let evidence = &evidence[..arms];
     let (mean, width) = posteriors(evidence, &overall, family);
 
     let warm = (0..arms)
@@ -89,7 +93,8 @@ pub fn weigh(leaf: &[Stat], slot: &[Stat], open: u16, spec: &LearnSpec, family: 
         Method::Multivariate => false,
         _ if !warm => false,
         Method::Thompson => {
-            thompson(&mean, &width, arms, is_open, family, &mut share);
+            let beliefs = (&mean, &width, family);
+            thompson(beliefs, arms, is_open, spec.settle, &mut share);
             true
         }
         Method::EpsilonGreedy { epsilon } => {
@@ -137,15 +142,31 @@ fn posteriors(evidence: &[Evidence], overall: &Stat, family: Family) -> (PerArm<
     (mean, width)
 }
 
-/// Each open arm by the probability that it is the best.
+/// One over the exposures that infinitely many of other leaves would count for: τ²/c².
+fn apart(overall: &Stat, family: Family, heterogeneity: f64) -> f64 {
+    let mean = overall.mean();
+    let variance = match family {
+        Family::Bernoulli => mean * (1.0 - mean),
+        Family::Normal => overall.variance(),
+    };
+    // Where nothing was earned, or all the same, there is nothing to be apart in.
+    if mean > 0.0 && variance > 0.0 {
+        heterogeneity * heterogeneity * mean * mean / variance
+    } else {
+        0.0
+    }
+}
+
+/// Each open arm by the probability that it is the best; the best alone where no other is worth a
+/// draw.
 fn thompson(
-    mean: &PerArm<f64>,
-    width: &PerArm<f64>,
+    (mean, width, family): (&PerArm<f64>, &PerArm<f64>, Family),
     arms: usize,
     is_open: impl Fn(usize) -> bool,
-    family: Family,
+    settle: f64,
     share: &mut PerArm<f64>,
 ) {
+    let mut normal = [(0.0, 0.0); ARMS_MAX];
     let mut posteriors = [(0.0, 0.0); ARMS_MAX];
     let (mut places, mut count) = ([0; ARMS_MAX], 0);
     for arm in (0..arms).filter(|&arm| is_open(arm)) {
@@ -153,8 +174,21 @@ fn thompson(
             Family::Bernoulli => (mean[arm] * width[arm], (1.0 - mean[arm]) * width[arm]),
             Family::Normal => (mean[arm], width[arm]),
         };
+        normal[count] = match family {
+            Family::Bernoulli => {
+                let variance = mean[arm] * (1.0 - mean[arm]) / (width[arm] + 1.0);
+                (mean[arm], variance.sqrt())
+            }
+            Family::Normal => posteriors[count],
+        };
         places[count] = arm;
         count += 1;
+    }
+    if let Some((place, loss)) = remaining(&normal[..count])
+        && loss < settle * normal[place].0
+    {
+        share[places[place]] = 1.0;
+        return;
     }
     let mut best = [0.0; ARMS_MAX];
     match family {
@@ -231,11 +265,12 @@ fn to_ppm(
 }
 
 impl Evidence {
-    /// What is known of an arm in a leaf, with the slot's other leaves pooled into at most `pool`
-    /// exposures. What a retraction left below zero counts as nothing.
-    fn of(leaf: &Stat, slot: &Stat, pool: f64) -> Evidence {
+    /// What is known of an arm in a leaf, with the exposures of the slot's other leaves pooled into
+    /// 1 over `apart` at most. What a retraction left below zero counts as nothing.
+    fn of(leaf: &Stat, slot: &Stat, apart: f64) -> Evidence {
         let mut others = *slot;
         others.add(&leaf.negated());
+        let there = others.trials.max(0) as f64;
         Evidence {
             trials: leaf.trials.max(0) as f64,
             reward: if leaf.trials > 0 {
@@ -243,7 +278,7 @@ impl Evidence {
             } else {
                 0.0
             },
-            pooled: (others.trials.max(0) as f64).min(pool.max(0.0)),
+            pooled: there / (1.0 + there * apart),
             rate: others.mean(),
             variance: leaf.variance(),
             pooled_variance: others.variance(),
@@ -285,6 +320,9 @@ impl Evidence {
 mod tests {
     use super::*;
 
+    /// Leaves that say nothing of each other.
+    const APART: f64 = 1e3;
+
     fn conversions(trials: i64, rewarded: i64) -> Stat {
         Stat {
             trials,
@@ -293,12 +331,13 @@ mod tests {
         }
     }
 
-    fn spec(method: Method, warm_up: i64, pool: f64) -> LearnSpec {
+    fn spec(method: Method, warm_up: i64, heterogeneity: f64) -> LearnSpec {
         LearnSpec {
             method,
             floor_ppm: 10_000,
             warm_up,
-            pool,
+            heterogeneity,
+            settle: 0.0,
             kill: None,
             holdout_ppm: 50_000,
         }
@@ -319,12 +358,28 @@ mod tests {
             conversions(1_000, 40),
             conversions(900, 20),
         ];
-        let out = shares(&leaf, &leaf, 0b111, &spec(Method::Thompson, 100, 500.0));
+        let out = shares(&leaf, &leaf, 0b111, &spec(Method::Thompson, 100, 0.2));
         let mut best = [0.0; 3];
         beta_best(&[(31.0, 971.0), (41.0, 961.0), (21.0, 881.0)], &mut best);
         for (share, best) in out.iter().zip(best) {
             assert!((f64::from(*share) / 1e6 - best).abs() < 2e-6);
         }
+    }
+
+    #[test]
+    fn an_arm_that_can_hardly_lose_is_settled_on() {
+        let leaf = [conversions(20_000, 600), conversions(20_000, 700)];
+        let at = |settle: f64| {
+            let spec = LearnSpec {
+                settle,
+                ..spec(Method::Thompson, 100, APART)
+            };
+            shares(&leaf, &leaf, 0b11, &spec)
+        };
+        // Behind by 2.8 deviations of 0.0018: 0.0004 of it are expected to be lost.
+        assert!((2_000..4_000).contains(&at(0.0)[0]), "{:?}", at(0.0));
+        assert_eq!(at(0.000_01), at(0.0));
+        assert_eq!(at(0.000_2), [0, 1_000_000]);
     }
 
     #[test]
@@ -343,7 +398,7 @@ mod tests {
             },
             Method::Multivariate,
         ] {
-            let spec = spec(method, 0, 0.0);
+            let spec = spec(method, 0, APART);
             let out = shares(&leaf, &leaf, 0b101, &spec);
             assert!(
                 out[1] == 0 && out[0] > 0 && out[2] > 0,
@@ -356,7 +411,7 @@ mod tests {
 
     #[test]
     fn shares_are_even_until_all_arms_are_warm() {
-        let spec = spec(Method::Thompson, 100, 0.0);
+        let spec = spec(Method::Thompson, 100, APART);
         let cold = [
             conversions(1_000, 10),
             conversions(99, 50),
@@ -375,10 +430,10 @@ mod tests {
         let slot = [conversions(10_000, 300), conversions(10_000, 600)];
         let none = [Stat::default(); 2];
         assert_eq!(
-            shares(&none, &slot, 0b11, &spec(Method::Thompson, 100, 0.0)),
+            shares(&none, &slot, 0b11, &spec(Method::Thompson, 100, APART)),
             [500_000, 500_000]
         );
-        let spec = spec(Method::Thompson, 100, 400.0);
+        let spec = spec(Method::Thompson, 100, 0.25);
         assert!(shares(&none, &slot, 0b11, &spec)[1] > 950_000);
         // Its own visitors see it the other way round.
         let leaf = [conversions(5_000, 300), conversions(5_000, 150)];
@@ -396,15 +451,19 @@ mod tests {
             &leaf,
             &leaf,
             0b11,
-            &spec(Method::Thompson, 0, 1e6),
+            &spec(Method::Thompson, 0, 0.0),
             Family::Bernoulli,
         );
         assert_eq!(alone.mean[..2], [10.0 / 302.0, 16.0 / 302.0]);
         let slot = [conversions(350, 29), conversions(300, 15)];
-        let spec = spec(Method::Thompson, 0, 10.0);
+        let spec = spec(Method::Thompson, 0, 1.5);
         let pooled = weigh(&leaf, &slot, 0b11, &spec, Family::Bernoulli);
-        // The slot's other fifty converted at 40 %, and count for ten.
-        assert!((pooled.mean[0] - 14.0 / 312.0).abs() < 1e-12);
+        // The slot's other fifty converted at 40 %. All of them together earn 44 in 650.
+        let level = 44.0f64 / 650.0;
+        let counts = 1.0 / (1.0 / 50.0 + 1.5 * 1.5 * level / (1.0 - level));
+        assert!((counts - 5.5).abs() < 0.1, "{counts}");
+        let mean = (10.0 + 0.4 * counts) / (302.0 + counts);
+        assert!((pooled.mean[0] - mean).abs() < 1e-12);
         assert_eq!(pooled.mean[1], alone.mean[1]);
     }
 
@@ -413,7 +472,7 @@ mod tests {
         let odd = [conversions(-3, 2), conversions(5, -2), conversions(0, 7)];
         for family in [Family::Bernoulli, Family::Normal] {
             for slot in [odd, [Stat::default(); 3]] {
-                let spec = spec(Method::Thompson, -10, 100.0);
+                let spec = spec(Method::Thompson, -10, 0.2);
                 let out = weigh(&odd, &slot, 0b111, &spec, family);
                 assert_eq!(out.share_ppm.iter().sum::<u32>(), 1_000_000, "{out:?}");
                 assert!(out.mean.iter().all(|mean| mean.is_finite()));
@@ -429,7 +488,7 @@ mod tests {
         [0, 0, 0, 25_000_000, 0, 5_000_000]
             .iter()
             .for_each(|&reward| other.add(&Stat::of(reward)));
-        let spec = spec(Method::Thompson, 0, 0.0);
+        let spec = spec(Method::Thompson, 0, APART);
         let out = weigh(&[sure, other], &[sure, other], 0b11, &spec, Family::Normal);
         assert!((400_000..900_000).contains(&out.share_ppm[0]), "{out:?}");
         // And where nothing varies, nothing breaks.
@@ -445,7 +504,7 @@ mod tests {
             square: ((mean * mean + sd * sd) * 1e12) as i128 * i128::from(trials),
         };
         let leaf = [stat(4_000, 1.0, 10.0), stat(4_000, 1.3, 10.0)];
-        let spec = spec(Method::Thompson, 100, 0.0);
+        let spec = spec(Method::Thompson, 100, APART);
         let out = weigh(&leaf, &leaf, 0b11, &spec, Family::Normal);
         let z = 0.3 / (2.0 * 100.0f64 / 4_000.0).sqrt();
         let truth = 0.5 * libm::erfc(-z / std::f64::consts::SQRT_2);
@@ -460,7 +519,7 @@ mod tests {
             conversions(100, 20),
             conversions(100, 20),
         ];
-        let of = |method| shares(&leaf, &leaf, 0b111, &spec(method, 0, 0.0));
+        let of = |method| shares(&leaf, &leaf, 0b111, &spec(method, 0, APART));
         let out = of(Method::EpsilonGreedy { epsilon: 0.3 });
         assert_eq!(out, [100_000, 450_000, 450_000]);
         let out = of(Method::Softmax { temperature: 0.5 });

@@ -219,6 +219,7 @@ impl Reader<'_> {
             "temperature",
             matches!(method, Method::Softmax { .. }),
         )?;
+        only(&given.settle, "settle", matches!(method, Method::Thompson))?;
         let floor_ppm = self.share_ppm(&given.floor, 0.02)?;
         if let Some(floor) = &given.floor
             && u64::from(floor_ppm) * arms.len() as u64 > 1_000_000
@@ -234,7 +235,8 @@ impl Reader<'_> {
             method,
             floor_ppm: floor_ppm.min(1_000_000 / arms.len() as u32),
             warm_up: self.whole(&given.warm_up, 100, 0..1 << 40)? as i64,
-            pool: self.number(&given.pool, 100.0, 0.0..=1e9)?,
+            heterogeneity: self.number(&given.heterogeneity, 0.15, 0.0..=1e3)?,
+            settle: self.number(&given.settle, 0.003, 0.0..=1.0)?,
             kill: match &given.kill {
                 None => Some(0.1),
                 Some(kill) if *kill.get_ref() == 0.0 => None,

@@ -150,7 +150,8 @@ pub(super) struct LearnTable {
     pub(super) weights: Option<Spanned<ArmWeightsTable>>,
     pub(super) floor: Option<Spanned<f64>>,
     pub(super) warm_up: Option<Spanned<u64>>,
-    pub(super) pool: Option<Spanned<f64>>,
+    pub(super) heterogeneity: Option<Spanned<f64>>,
+    pub(super) settle: Option<Spanned<f64>>,
     pub(super) kill: Option<Spanned<f64>>,
     pub(super) holdout: Option<Spanned<f64>>,
 }

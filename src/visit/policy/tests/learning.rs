@@ -155,9 +155,10 @@ fn methods_are_read() {
 
 #[test]
 fn the_rest_of_learn_is_read() {
-    let given = spec("floor = 0.1, warm_up = 0, pool = 7.5, kill = 0.2, holdout = 0");
+    let given =
+        spec("floor = 0.1, warm_up = 0, heterogeneity = 7.5, settle = 0, kill = 0.2, holdout = 0");
     assert_eq!(
-        (given.floor_ppm, given.warm_up, given.pool),
+        (given.floor_ppm, given.warm_up, given.heterogeneity),
         (100_000, 0, 7.5)
     );
     assert_eq!((given.kill, given.holdout_ppm), (Some(0.2), 0));
@@ -273,7 +274,11 @@ fn numbers_and_times_are_held_to_what_they_can_be() {
             &learns("{ temperature = ^0.0, method = \"softmax\" }"),
             "does not lie between",
         ),
-        (&learns("{ pool = ^-1.0 }"), "does not lie between"),
+        (&learns("{ heterogeneity = ^-1.0 }"), "does not lie between"),
+        (
+            &learns("{ method = \"softmax\", settle = ^0.1 }"),
+            "`settle` is not for method = \"softmax\"",
+        ),
         (&learns("{ kill = ^1.5 }"), "between 0 and 1"),
         (&learns("{ holdout = ^nan }"), "between 0 and 1"),
         (
