@@ -89,8 +89,12 @@ impl Learned {
         if !self.set_aside.is_empty() {
             rows.push(("set aside", self.set_aside.line()));
         }
-        if let Some(lift) = self.lift.as_ref().filter(|lift| has_orders(lift)) {
-            rows.extend(lift.rows());
+        match &self.lift {
+            Some(lift) if has_orders(lift) => rows.extend(lift.rows()),
+            Some(_) => {}
+            // A job that learns is expected to say what came of it.
+            None if self.slots.is_empty() && self.layouts.is_none() => {}
+            None => rows.push(("lift", "no [holdout] share: nothing to compare with".into())),
         }
         for slot in &self.slots {
             slot.rows(&mut rows);

@@ -12,6 +12,7 @@ use crate::flow::job::JobSpec;
 use crate::flow::output::{LineWriter, Target};
 use crate::flow::sessions::Lines;
 use crate::plot::lift::lift_plots;
+use crate::plot::off_policy::off_policy_plot;
 use crate::plot::replay_plots;
 use crate::visit::decision::Recorder;
 use clap::{Args, ValueEnum};
@@ -194,6 +195,10 @@ impl Replay {
             let mut files = replay_plots(dir, &result.tally).map_err(failed)?;
             if let Some(points) = lift_over_time(&result.tally, &run_rules.policy) {
                 files.extend(lift_plots(dir, &points).map_err(failed)?);
+            }
+            if let Some(against) = &report.against {
+                let (policy, estimates) = (&against.policy, &against.estimates);
+                files.extend(off_policy_plot(dir, policy, estimates).map_err(failed)?);
             }
             for file in files {
                 say(&format!("wrote {}", file.display()));

@@ -15,13 +15,16 @@ use std::path::{Path, PathBuf};
 /// With --closed-loop shoppers react to the page, and a policy is put to the test: between the
 /// default layout, even draws, the best fixed layout and an oracle, all under the same luck.
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(
+    override_usage = "restage simulate --out FILE [OPTIONS]\n       restage simulate --closed-loop [OPTIONS]",
+    after_help = "\
 Examples:
   restage simulate --events 100000 --seed 7 -o shop.csv
   restage simulate --events 5000000 --seed 1 -o shop.csv.zst
   restage simulate --events 1000 -o - | head
   restage simulate --closed-loop --policy shop.toml
-  restage simulate --closed-loop --sessions 50000 --runs 3 --json --plot plots")]
+  restage simulate --closed-loop --sessions 50000 --runs 3 --json --plot plots"
+)]
 pub struct Simulate {
     /// How many events to write
     #[arg(

@@ -222,9 +222,8 @@ fn one_run(findings: &Findings, page: &mut String) {
         row(rival, page);
     }
     page.push('\n');
-    if let Some(lift) = &findings.lift {
-        let _ = writeln!(page, "{}", lift_line(lift));
-    }
+    let lift = findings.lift.as_ref().map_or_else(no_holdout, lift_line);
+    let _ = writeln!(page, "{lift}");
     let _ = writeln!(page, "kill switch: {}", barred_line(findings));
     gains(
         "the policy",
@@ -278,14 +277,19 @@ fn gains(
     );
 }
 
-/// What the job says of itself, beside the truth.
+fn no_holdout() -> String {
+    "lift: the policy has no [holdout] share, nothing to compare with".into()
+}
+
+/// What the job says of itself, beside the truth; a figure only once there is an interval.
 fn lift_line(lift: &Lift) -> String {
-    let interval = lift.interval.map_or(String::new(), |[low, high]| {
-        format!(" ({} to {})", signed_percent(low), signed_percent(high))
+    let found = lift.conversion.zip(lift.interval);
+    let found = found.map_or(String::new(), |(found, [low, high])| {
+        let [found, low, high] = [found, low, high].map(signed_percent);
+        format!("{found} ({low} to {high}), ")
     });
-    let found = lift.conversion.map_or("–".into(), signed_percent);
     format!(
-        "lift against the holdout, by the job's own count: {found}{interval}, {}; in truth {}",
+        "lift against the holdout, by the job's own count: {found}{}; in truth {}",
         lift.verdict,
         signed_percent(lift.truth)
     )

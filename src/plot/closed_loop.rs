@@ -51,6 +51,7 @@ fn face(name: &str) -> (RGBColor, &'static str) {
 /// None but those of the SVG backend.
 pub fn draw_regret(findings: &Findings, svg: &mut String) -> io::Result<()> {
     let mut sheet = sheet(svg, "Regret against the oracle", findings)?;
+    // The oracle is the ground: it misses nothing.
     let lines = ["default", "uniform", "fixed", "policy"];
     let lines = lines.map(|name| (name, findings.regrets(name)));
     let highest = lines.iter().flat_map(|(_, regrets)| regrets);
@@ -78,7 +79,7 @@ pub fn draw_regret(findings: &Findings, svg: &mut String) -> io::Result<()> {
 /// None but those of the SVG backend.
 pub fn draw_conversion(findings: &Findings, svg: &mut String) -> io::Result<()> {
     let mut sheet = sheet(svg, "Conversion in the closed loop", findings)?;
-    let names = ["default", "fixed", "oracle", "policy"];
+    let names = ["default", "uniform", "fixed", "oracle", "policy"];
     let lines = names.map(|name| (name, findings.rival(name)));
     let values = lines.iter().flat_map(|(_, r)| &r.conversion_by_stretch);
     let highest = 100.0 * values.copied().fold(0.0, f64::max);

@@ -152,7 +152,8 @@ fn scale(runs: &[Vec<Known>]) -> Option<Scale> {
 /// Lines and labels above and below 0.
 fn axis(sheet: &mut Sheet<'_>, scale: &Scale, frame: Frame) -> io::Result<()> {
     for (value, _) in scale.ticks() {
-        for value in [value, -value] {
+        // A shop cannot lose more than all it has.
+        for value in [value, -value].into_iter().filter(|value| *value >= -1.0) {
             let y = frame.y(0.5 + scale.share(value) / 2.0);
             sheet.line((frame.left, y), (frame.right, y), GRID)?;
             let label = match value {

@@ -37,6 +37,12 @@ impl Estimates {
             String::new(),
         ];
         lines.extend(estimators(overall));
+        if !answers(overall) {
+            let share = overall.weights.unsupported * 100.0;
+            let what =
+                format!("left out: the log could not show {share:.0} % of the target's choices");
+            lines.push(named("vs log", &what));
+        }
         lines.push(String::new());
         if self.groups.len() > 1 {
             lines.extend(table(&self.group_cells()));
@@ -105,10 +111,14 @@ fn counted(estimate: &Estimate) -> String {
     )
 }
 
+/// Whether the log can tell of a lead: what it could not show is a guess.
+fn answers(estimate: &Estimate) -> bool {
+    estimate.weights.unsupported <= UNSUPPORTED_LEAD_MAX
+}
+
 /// A line an estimator, under a line of names.
 fn estimators(estimate: &Estimate) -> Vec<String> {
-    // What the log could not show is a guess, and no lead.
-    let answers = estimate.weights.unsupported <= UNSUPPORTED_LEAD_MAX;
+    let answers = answers(estimate);
     let on_policy = estimate.estimates.on_policy;
     let mut cells = vec![
         ["estimator", "per row", "95 % interval", "vs log"]

@@ -102,7 +102,7 @@ pub fn read(mut input: impl BufRead, target: &Policy) -> Result<(Records, Mappin
         }
         let wrong = |what: String| RecordsError::Line { line, what };
         let record: Record =
-            serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| wrong(without_line(&error)))?;
         for slot in record.layout.keys() {
             if !slots.contains(slot) {
                 slots.insert(slot.clone());
@@ -175,4 +175,13 @@ fn logged(record: &Record, mapping: &mut Mapping) -> Result<Logged, String> {
         held: if record.holdout { u8::MAX } else { 0 },
         page,
     })
+}
+
+/// What is wrong with a line of JSON, without the line's number within itself.
+fn without_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" at line ") {
+        Some((what, _)) => format!("{what} at column {}", error.column()),
+        None => text,
+    }
 }
