@@ -67,6 +67,7 @@ fn rules(model: Model) -> Arc<Rules> {
     Arc::new(Rules {
         policy: Policy::shipped(),
         models: Schedule::of(model),
+        catalogue: None,
     })
 }
 

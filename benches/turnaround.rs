@@ -75,6 +75,7 @@ fn turns(quanta: &[(Batch, u64)], learn: &str, more: &str) -> Vec<f64> {
     let mut keeper = JobKeeper::new(Rules {
         policy: Policy::read(&text).expect("the policy is well-formed"),
         models: Schedule::of(Model::shipped()),
+        catalogue: None,
     });
     let (mut turns, mut shown) = (Vec::with_capacity(quanta.len()), Vec::new());
     for (events, end_ms) in quanta {

@@ -66,6 +66,7 @@ fn an_event_of_a_known_session_allocates_nothing() {
     let rules = Arc::new(Rules {
         policy: Policy::shipped(),
         models: Schedule::of(Model::shipped()),
+        catalogue: None,
     });
     let mut out = Lines {
         recorder: Recorder::of(&rules),

@@ -114,8 +114,7 @@ proptest! {
         let swaps = swaps.into_iter().map(|(at, number)| (START_MS + at * 1_000, model(number)));
         let rules = Arc::new(Rules {
             policy: Policy::read(&policy).unwrap(),
-            models: Schedule::with_swaps(model(first), swaps.collect(), 1_000).unwrap(),
-        });
+            models: Schedule::with_swaps(model(first), swaps.collect(), 1_000).unwrap(), catalogue: None, });
         let followed = follows.then(|| VisitorId::of(crowd()[0].as_bytes()));
         let (alone, counted) = played(&rules, &events, followed, 64, true);
         prop_assert_eq!(alone.lines.lines.len() as u64, counted.decisions);

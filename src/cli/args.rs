@@ -4,13 +4,17 @@ use super::Failure;
 use crate::event::{Carry, LANES_MAX};
 use crate::flow::job::Cluster;
 use crate::flow::source::Pace;
+use crate::format::catalogue::read_catalogue;
+use crate::format::open::open;
 use crate::format::{FormatName, LaneOptions, Mapping, Source};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::live::Rules;
 use crate::visit::model::schedule::Schedule;
 use crate::visit::model::{Label, Model, ModelError, ModelFile, file, lightgbm};
 use crate::visit::policy::Policy;
+use crate::visit::products::catalogue::Catalogue;
 use clap::Args;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -182,6 +186,10 @@ pub struct RuleArgs {
     /// `tables.quantum`. TIME is 2026-01-06T12:00:00Z or milliseconds since 1970
     #[arg(long, value_name = "TIME=FILE")]
     pub swap_model: Vec<String>,
+    /// What the shop sells, as CSV or JSON lines, for a policy with a slot that shows products:
+    /// at_ms, item, category, price, margin, stock, order
+    #[arg(long, value_name = "FILE")]
+    pub catalogue: Option<PathBuf>,
 }
 
 impl RuleArgs {
@@ -204,7 +212,46 @@ impl RuleArgs {
         }
         let models = Schedule::with_swaps(self.model()?, swaps, policy.quantum_ms)
             .map_err(|error| Failure::usage(format!("--swap-model: {error}")))?;
-        Ok(Rules { policy, models })
+        let catalogue = self.catalogue(&policy)?;
+        Ok(Rules {
+            policy,
+            models,
+            catalogue,
+        })
+    }
+
+    /// Reads the catalogue, which a policy that shows products needs.
+    fn catalogue(&self, policy: &Policy) -> Result<Option<Arc<Catalogue>>, Failure> {
+        let path = match (&self.catalogue, policy.products()) {
+            (None, None) => return Ok(None),
+            (Some(path), Some(_)) => path,
+            (None, Some((_, slot, _))) => {
+                return Err(Failure::usage(format!(
+                    "slot `{}` of policy {} shows products: --catalogue FILE says which there are",
+                    slot.name, policy.label
+                )));
+            }
+            (Some(path), None) => {
+                return Err(Failure::usage(format!(
+                    "--catalogue {}: no slot of policy {} shows products (`products = {{}}`)",
+                    path.display(),
+                    policy.label
+                )));
+            }
+        };
+        let mut bytes = Vec::new();
+        let input = open(&Source::parse(path)).map_err(|error| Failure::new(2, error))?;
+        let mut text = input.text;
+        text.read_to_end(&mut bytes).map_err(|error| {
+            let what = format!("{} could not be read", path.display());
+            Failure::new(2, anyhow::Error::new(error).context(what))
+        })?;
+        let name = path
+            .file_name()
+            .map_or("catalogue".into(), |name| name.to_string_lossy());
+        let catalogue = read_catalogue(&name, &bytes)
+            .map_err(|error| Failure::usage(format!("{}, {error}", path.display())))?;
+        Ok(Some(Arc::new(catalogue)))
     }
 
     /// Reads the model, or puts it together.

@@ -76,6 +76,7 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
     let rules = Rules {
         policy,
         models: Schedule::of(Model::blank()),
+        catalogue: None,
     };
     let result = run_with_bar(JobSpec {
         sort: pass.sort,

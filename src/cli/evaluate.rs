@@ -61,6 +61,9 @@ pub struct Evaluate {
     /// With --log: the intent model that decisions were made with, as for `restage replay`
     #[arg(long, value_name = "[SCORE=]FILE", requires = "log")]
     model: Vec<String>,
+    /// With --log: what the shop sells, as for `restage replay`
+    #[arg(long, value_name = "FILE", requires = "log")]
+    catalogue: Option<PathBuf>,
     #[command(flatten)]
     judge: JudgeArgs,
 }
@@ -98,6 +101,7 @@ impl Evaluate {
                 },
                 pass: self.pass,
                 model: self.model,
+                catalogue: self.catalogue,
                 judge: self.judge,
             }
             .run();

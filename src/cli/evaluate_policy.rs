@@ -32,6 +32,7 @@ pub struct PolicyArgs {
     pub logs: LogArgs,
     pub pass: PassArgs,
     pub model: Vec<String>,
+    pub catalogue: Option<PathBuf>,
     pub judge: JudgeArgs,
 }
 
@@ -102,6 +103,7 @@ impl PolicyArgs {
             policy: self.pass.policy.clone(),
             model: self.model.clone(),
             swap_model: Vec::new(),
+            catalogue: self.catalogue.clone(),
         }
         .resolve()?;
         let input = open(&Source::parse(&self.decisions))

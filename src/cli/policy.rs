@@ -4,7 +4,7 @@ use super::args::read_policy;
 use super::{Failure, print};
 use crate::simulate::closed::policies;
 use crate::visit::feature::FEATURES;
-use crate::visit::policy::{DEFAULT_POLICY, LEARNING_POLICY};
+use crate::visit::policy::{DEFAULT_POLICY, LEARNING_POLICY, PRODUCTS_POLICY};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -16,6 +16,7 @@ use std::path::PathBuf;
 Examples:
   restage policy > shop.toml
   restage policy --learning > learning.toml
+  restage policy --products > products.toml
   restage policy check shop.toml
   restage policy --features"
 )]
@@ -28,8 +29,11 @@ pub struct PolicyCommand {
     /// Print an example whose slots learn what to show
     #[arg(long, conflicts_with = "features")]
     learning: bool,
-    /// Print the policy that `simulate --closed-loop` puts to the test if it is given none
+    /// Print an example with a slot that shows products
     #[arg(long, conflicts_with_all = ["features", "learning"])]
+    products: bool,
+    /// Print the policy that `simulate --closed-loop` puts to the test if it is given none
+    #[arg(long, conflicts_with_all = ["features", "learning", "products"])]
     closed_loop: bool,
 }
 
@@ -66,6 +70,7 @@ impl PolicyCommand {
             }
             None if self.features => print(feature_list().as_bytes()),
             None if self.closed_loop => print(policies::learning("learned", "thompson").as_bytes()),
+            None if self.products => print(PRODUCTS_POLICY.as_bytes()),
             None if self.learning => print(LEARNING_POLICY.as_bytes()),
             None => print(DEFAULT_POLICY.as_bytes()),
         }

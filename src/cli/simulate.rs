@@ -3,8 +3,10 @@
 use super::simulate_closed::ClosedLoop;
 use super::{Failure, print, reader_is_gone};
 use crate::format::LogWriter;
+use crate::simulate::{Catalogue, ItemNo};
 use crate::simulate::{Scratch, Shop, ShopParams};
 use clap::Args;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Write a log of the simulated shop, or close the loop with the job
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
     after_help = "\
 Examples:
   restage simulate --events 100000 --seed 7 -o shop.csv
-  restage simulate --events 5000000 --seed 1 -o shop.csv.zst
+  restage simulate --events 5000000 --seed 1 -o shop.csv.zst --catalogue items.csv
   restage simulate --events 1000 -o - | head
   restage simulate --closed-loop --policy shop.toml
   restage simulate --closed-loop --sessions 50000 --runs 3 --json --plot plots"
@@ -48,6 +50,9 @@ pub struct Simulate {
         required_unless_present = "closed_loop"
     )]
     out: Option<PathBuf>,
+    /// Write the shop's catalogue (CSV), too, for `restage replay --catalogue`
+    #[arg(long, value_name = "FILE", conflicts_with = "closed_loop")]
+    catalogue: Option<PathBuf>,
     #[command(flatten)]
     closed: ClosedLoop,
 }
@@ -72,7 +77,12 @@ impl Simulate {
             params.visits_per_hour = visits;
         }
         params.check().map_err(|error| Failure::new(2, error))?;
-        match self.write(out, Shop::new(params)) {
+        let shop = Shop::new(params);
+        if let Some(path) = &self.catalogue {
+            let written = std::fs::write(path, catalogue(shop.catalogue()));
+            written.map_err(|error| not_written(path, error))?;
+        }
+        match self.write(out, shop) {
             Ok(()) => {}
             Err(error) if reader_is_gone(&error) => {}
             Err(error) => return Err(not_written(out, error)),
@@ -91,6 +101,18 @@ impl Simulate {
         }
         writer.finish()
     }
+}
+
+/// The shop's items as a catalogue, in the order of their numbers; all of them are in stock.
+fn catalogue(stock: &Catalogue) -> String {
+    let mut text = String::from("item,category,price\n");
+    for number in 0..stock.len() {
+        let item = ItemNo(number);
+        let price = stock.price(item).get().unwrap_or(0) as f64 / 1e6;
+        let category = stock.category(item).0;
+        let _ = writeln!(text, "i{number},c{category},{price:.2}");
+    }
+    text
 }
 
 /// A log that could not be written.

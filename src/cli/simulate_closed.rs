@@ -171,6 +171,7 @@ fn rules(policy: &str) -> Rules {
     Rules {
         policy: Policy::read(policy).expect("the policy has been read before"),
         models: Schedule::of(Model::shipped()),
+        catalogue: None,
     }
 }
 

@@ -23,6 +23,10 @@ pub fn against(given: &RuleArgs, rules: &Rules, path: &Path) -> Result<WhatIf, F
         policy: Some(PathBuf::from(path)),
         model: given.model.clone(),
         swap_model: given.swap_model.clone(),
+        catalogue: given
+            .catalogue
+            .clone()
+            .filter(|_| other.products().is_some()),
     }
     .read()?;
     let from_ms = target.policy.learning.from_ms;

@@ -167,7 +167,11 @@ impl JobSpec {
         let version = env!("CARGO_PKG_VERSION");
         let models = rules.models.label();
         let rival = self.what_if.as_ref().map(|what_if| what_if.label());
-        let parts = format!("{version} {} {models} {rival:?}", rules.policy.label);
+        let catalogue = rules.catalogue.as_ref().map(|all| &all.label);
+        let parts = format!(
+            "{version} {} {models} {rival:?} {catalogue:?}",
+            rules.policy.label
+        );
         hash_text(parts.as_bytes())
     }
 

@@ -8,6 +8,7 @@
 //! A row is one physical line in every format: a quoted field may not span lines, so that one
 //! stray quote can never swallow the rest of a log.
 
+pub mod catalogue;
 pub(crate) mod clock;
 mod csv_row;
 pub mod detect;

@@ -11,7 +11,9 @@ use super::live::Rules;
 use super::model::{Label, Scores};
 use super::phase::Phase;
 use super::policy::{Context, Policy, SLOTS_MAX};
+use super::products::catalogue::Catalogue;
 use crate::event::{ArrivalMs, Device, Kind};
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What made the job decide.
@@ -23,6 +25,8 @@ pub enum Trigger {
     Event(Kind),
     /// Silence with something in the cart.
     Hesitation,
+    /// New tables: what is on sale has changed.
+    Tables,
 }
 
 impl Trigger {
@@ -32,6 +36,7 @@ impl Trigger {
             Trigger::Start => "start",
             Trigger::Event(kind) => kind.name(),
             Trigger::Hesitation => "timer:hesitation",
+            Trigger::Tables => "tables",
         }
     }
 }
@@ -100,7 +105,7 @@ pub struct Decision<'a> {
     pub factors: Factors,
     /// The arm of each slot.
     pub layout: PerSlot<u8>,
-    /// Bit per slot whose arm differs from before.
+    /// Bit per slot whose arm, or list of products, differs from before.
     pub changed: u8,
     /// Probability of each slot's choice, in millionths.
     pub propensity_ppm: PerSlot<u32>,
@@ -116,6 +121,8 @@ pub struct Decision<'a> {
     pub device: Device,
     /// Whether the visitor keeps the default layout.
     pub holdout: bool,
+    /// Numbers of the products shown, first to last; nothing where none are.
+    pub items: Option<&'a [u32]>,
 }
 
 /// Writes decisions as lines.
@@ -126,6 +133,8 @@ pub struct Recorder {
     models: Vec<ModelText>,
     /// Whether any slot learns.
     learns: bool,
+    /// The texts of products, where any are shown.
+    catalogue: Option<Arc<Catalogue>>,
 }
 
 #[derive(Clone, Debug)]
@@ -185,15 +194,17 @@ impl Recorder {
             policy: policy.label.clone(),
             models: models.collect(),
             learns: policy.learns(),
+            catalogue: None,
         }
     }
 
     /// A recorder for the rules of a run.
     pub fn of(rules: &Rules) -> Recorder {
-        Recorder::new(
-            &rules.policy,
-            rules.models.iter().map(|(_, model)| model.label.as_str()),
-        )
+        let models = rules.models.iter().map(|(_, model)| model.label.as_str());
+        Recorder {
+            catalogue: rules.catalogue.clone(),
+            ..Recorder::new(&rules.policy, models)
+        }
     }
 
     /// Appends a decision as one JSON object, without a newline.
@@ -232,7 +243,17 @@ impl Recorder {
             slot.leaf(decision, out);
             out.push(b'"');
         });
-        out.extend_from_slice(b"},\"holdout\":");
+        out.push(b'}');
+        if let Some(catalogue) = &self.catalogue {
+            out.extend_from_slice(b",\"items\":[");
+            let mut first = true;
+            for number in decision.items.into_iter().flatten() {
+                comma(&mut first, out);
+                json_text(catalogue.text(*number), out);
+            }
+            out.push(b']');
+        }
+        out.extend_from_slice(b",\"holdout\":");
         out.extend_from_slice(if decision.holdout { b"true" } else { b"false" });
         out.extend_from_slice(b",\"reason\":[");
         let mut first = true;
@@ -310,6 +331,7 @@ impl Recorder {
                     .map(|slot| format!("{column}.{}", slot.name)),
             );
         }
+        fields.extend(self.catalogue.is_some().then(|| "items".into()));
         fields.push("changed".into());
         fields.extend(self.learns.then(|| "drawn".into()));
         fields.extend(["reason", "policy", "model", "tables_ms"].map(String::from));
@@ -350,6 +372,11 @@ impl Recorder {
             let words = text(&|f| factors(decision, f));
             reasons.push(String::from_utf8(words).expect("names and numbers are text"));
         }
+        fields.extend(self.catalogue.as_ref().map(|catalogue| {
+            let numbers = decision.items.into_iter().flatten();
+            let texts: Vec<&[u8]> = numbers.map(|number| catalogue.text(*number)).collect();
+            texts.join(&b';')
+        }));
         fields.push(named(decision.changed).into());
         fields.extend(self.learns.then(|| named(decision.drawn).into()));
         fields.push(reasons.join("; ").into());

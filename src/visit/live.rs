@@ -22,10 +22,13 @@ use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
 use super::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX};
+use super::products::browsed::Browsed;
+use super::products::catalogue::Catalogue;
 use super::session::{Overflow, Session};
 use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId};
 use page::Moves;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 /// What does not change during a run.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Rules {
     pub policy: Policy,
     /// The intent models, and from when each holds.
     pub models: Schedule,
+    /// What the shop sells, for a policy that shows products.
+    pub catalogue: Option<Arc<Catalogue>>,
 }
 
 /// A visitor with a live session.
@@ -109,6 +114,20 @@ pub struct Visit {
     pub seen_seq: Option<u32>,
     /// Exposures that wait for the impression of their decision.
     awaiting: Vec<Exposure>,
+    /// The products shown, where any are.
+    products: Option<Box<Shown>>,
+}
+
+/// The products that a visit is shown, and what they are chosen by.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    browsed: Browsed,
+    /// By number, first to last.
+    list: Vec<u32>,
+    /// Whether something that matters has happened since it was made.
+    stale: bool,
+    /// The shelf's version by which it was made.
+    version: u64,
 }
 
 /// Most exposures of a session that wait for an impression.
@@ -160,7 +179,9 @@ impl Visit {
         for (arm, slot) in layout.iter_mut().zip(&policy.slots) {
             *arm = slot.default as u8;
         }
+        let shows = policy.products().is_some();
         *self = Visit {
+            products: shows.then(Box::default),
             visitor: event.visitor,
             visitor_text: visitor.into(),
             session_text,
@@ -192,6 +213,9 @@ impl Visit {
         rules: &Rules,
         features: &mut Vector,
     ) -> (Judgement, Overflow) {
+        if let Some(shown) = &mut self.products {
+            shown.stale |= shown.browsed.observe(event, &self.session.items);
+        }
         let overflow = self.session.observe(event, &rules.policy.limits.session);
         self.last_arrival = event.arrival;
         if self.log_session.is_none() {
@@ -227,6 +251,21 @@ impl Visit {
         let now = self.session.last.max(EventMs(at.0));
         fill(&self.session, now, features);
         self.judgement(at, Trigger::Hesitation, rules, features)
+    }
+
+    /// What is on sale has changed under the page: reads the features as they are now.
+    pub fn restock(&mut self, at: ArrivalMs, rules: &Rules, features: &mut Vector) -> Judgement {
+        let now = self.session.last.max(EventMs(at.0));
+        fill(&self.session, now, features);
+        self.judgement(at, Trigger::Tables, rules, features)
+    }
+
+    /// Whether any of some products, which are in order, is on the page.
+    pub fn shows_any(&self, numbers: &[u32]) -> bool {
+        let shown = self.products.iter().flat_map(|shown| &shown.list);
+        shown
+            .into_iter()
+            .any(|number| numbers.binary_search(number).is_ok())
     }
 
     fn judgement(
@@ -330,6 +369,7 @@ impl Visit {
             device: self.device,
             returning: self.session.history.returning(),
             holdout: self.holdout,
+            items: self.products.as_ref().map(|shown| &shown.list[..]),
         })
     }
 
@@ -397,5 +437,10 @@ impl Visit {
             + self.session.bytes()
             + self.spends.capacity() * size_of::<(u8, u8, i64)>()
             + self.awaiting.capacity() * size_of::<Exposure>()
+            + self.products.as_ref().map_or(0, |shown| {
+                size_of::<Shown>()
+                    + shown.browsed.bytes()
+                    + shown.list.capacity() * size_of::<u32>()
+            })
     }
 }

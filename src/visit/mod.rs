@@ -23,6 +23,7 @@ pub mod model;
 pub mod output;
 pub mod phase;
 pub mod policy;
+pub mod products;
 pub mod recent;
 pub mod rows;
 pub mod session;

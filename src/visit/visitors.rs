@@ -24,6 +24,7 @@ use super::live::{Judgement, Rules, Visit};
 use super::memory::Memory;
 use super::model::Scores;
 use super::phase::Phase;
+use super::products::shelf::Shelf;
 use super::recent::{RecentIds, Seen};
 use super::slab::Slab;
 use super::tally::{Tally, Timeline};
@@ -73,8 +74,16 @@ impl Visitors {
     /// Nobody yet. `followed` is the visitor whose story is told; `timeline` asks for counts over
     /// time.
     pub fn new(rules: Arc<Rules>, followed: Option<VisitorId>, timeline: bool) -> Visitors {
+        let mut tables = Tables::new(&rules.policy);
+        let sells = rules
+            .catalogue
+            .as_ref()
+            .filter(|_| rules.policy.products().is_some());
+        tables.shelf = sells.map(|all| Shelf::new(Arc::clone(all), rules.policy.quantum_ms));
+        // A list is made of the visit as it is: no judgement may wait.
+        let turns = if tables.shelf.is_some() { 1 } else { QUEUE_MAX };
         Visitors {
-            tables: Tables::new(&rules.policy),
+            tables,
             said: Said::default(),
             ledger: Ledger::default(),
             rules,
@@ -85,7 +94,7 @@ impl Visitors {
             live: 0,
             features: Box::new([0.0; FEATURE_COUNT]),
             before: Box::new([0.0; FEATURE_COUNT]),
-            judging: Judging::in_turns_of(QUEUE_MAX),
+            judging: Judging::in_turns_of(turns),
             followed,
             tally: Tally {
                 timeline: timeline.then(Timeline::default),
@@ -165,11 +174,46 @@ impl Visitors {
     /// Nothing happens before this time, in ms, unless an event comes: no timer fires, no fact
     /// stops to count.
     pub fn quiet_until(&self) -> u64 {
+        let restock = self.restock_ms().unwrap_or(u64::MAX);
         let expiry = self.ledger.next_expiry().unwrap_or(u64::MAX);
-        self.wheel.quiet_until().min(expiry)
+        self.wheel.quiet_until().min(expiry).min(restock)
     }
 
     fn run_to(&mut self, to: ArrivalMs, out: &mut impl Output) {
+        while let Some(at) = self.restock_ms().filter(|at| *at <= to.0) {
+            self.fire_until(ArrivalMs(at), out);
+            self.restock(ArrivalMs(at), out);
+        }
+        self.fire_until(to, out);
+    }
+
+    /// When what is on sale changes next, in ms, while there is anyone to see it.
+    fn restock_ms(&self) -> Option<u64> {
+        self.tables.shelf.as_ref()?.due_ms()
+    }
+
+    /// Puts in force what is on sale from now on, and looks at the pages that show what changed, in
+    /// the order of their visitors.
+    fn restock(&mut self, at: ArrivalMs, out: &mut impl Output) {
+        self.turn_tables(at, out);
+        let Some(shelf) = &mut self.tables.shelf else {
+            return;
+        };
+        let changed = shelf.turn(at);
+        let live = self.bins.iter().flat_map(|bin| bin.live.values().copied());
+        let visits = &self.visits;
+        let mut keys: Vec<u32> = live
+            .filter(|key| visits.get(*key).shows_any(&changed))
+            .collect();
+        keys.sort_unstable_by_key(|key| visits.get(*key).visitor);
+        for key in keys {
+            let visit = self.visits.get_mut(key);
+            let judgement = visit.restock(at, &self.rules, &mut self.features);
+            self.judge(key, judgement, out);
+        }
+    }
+
+    fn fire_until(&mut self, to: ArrivalMs, out: &mut impl Output) {
         let mut due = std::mem::take(&mut self.due);
         while self.wheel.next_due(to.0, &mut due) {
             let visits = &self.visits;

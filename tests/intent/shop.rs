@@ -77,6 +77,7 @@ pub fn rows(log: &Path, workers: usize) -> Vec<SessionRows> {
     let rules = Rules {
         policy: Policy::shipped(),
         models: Schedule::of(Model::blank()),
+        catalogue: None,
     };
     let result = run(JobSpec {
         lane_options: LaneOptions {

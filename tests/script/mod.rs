@@ -107,6 +107,7 @@ pub fn rules(policy: &str, model: Model) -> Arc<Rules> {
     Arc::new(Rules {
         policy,
         models: Schedule::of(model),
+        catalogue: None,
     })
 }
 

@@ -27,6 +27,7 @@ fn core(text: &str) -> Box<dyn Shopkeeper> {
     Box::new(CoreKeeper::new(Rules {
         policy,
         models: Schedule::of(Model::shipped()),
+        catalogue: None,
     }))
 }
 

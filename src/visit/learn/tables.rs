@@ -12,6 +12,7 @@
 
 use super::super::phase::Phase;
 use super::super::policy::{Context, Policy, SLOTS_MAX, Slot};
+use super::super::products::shelf::Shelf;
 use super::fact::version_at;
 use super::weights::Weights;
 use crate::event::{ArrivalMs, DEVICE_COUNT, Device};
@@ -74,6 +75,8 @@ pub struct Tables {
     open: [u16; SLOTS_MAX],
     barred: [u16; SLOTS_MAX],
     layouts: Vec<Vec<(u32, u32)>>,
+    /// What is on sale, where products are shown.
+    pub shelf: Option<Shelf>,
     /// Changes by the arrival from which they hold.
     upcoming: BTreeMap<u64, Vec<Change>>,
 }
@@ -88,6 +91,7 @@ impl Tables {
             open: [u16::MAX; SLOTS_MAX],
             barred: [0; SLOTS_MAX],
             layouts: vec![Vec::new(); LEAVES_MAX],
+            shelf: None,
             upcoming: BTreeMap::new(),
         }
     }

@@ -17,6 +17,7 @@ use crate::visit::learn::tables::{Tables, leaf_of};
 use crate::visit::learned::{Drawer, Said, Standing, Together, Turn, turn, turn_together};
 use crate::visit::phase::Phase;
 use crate::visit::policy::{Context, Policy, SLOTS_MAX, Situation, Slot};
+use crate::visit::products::list::{For, list};
 
 /// Bit per slot that changed, and per slot that was drawn.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +52,7 @@ impl Visit {
         let (at, starts) = (judgement.at, judgement.trigger == Trigger::Start);
         let mut moves = Moves::default();
         if at.0 < policy.learning.from_ms {
+            self.relist(starts, (policy, tables), &mut moves);
             return moves;
         }
         let situation = Situation {
@@ -88,6 +90,9 @@ impl Visit {
                 moves.changed |= 1 << index;
             }
         }
+        if settled || moves.changed != 0 {
+            self.relist(starts, (policy, tables), &mut moves);
+        }
         if moves.changed != 0 {
             self.changed_at = at;
             self.changes += u32::from(!starts);
@@ -99,6 +104,32 @@ impl Visit {
             exposure.seq = seq;
         }
         moves
+    }
+
+    /// Makes the list of products anew if anything that it is made of has changed.
+    fn relist(&mut self, starts: bool, (policy, tables): (&Policy, &Tables), moves: &mut Moves) {
+        let (Some((index, slot, spec)), Some(shelf)) = (policy.products(), &tables.shelf) else {
+            return;
+        };
+        let arm = &slot.arms[usize::from(self.layout[index])];
+        let (Some(shown), Some(ranker)) = (&mut self.products, arm.ranker) else {
+            return;
+        };
+        let changed = moves.changed >> index & 1 == 1;
+        if !(starts || changed || shown.stale || shown.version != shelf.version()) {
+            return;
+        }
+        (shown.stale, shown.version) = (false, shelf.version());
+        let whom = For {
+            browsed: &shown.browsed,
+            items: &self.session.items,
+        };
+        let mut made = Vec::with_capacity(spec.count);
+        list(spec, ranker, shelf, whom, &mut made);
+        if made != shown.list {
+            shown.list = made;
+            moves.changed |= u8::from(!starts) << index;
+        }
     }
 
     /// Whether the page of a session that goes on may change.

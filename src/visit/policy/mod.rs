@@ -8,6 +8,8 @@ mod check;
 pub mod learning;
 mod parse;
 mod parse_learning;
+mod parse_products;
+mod parse_when;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ use super::feature::{FEATURE_COUNT, FEATURES, Vector};
 use super::learn::spec::LearnSpec;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseRules};
+use super::products::list::{ListSpec, Ranker};
 use super::session::SessionLimits;
 use crate::event::{VisitorId, hash_text, mix};
 use learning::{Bots, Cost, Learning, Promotions};
@@ -28,6 +31,9 @@ pub const DEFAULT_POLICY: &str = include_str!("../../../data/policy.toml");
 
 /// An example whose slots learn what to show, as text.
 pub const LEARNING_POLICY: &str = include_str!("../../../data/learning.toml");
+
+/// An example with a slot that shows products, as text.
+pub const PRODUCTS_POLICY: &str = include_str!("../../../data/products.toml");
 
 /// Most slots of a policy.
 pub const SLOTS_MAX: usize = 8;
@@ -135,6 +141,8 @@ pub struct Slot {
     pub context: Vec<Context>,
     /// How it learns what to show; a slot that learns has no rules.
     pub learn: Option<LearnSpec>,
+    /// What its lists of products look like; at most one slot of a policy shows products.
+    pub products: Option<ListSpec>,
 }
 
 /// Something that a slot may show.
@@ -148,6 +156,8 @@ pub struct Arm {
     pub cap: Option<(u8, usize)>,
     /// What showing it hands out.
     pub cost: Cost,
+    /// Who ranks the products, in a slot that shows some.
+    pub ranker: Option<Ranker>,
 }
 
 /// A reason to show an arm.
@@ -288,6 +298,13 @@ impl Policy {
     /// Whether any slot learns what to show.
     pub fn learns(&self) -> bool {
         self.slots.iter().any(|slot| slot.learn.is_some())
+    }
+
+    /// The slot that shows products, with its place.
+    pub fn products(&self) -> Option<(usize, &Slot, &ListSpec)> {
+        let slots = self.slots.iter().enumerate();
+        let mut shown = slots.filter_map(|(at, slot)| Some((at, slot, slot.products.as_ref()?)));
+        shown.next()
     }
 
     /// The slots, a bit each, whose default a visitor keeps for comparison: all of them in the

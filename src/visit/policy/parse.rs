@@ -3,17 +3,15 @@
 
 use super::super::decision::FACTORS_MAX;
 use super::super::duration::parse_duration_ms;
-use super::super::feature::index_of;
 use super::super::model::Label;
 use super::super::phase::{Phase, PhaseRules, Threshold};
 use super::super::session::SessionLimits;
 use super::tables::{
     ArmTable, File, LimitsTable, PhaseTable, RuleTable, SessionTable, SlotTable, ThresholdTable,
-    WhenTable,
 };
 use super::{
-    ALL_PHASES, ARMS_MAX, Arm, Bound, CAPPED_ARMS_MAX, Condition, Holdout, Limits, MEASURE_COUNT,
-    Policy, RULES_MAX, Rule, SLOTS_MAX, SessionRules, Slot, Stability, check, measure_name,
+    ARMS_MAX, Arm, CAPPED_ARMS_MAX, Condition, Holdout, Limits, Policy, RULES_MAX, Rule, SLOTS_MAX,
+    SessionRules, Slot, Stability, check,
 };
 use crate::event::{BINS, hash_text};
 use crate::suggest;
@@ -134,6 +132,15 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         if policy.slots.iter().any(|other| other.name == slot.name) {
             let what = format!("slot `{}` stands twice", slot.name);
             return Err(reader.error(table.get_ref().name.span(), what));
+        }
+        if let (Some((_, other, _)), Some(products)) =
+            (policy.products(), &table.get_ref().products)
+        {
+            let what = format!(
+                "slot `{}` shows products already, and one slot can",
+                other.name
+            );
+            return Err(reader.error(products.span(), what));
         }
         policy.slots.push(slot);
     }
@@ -346,8 +353,9 @@ impl Reader<'_> {
         }
         let mut arms: Vec<Arm> = Vec::new();
         for arm in &table.arm {
-            let arm = self.arm(arm.get_ref(), &arms, capped)?;
-            arms.push(arm);
+            let mut read = self.arm(arm.get_ref(), &arms, capped)?;
+            read.ranker = self.ranker(arm.get_ref(), table.products.is_some())?;
+            arms.push(read);
         }
         let index = |name: &Spanned<String>| {
             let names = arms.iter().map(|arm| arm.name.as_str());
@@ -409,6 +417,10 @@ impl Reader<'_> {
             rules,
             context: self.context(&table.context)?,
             learn,
+            products: match &table.products {
+                None => None,
+                Some(products) => Some(self.products(products.get_ref())?),
+            },
         })
     }
 
@@ -438,6 +450,7 @@ impl Reader<'_> {
             when: self.condition(&table.when)?,
             cap,
             cost: self.cost(table)?,
+            ranker: None,
         })
     }
 
@@ -495,93 +508,5 @@ impl Reader<'_> {
             return Err(self.error(name.span(), what));
         }
         Ok(())
-    }
-
-    fn condition(&self, table: &WhenTable) -> Result<Condition, PolicyError> {
-        let mut condition = Condition::always();
-        for (key, value) in table {
-            if key.get_ref() == "phase" {
-                condition.phases = self.phase_set(value)?;
-            } else {
-                condition.bounds.push(self.bound(key, value)?);
-            }
-        }
-        condition.bounds.sort_by_key(|bound| bound.measure);
-        Ok(condition)
-    }
-
-    fn phase_set(&self, value: &Spanned<toml::Value>) -> Result<u8, PolicyError> {
-        let wrong = |what| Err(self.error(value.span(), what));
-        let Some(names) = value.get_ref().as_array() else {
-            return wrong("phase takes a list, like [\"browsing\", \"exploring\"]".into());
-        };
-        let mut set = 0;
-        for name in names {
-            let name = name.as_str().unwrap_or("");
-            let known = Phase::ALL.iter().map(|phase| phase.name());
-            match known.clone().position(|phase| phase == name) {
-                Some(phase) => set |= 1 << phase,
-                None => {
-                    let all: Vec<_> = known.clone().collect();
-                    let hint = suggest::hint(name, known);
-                    return wrong(format!(
-                        "`{name}` is not a phase ({}){hint}",
-                        all.join(", ")
-                    ));
-                }
-            }
-        }
-        if set == 0 {
-            return wrong("an empty list of phases never holds".into());
-        }
-        debug_assert!(set <= ALL_PHASES);
-        Ok(set)
-    }
-
-    fn bound(
-        &self,
-        key: &Spanned<String>,
-        value: &Spanned<toml::Value>,
-    ) -> Result<Bound, PolicyError> {
-        let name = key.get_ref().as_str();
-        let measure = match name {
-            "p_purchase" => MEASURE_COUNT - 2,
-            "p_abandon" => MEASURE_COUNT - 1,
-            _ => index_of(name).ok_or_else(|| {
-                let known = (0..MEASURE_COUNT).map(measure_name).chain(["phase"]);
-                let what = format!("`{name}` is not a feature{}", suggest::hint(name, known));
-                self.error(key.span(), what)
-            })?,
-        };
-        let shape = || {
-            let what =
-                format!("{name} takes a range, like {{ min = 1 }} or {{ min = 1, max = 5 }}");
-            self.error(value.span(), what)
-        };
-        let table = value.get_ref().as_table().ok_or_else(shape)?;
-        let mut bound = Bound {
-            measure,
-            min: f64::NEG_INFINITY,
-            max: f64::INFINITY,
-        };
-        if table.is_empty() {
-            return Err(shape());
-        }
-        for (end, value) in table {
-            let number = value.as_float().or(value.as_integer().map(|n| n as f64));
-            let number = number.filter(|n| n.is_finite()).ok_or_else(shape)?;
-            match end.as_str() {
-                "min" => bound.min = number,
-                "max" => bound.max = number,
-                other => {
-                    let hint = suggest::hint(other, ["min", "max"]);
-                    let what = format!("`{other}` is not an end of a range: min or max{hint}");
-                    // Values inside a range carry no place of their own; the key before them does.
-                    return Err(self.error(key.span(), what));
-                }
-            }
-        }
-        check::bound(&bound).map_err(|what| self.error(key.span(), what))?;
-        Ok(bound)
     }
 }

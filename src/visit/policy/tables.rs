@@ -179,6 +179,7 @@ pub(super) struct SlotTable {
     #[serde(default)]
     pub(super) context: Vec<Spanned<String>>,
     pub(super) learn: Option<Spanned<LearnTable>>,
+    pub(super) products: Option<Spanned<ProductsTable>>,
     #[serde(default)]
     pub(super) arm: Vec<Spanned<ArmTable>>,
     #[serde(default)]
@@ -195,6 +196,27 @@ pub(super) struct ArmTable {
     pub(super) cost: Option<Spanned<f64>>,
     pub(super) discount: Option<Spanned<f64>>,
     pub(super) budget: Option<Spanned<f64>>,
+    pub(super) ranker: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProductsTable {
+    pub(super) count: Option<Spanned<u64>>,
+    pub(super) exclude: Option<Vec<Spanned<String>>>,
+    pub(super) per_category: Option<Spanned<u64>>,
+    pub(super) margin_min: Option<Spanned<f64>>,
+    pub(super) pin: Vec<String>,
+    pub(super) boost: Vec<Spanned<TargetTable>>,
+    pub(super) bury: Vec<Spanned<TargetTable>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TargetTable {
+    pub(super) item: Option<String>,
+    pub(super) category: Option<String>,
+    pub(super) places: Option<i64>,
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,415 @@
+//! A list of products for a visit: what a ranker proposes, less what may not be shown, with what the
+//! shop wants moved.
+//!
+//! A ranker proposes items, best first; what it is short of comes from the catalogue's own order, so
+//! that a first visit has a full list, too. Of the proposals those are left out that are not for sale,
+//! leave less than the least margin, or are excluded by the policy (bought in this visit, in the cart,
+//! viewed). The first [`POOL_MAX`] that remain are moved: an item that is boosted moves up by so many
+//! places, one that is buried goes behind all that are not. Then a category's items beyond its cap
+//! are left out, and the list is cut. Pinned items come first, in the policy's order, under the same
+//! exclusions; the cap counts them.
+//!
+//! Everything is compared as integers, and ties stand in the ranker's order. Invariant: no item
+//! stands twice. Cost: O([`POOL_MAX`]) and what is passed over on the way, at most [`LOOKED_AT_MAX`].
+
+use super::super::items::Items;
+use super::browsed::Browsed;
+use super::catalogue::Product;
+use super::shelf::Shelf;
+use crate::event::Id;
+
+/// Most products of a list.
+pub const PRODUCTS_MAX: usize = 64;
+/// Most proposals that are moved and cut.
+pub const POOL_MAX: usize = 256;
+/// Most proposals that are looked at.
+pub const LOOKED_AT_MAX: usize = 4_096;
+
+/// Who proposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ranker {
+    /// The catalogue's own order.
+    Catalogue,
+    /// Items of the category of the item touched last, those nearest to it in price first.
+    PriceMatch,
+}
+
+impl Ranker {
+    /// All rankers with their names in policies.
+    pub const ALL: [(Ranker, &'static str); 2] = [
+        (Ranker::Catalogue, "catalogue"),
+        (Ranker::PriceMatch, "price_match"),
+    ];
+}
+
+/// What an instruction is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// An item.
+    Item(Id),
+    /// A category's items.
+    Category(Id),
+}
+
+impl Target {
+    fn meets(&self, item: Id, product: &Product) -> bool {
+        match *self {
+            Target::Item(id) => id == item,
+            Target::Category(id) => id == product.category,
+        }
+    }
+}
+
+/// What a slot's lists look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListSpec {
+    /// Products of a list, at most.
+    pub count: usize,
+    /// Whether what was bought in this visit is left out.
+    pub no_bought: bool,
+    /// Whether what is in the cart is left out.
+    pub no_cart: bool,
+    /// Whether what was viewed in this visit is left out.
+    pub no_viewed: bool,
+    /// Most products of one category; 0 is any number.
+    pub per_category: usize,
+    /// Least margin over price, in millionths; items of unknown margin or price pass.
+    pub margin_min_ppm: i64,
+    /// Items that come first.
+    pub pin: Vec<Id>,
+    /// What moves up, by how many places; the first that meets an item counts.
+    pub boost: Vec<(Target, i64)>,
+    /// What comes last.
+    pub bury: Vec<Target>,
+}
+
+/// The visit for which a list is made.
+#[derive(Clone, Copy, Debug)]
+pub struct For<'a> {
+    /// What it has done with items.
+    pub browsed: &'a Browsed,
+    /// What the session remembers of items.
+    pub items: &'a Items,
+}
+
+/// Makes a list: the numbers of the products, first to last, in place of what `out` held.
+pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>, out: &mut Vec<u32>) {
+    out.clear();
+    let mut maker = Maker {
+        spec,
+        shelf,
+        whom,
+        looked_at: 0,
+        taken: Vec::with_capacity(POOL_MAX),
+    };
+    let pinned = spec.pin.iter();
+    let pinned = pinned.filter_map(|item| shelf.catalogue().number(*item));
+    maker.propose(pinned);
+    let pinned = maker.taken.len();
+    maker.ranked(ranker);
+    // What the ranker is short of.
+    maker.propose(shelf.by_order().iter().copied());
+    maker.arrange(pinned);
+    maker.cut(out);
+}
+
+struct Maker<'a> {
+    spec: &'a ListSpec,
+    shelf: &'a Shelf,
+    whom: For<'a>,
+    looked_at: usize,
+    taken: Vec<u32>,
+}
+
+impl Maker<'_> {
+    /// Takes what may be shown of some proposals, until there are enough.
+    fn propose(&mut self, proposals: impl Iterator<Item = u32>) {
+        for number in proposals {
+            if self.taken.len() == POOL_MAX || self.looked_at == LOOKED_AT_MAX {
+                return;
+            }
+            self.looked_at += 1;
+            if self.may_show(number) && !self.taken.contains(&number) {
+                self.taken.push(number);
+            }
+        }
+    }
+
+    fn may_show(&self, number: u32) -> bool {
+        let Some(product) = self.shelf.product(number) else {
+            return false;
+        };
+        let spec = self.spec;
+        let rich = match product.margin {
+            Some(margin) if product.price > 0 => {
+                let least = i128::from(spec.margin_min_ppm) * i128::from(product.price);
+                i128::from(margin) * 1_000_000 >= least
+            }
+            _ => true,
+        };
+        if !product.is_for_sale() || !rich {
+            return false;
+        }
+        let item = self.shelf.catalogue().id(number);
+        if spec.no_bought && self.whom.browsed.bought().contains(&item) {
+            return false;
+        }
+        if !spec.no_cart && !spec.no_viewed {
+            return true;
+        }
+        let known = self.whom.items.find(item);
+        known.is_none_or(|at| {
+            let item = self.whom.items.get(at);
+            !(spec.no_cart && item.units > 0 || spec.no_viewed && item.views > 0)
+        })
+    }
+
+    fn ranked(&mut self, ranker: Ranker) {
+        match ranker {
+            Ranker::Catalogue => {}
+            Ranker::PriceMatch => {
+                let shelf = self.shelf;
+                let trail = self.whom.browsed.trail().iter().rev();
+                let focus = trail
+                    .filter_map(|item| shelf.catalogue().number(*item))
+                    .next();
+                let found = focus.and_then(|number| Some((number, shelf.product(number)?)));
+                if let Some((focus, product)) = found.filter(|(_, product)| product.price > 0) {
+                    let like = shelf.by_price(product.category);
+                    let nearest = Nearest::to(like, product.price, shelf);
+                    self.propose(nearest.filter(|number| *number != focus));
+                }
+            }
+        }
+    }
+
+    /// Moves what the shop wants moved; what is pinned stays.
+    fn arrange(&mut self, pinned: usize) {
+        let spec = self.spec;
+        if spec.boost.is_empty() && spec.bury.is_empty() {
+            return;
+        }
+        let free = &mut self.taken[pinned..];
+        let mut keyed: Vec<(bool, i64, i64, u32)> = Vec::with_capacity(free.len());
+        for (place, &number) in (0i64..).zip(&*free) {
+            let item = self.shelf.catalogue().id(number);
+            let product = self.shelf.product(number).copied().unwrap_or_default();
+            let boost = spec
+                .boost
+                .iter()
+                .find(|(what, _)| what.meets(item, &product));
+            let buried = spec.bury.iter().any(|what| what.meets(item, &product));
+            let moved = place - boost.map_or(0, |(_, places)| *places);
+            keyed.push((buried, moved, place, number));
+        }
+        keyed.sort_unstable();
+        for (number, (.., moved)) in free.iter_mut().zip(keyed) {
+            *number = moved;
+        }
+    }
+
+    /// The list: no more of a category than may be, and no more than asked for.
+    fn cut(&self, out: &mut Vec<u32>) {
+        let mut counts: Vec<(Id, usize)> = Vec::new();
+        for &number in &self.taken {
+            if out.len() == self.spec.count {
+                return;
+            }
+            let category = self.shelf.product(number).map_or(Id::NONE, |p| p.category);
+            if self.spec.per_category > 0 && !category.is_none() {
+                let at = counts.iter().position(|(known, _)| *known == category);
+                let at = at.unwrap_or_else(|| {
+                    counts.push((category, 0));
+                    counts.len() - 1
+                });
+                if counts[at].1 == self.spec.per_category {
+                    continue;
+                }
+                counts[at].1 += 1;
+            }
+            out.push(number);
+        }
+    }
+}
+
+/// Items by how near their price is to a price, from items sorted by price; the cheaper of two that
+/// are as near comes first.
+struct Nearest<'a> {
+    below: &'a [u32],
+    above: &'a [u32],
+    price: i64,
+    shelf: &'a Shelf,
+}
+
+impl<'a> Nearest<'a> {
+    fn to(sorted: &'a [u32], price: i64, shelf: &'a Shelf) -> Nearest<'a> {
+        let cheaper = |number: &u32| shelf.product(*number).is_some_and(|p| p.price < price);
+        let (below, above) = sorted.split_at(sorted.partition_point(cheaper));
+        Nearest {
+            below,
+            above,
+            price,
+            shelf,
+        }
+    }
+
+    fn away(&self, number: Option<&u32>) -> Option<u64> {
+        let product = self.shelf.product(*number?)?;
+        Some(product.price.abs_diff(self.price))
+    }
+}
+
+impl Iterator for Nearest<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let (below, above) = (self.away(self.below.last()), self.away(self.above.first()));
+        let cheaper = match (below, above) {
+            (Some(below), Some(above)) => below <= above,
+            (below, None) => below.is_some(),
+            (None, Some(_)) => false,
+        };
+        if cheaper {
+            let (last, rest) = self.below.split_last()?;
+            self.below = rest;
+            return Some(*last);
+        }
+        let (first, rest) = self.above.split_first()?;
+        self.above = rest;
+        Some(*first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue::{Builder, Statement};
+    use super::super::testing::event;
+    use super::*;
+    use crate::event::Kind;
+    use crate::visit::session::{Session, SessionLimits};
+    use std::sync::Arc;
+
+    /// Items `0`, `1`, … of category number % 3, dearer from one to the next.
+    fn shelf(items: u32) -> Shelf {
+        let mut builder = Builder::default();
+        for item in 0..items {
+            builder.say(&Statement {
+                item: item.to_string().as_bytes(),
+                category: Some((item % 3).to_string().as_bytes()),
+                price: Some(1_000_000 * i64::from(item + 1)),
+                margin: Some(100_000 * i64::from(item + 1)),
+                stock: (item == 4).then_some(0),
+                ..Statement::default()
+            });
+        }
+        Shelf::new(Arc::new(builder.build("shop", b"")), 1_000)
+    }
+
+    fn id(text: &str) -> Id {
+        Id::of(text.as_bytes())
+    }
+
+    /// A visit that did these things.
+    fn visit(acts: &[(Kind, &str)]) -> (Browsed, Session) {
+        let (mut browsed, mut session) = (Browsed::default(), Session::default());
+        for (kind, item) in acts {
+            let event = event(*kind, id(item));
+            browsed.observe(&event, &session.items);
+            let limits = SessionLimits {
+                items_max: 128,
+                categories_max: 64,
+            };
+            session.observe(&event, &limits);
+        }
+        (browsed, session)
+    }
+
+    fn made(spec: &ListSpec, ranker: Ranker, acts: &[(Kind, &str)]) -> Vec<u32> {
+        let (shelf, (browsed, session)) = (shelf(12), visit(acts));
+        let mut out = vec![99];
+        let whom = For {
+            browsed: &browsed,
+            items: &session.items,
+        };
+        list(spec, ranker, &shelf, whom, &mut out);
+        out
+    }
+
+    fn spec(count: usize) -> ListSpec {
+        ListSpec {
+            count,
+            ..ListSpec::default()
+        }
+    }
+
+    #[test]
+    fn a_first_visit_gets_the_catalogue_less_what_is_sold_out() {
+        for (ranker, _) in Ranker::ALL {
+            assert_eq!(made(&spec(6), ranker, &[]), [0, 1, 2, 3, 5, 6]);
+        }
+    }
+
+    #[test]
+    fn a_price_is_matched_within_the_category() {
+        let acts = [(Kind::ItemView, "2"), (Kind::ItemView, "7")];
+        // 7 is of category 1 and costs 8: the others cost 2, 5 (sold out), 11.
+        assert_eq!(made(&spec(4), Ranker::PriceMatch, &acts), [10, 1, 0, 2]);
+        // An item that the shop does not know is passed over.
+        let acts = [(Kind::ItemView, "7"), (Kind::ItemView, "stranger")];
+        assert_eq!(made(&spec(2), Ranker::PriceMatch, &acts), [10, 1]);
+    }
+
+    #[test]
+    fn what_was_bought_carted_or_viewed_is_left_out_if_asked() {
+        let acts = [
+            (Kind::AddToCart, "0"),
+            (Kind::Purchase, ""),
+            (Kind::AddToCart, "1"),
+            (Kind::ItemView, "2"),
+        ];
+        let with = |no_bought, no_cart, no_viewed| {
+            let spec = ListSpec {
+                no_bought,
+                no_cart,
+                no_viewed,
+                ..spec(3)
+            };
+            made(&spec, Ranker::Catalogue, &acts)
+        };
+        assert_eq!(with(false, false, false), [0, 1, 2]);
+        assert_eq!(with(true, false, false), [1, 2, 3]);
+        assert_eq!(with(false, true, false), [0, 2, 3]);
+        assert_eq!(with(true, true, true), [3, 5, 6]);
+    }
+
+    #[test]
+    fn the_shop_pins_boosts_buries_and_caps() {
+        let spec = ListSpec {
+            pin: vec![id("9"), id("4"), id("nothing")],
+            boost: vec![(Target::Item(id("7")), 4)],
+            bury: vec![Target::Category(id("0"))],
+            ..spec(6)
+        };
+        // 9 is pinned although its category is buried; 4 is sold out; 7 stood at place 6 of 0 to 8.
+        assert_eq!(made(&spec, Ranker::Catalogue, &[]), [9, 1, 2, 7, 5, 8]);
+        let capped = ListSpec {
+            per_category: 1,
+            ..spec
+        };
+        assert_eq!(made(&capped, Ranker::Catalogue, &[]), [9, 1, 2]);
+    }
+
+    #[test]
+    fn a_least_margin_keeps_out_what_leaves_less() {
+        let spec = ListSpec {
+            margin_min_ppm: 100_000,
+            ..spec(2)
+        };
+        assert_eq!(made(&spec, Ranker::Catalogue, &[]), [0, 1]);
+        let spec = ListSpec {
+            margin_min_ppm: 100_001,
+            ..spec
+        };
+        assert_eq!(made(&spec, Ranker::Catalogue, &[]), [] as [u32; 0]);
+    }
+}

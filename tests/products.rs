@@ -1,0 +1,337 @@
+//! Products on the page, from the outside: lists in decisions, what is on sale over time, refusals.
+
+mod common;
+
+use common::{report, run, text};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// 2026-01-05, a Monday.
+const START_MS: u64 = 1_767_571_200_000;
+
+const HEAD: &str = r#"
+    version = 1
+    [holdout]
+    share = 0.0
+    [stability]
+    cooldown = "0s"
+    [[slot]]
+    name = "grid"
+    default = "all"
+    "#;
+
+fn policy(products: &str) -> String {
+    format!("{HEAD}products = {products}\narm = [{{ name = \"all\", ranker = \"catalogue\" }}]\n")
+}
+
+/// A log of (seconds, visitor, kind, item).
+fn log(rows: &[(u64, &str, &str, &str)]) -> String {
+    let mut text = String::from("event_ms,visitor,kind,item\n");
+    for (seconds, visitor, kind, item) in rows {
+        let at_ms = START_MS + seconds * 1_000;
+        text.push_str(&format!("{at_ms},{visitor},{kind},{item}\n"));
+    }
+    text
+}
+
+struct Case {
+    dir: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(policy: &str, catalogue: &str, log: &str) -> Case {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in [
+            ("policy.toml", policy),
+            ("items.csv", catalogue),
+            ("log.csv", log),
+        ] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        Case { dir }
+    }
+
+    fn path(&self, name: &str) -> String {
+        text(&self.dir.path().join(name)).to_owned()
+    }
+
+    fn args(&self, more: &[&str]) -> Vec<String> {
+        let mut args = vec!["replay".to_owned(), self.path("log.csv")];
+        args.extend(["--policy".into(), self.path("policy.toml")]);
+        args.extend(["--catalogue".into(), self.path("items.csv")]);
+        args.extend(more.iter().map(|arg| (*arg).to_owned()));
+        args
+    }
+
+    /// The decisions.
+    fn decisions(&self) -> Vec<Value> {
+        let out = self.path("decisions.jsonl");
+        let args = self.args(&["--out", &out]);
+        report(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        let lines = fs::read_to_string(&out).unwrap();
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn refused(&self, more: &[&str]) -> String {
+        let args = self.args(more);
+        let output = run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn items(decision: &Value) -> Vec<&str> {
+    let items = decision["items"].as_array().unwrap().iter();
+    items.map(|item| item.as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_list_follows_what_the_visit_does() {
+    let case = Case::new(
+        &policy("{ count = 2, exclude = [\"bought\", \"cart\"] }"),
+        "item,price\na,1\nb,2\n\"c \"\"d\"\"\",3\n",
+        &log(&[
+            (0, "v", "page_view", ""),
+            (10, "v", "add_to_cart", "a"),
+            (20, "v", "scroll", ""),
+            (30, "v", "remove_from_cart", "a"),
+            (40, "v", "add_to_cart", "b"),
+            (50, "v", "purchase", ""),
+        ]),
+    );
+    let decisions = case.decisions();
+    let told: Vec<_> = decisions
+        .iter()
+        .map(|d| {
+            (
+                d["trigger"].as_str().unwrap(),
+                items(d),
+                d["changed"].clone(),
+            )
+        })
+        .collect();
+    let (start, grid) = (Value::Array(Vec::new()), serde_json::json!(["grid"]));
+    assert_eq!(
+        told,
+        [
+            ("start", vec!["a", "b"], start),
+            ("add_to_cart", vec!["b", "c \"d\""], grid.clone()),
+            ("remove_from_cart", vec!["a", "b"], grid.clone()),
+            // Bought is gone for good, and the order changes nothing that is shown.
+            ("add_to_cart", vec!["a", "c \"d\""], grid),
+        ]
+    );
+}
+
+/// An item sold out, or back in stock, reaches a visit that goes on within a quantum, with no event
+/// of its own; and only pages that show it.
+#[test]
+fn what_is_sold_out_leaves_open_pages_within_a_quantum() {
+    let at = |ms: u64| START_MS + ms;
+    let catalogue = format!(
+        "item,stock,at_ms\na,5,\nb,5,\nc,5,\nb,0,{}\nc,0,{}\nb,9,{}\n",
+        at(20_300),
+        at(25_000),
+        at(90_000)
+    );
+    let case = Case::new(
+        &policy("{ count = 2 }"),
+        &catalogue,
+        &log(&[
+            (0, "v", "page_view", ""),
+            (1, "w", "page_view", ""),
+            (60, "w", "page_view", ""),
+            (100, "v", "item_view", "x"),
+        ]),
+    );
+    let decisions = case.decisions();
+    let told: Vec<_> = decisions
+        .iter()
+        .map(|d| {
+            let at_ms = d["at_ms"].as_u64().unwrap() - START_MS;
+            let who = d["visitor"].as_str().unwrap();
+            (at_ms, who, d["trigger"].as_str().unwrap(), items(d))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (0, "v", "start", vec!["a", "b"]),
+            (1_000, "w", "start", vec!["a", "b"]),
+            (21_000, "v", "tables", vec!["a", "c"]),
+            (21_000, "w", "tables", vec!["a", "c"]),
+            (25_000, "v", "tables", vec!["a"]),
+            (25_000, "w", "tables", vec!["a"]),
+            // Nobody shows what comes back: the next event that matters finds it.
+            (100_000, "v", "item_view", vec!["a", "b"]),
+        ]
+    );
+}
+
+/// The whole of it over a simulated shop: same bytes for any number of workers and any grain, lists
+/// that keep to the policy, and arms that rank.
+#[test]
+fn lists_are_the_same_for_any_number_of_workers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| text(&dir.path().join(name)).to_owned();
+    let (log, stock) = (path("shop.csv"), path("items.csv"));
+    let made = run(&[
+        "simulate",
+        "--events",
+        "12000",
+        "--seed",
+        "3",
+        "-o",
+        &log,
+        "--catalogue",
+        &stock,
+    ]);
+    assert!(made.status.success(), "{made:?}");
+    let catalogue = fs::read_to_string(&stock).unwrap();
+    let first_ms: u64 = {
+        let rows = fs::read_to_string(&log).unwrap();
+        let mut rows = csv::Reader::from_reader(rows.as_bytes());
+        let header = rows.headers().unwrap().clone();
+        let place = header.iter().position(|name| name == "event_ms").unwrap();
+        rows.records().next().unwrap().unwrap()[place]
+            .parse()
+            .unwrap()
+    };
+    // The first items sell out and come back, every ten minutes.
+    let mut changing = format!("{},stock,at_ms\n", catalogue.lines().next().unwrap());
+    for row in catalogue.lines().skip(1) {
+        changing.push_str(&format!("{row},,\n"));
+    }
+    for round in 0..24u64 {
+        let at_ms = first_ms + round * 600_000 + 123;
+        changing.push_str(&format!("i{},,,{},{at_ms}\n", round % 6, round / 6 % 2));
+    }
+    fs::write(&stock, changing).unwrap();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/data/products.toml");
+    let of = |name: &str, more: &[&str]| {
+        let out = path(name);
+        let mut args = vec![
+            "replay",
+            &log,
+            "--policy",
+            shipped,
+            "--catalogue",
+            &stock,
+            "--out",
+            &out,
+        ];
+        args.extend(more);
+        let digest = report(&args)["digest"].clone();
+        (digest, fs::read_to_string(&out).unwrap())
+    };
+    let one = of("1.jsonl", &[]);
+    assert_eq!(one, of("2.jsonl", &["-w", "2"]));
+    assert_eq!(
+        one,
+        of("4.jsonl", &["-w", "4", "--grain", "1000", "--batch", "100"])
+    );
+    let category: BTreeMap<&str, &str> = catalogue
+        .lines()
+        .skip(1)
+        .map(|row| row.split_once(',').unwrap())
+        .map(|(item, rest)| (item, rest.split_once(',').unwrap().0))
+        .collect();
+    let mut triggers: BTreeMap<String, u64> = BTreeMap::new();
+    let mut full = 0;
+    for line in one.1.lines() {
+        let decision: Value = serde_json::from_str(line).unwrap();
+        let shown = items(&decision);
+        full += u64::from(shown.len() == 12);
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for item in &shown {
+            *counts.entry(category[item]).or_default() += 1;
+        }
+        assert!(counts.values().all(|count| *count <= 6), "{line}");
+        let mut distinct = shown.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), shown.len());
+        let arm = decision["layout"]["grid"].as_str().unwrap();
+        let trigger = decision["trigger"].as_str().unwrap();
+        *triggers.entry(format!("{arm} {trigger}")).or_default() += 1;
+    }
+    assert!(full > 1_000, "{full}");
+    assert!(triggers["popular tables"] > 10, "{triggers:?}");
+    assert!(triggers["like_this item_view"] > 100, "{triggers:?}");
+}
+
+#[test]
+fn the_flat_form_has_the_items_and_the_example_is_printed() {
+    let case = Case::new(
+        &policy("{ count = 2 }"),
+        "item\na\nb\n",
+        &log(&[(0, "v", "page_view", "")]),
+    );
+    let out = case.path("flat.csv");
+    let args = case.args(&["--out", &out, "--out-format", "csv"]);
+    report(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let flat = fs::read_to_string(&out).unwrap();
+    let mut rows = csv::Reader::from_reader(flat.as_bytes());
+    let place = rows
+        .headers()
+        .unwrap()
+        .iter()
+        .position(|name| name == "items");
+    assert_eq!(
+        &rows.records().next().unwrap().unwrap()[place.unwrap()],
+        "a;b"
+    );
+    let shipped =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/products.toml"));
+    assert_eq!(
+        run(&["policy", "--products"]).stdout,
+        shipped.unwrap().into_bytes()
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let (good, rows) = (policy("{ count = 2 }"), log(&[(0, "v", "page_view", "")]));
+    let case = |policy: &str, catalogue: &str| Case::new(policy, catalogue, &rows).refused(&[]);
+    let told = case(&good, "item,price\na,1\nb,cheap\n");
+    assert!(
+        told.contains("items.csv, line 3: `price` cheap is not a number"),
+        "{told}"
+    );
+    let told = case("version = 1\n", "item\na\n");
+    assert!(told.contains("no slot of policy"), "{told}");
+    for (products, what) in [
+        ("{ count = 65 }", "65 does not lie between 1 and 64"),
+        ("{ exclude = [\"card\"] }", "did you mean `cart`?"),
+        ("{ boost = [{ item = \"a\" }] }", "a boost needs `places`"),
+        (
+            "{ bury = [{ item = \"a\", category = \"b\" }] }",
+            "name one:",
+        ),
+    ] {
+        let told = case(&policy(products), "item\na\n");
+        assert!(told.contains(what), "{products}: {told}");
+    }
+    let unknown = good.replace("\"catalogue\"", "\"catalog\"");
+    assert!(case(&unknown, "item\na\n").contains("did you mean `catalogue`?"));
+    let none = good.replace(", ranker = \"catalogue\"", "");
+    assert!(case(&none, "item\na\n").contains("needs a ranker: catalogue, price_match"));
+    // And without a catalogue there is nothing to show.
+    let case = Case::new(&good, "", &rows);
+    let output = run(&[
+        "replay",
+        &case.path("log.csv"),
+        "--policy",
+        &case.path("policy.toml"),
+    ]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(2) && told.contains("--catalogue FILE says"),
+        "{told}"
+    );
+}
