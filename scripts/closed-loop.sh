@@ -6,7 +6,7 @@
 #
 # FOLDER takes one JSON report an experiment; a temporary one is used and removed without it. RUNS and
 # SESSIONS make the first experiment smaller, SMALL_RUNS the others. Everything is a function of the
-# seeds. Two cores take half an hour.
+# seeds. Two cores take three quarters of an hour.
 set -eu
 cd "$(dirname "$0")/.."
 cargo build --release --quiet
@@ -50,9 +50,9 @@ done
 # away, and in a shop where no arm matters.
 "$restage" policy --closed-loop | sed 's/share = 0.01/share = 0.2/; s/thompson/fixed/' \
     > "$work/kill.toml"
-halves "$small_runs" kill-bad --sessions 20000 --days 3 --effect-scale 0 \
+halves "$small_runs" kill-bad --sessions 60000 --days 4 --effect-scale 0 \
     --bad-arm banner/category_guide --policy "$work/kill.toml"
-halves "$small_runs" kill-good --sessions 20000 --days 3 --effect-scale 0 --policy "$work/kill.toml"
+halves "$small_runs" kill-good --sessions 60000 --days 4 --effect-scale 0 --policy "$work/kill.toml"
 for shop in bad good; do
     python3 scripts/closed-loop.py "kill switch, $shop arm" "$work/kill-$shop"-*.json
 done

@@ -43,6 +43,8 @@ pub struct Report {
     learned: Learned,
     policy: String,
     model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalogue: Option<String>,
     drift: Vec<Drift>,
     logs: Vec<Log>,
     /// The comparison with another policy, if one was asked for.
@@ -161,6 +163,7 @@ impl Report {
             learned: Learned::new(result, &rules.policy),
             policy: rules.policy.label.clone(),
             model: rules.models.label(),
+            catalogue: rules.catalogue.as_ref().map(|all| all.label.clone()),
             drift: Drift::of_run(rules, tally),
             against: None,
             reward: rules.policy.learning.reward.reward,
@@ -239,7 +242,14 @@ impl Report {
         row("digest", self.digest.clone());
         row(
             "rules",
-            format!("policy {}, model {}", self.policy, self.model),
+            format!(
+                "policy {}, model {}{}",
+                self.policy,
+                self.model,
+                self.catalogue
+                    .as_ref()
+                    .map_or(String::new(), |all| format!(", catalogue {all}"))
+            ),
         );
         if !self.limits.is_empty() {
             row(

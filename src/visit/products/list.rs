@@ -4,13 +4,15 @@
 //! A ranker proposes items, best first; what it is short of comes from the catalogue's own order, so
 //! that a first visit has a full list, too. Of the proposals those are left out that are not for sale,
 //! leave less than the least margin, or are excluded by the policy (bought in this visit, in the cart,
-//! viewed). The first [`POOL_MAX`] that remain are moved: an item that is boosted moves up by so many
-//! places, one that is buried goes behind all that are not. Then a category's items beyond its cap
-//! are left out, and the list is cut. Pinned items come first, in the policy's order, under the same
+//! viewed). Where the policy moves anything, the first [`POOL_MAX`] that remain are moved: an item that is
+//! boosted moves up by so many places, one that is buried goes behind all that are not. Then a category's
+//! items beyond its cap are left out, and the list is cut. Pinned items come first, in the policy's order, under the same
 //! exclusions; the cap counts them.
 //!
 //! Everything is compared as integers, and ties stand in the ranker's order. Invariant: no item
-//! stands twice. Cost: O([`POOL_MAX`]) and what is passed over on the way, at most [`LOOKED_AT_MAX`].
+//! stands twice. Cost: what is looked at, at most [`RANKED_MAX`] and
+//! [`LOOKED_AT_MAX`], times the list; a few µs for lists of
+//! a dozen, tens of µs where the policy moves items.
 
 use super::super::items::Items;
 use super::browsed::Browsed;
@@ -22,7 +24,9 @@ use crate::event::Id;
 pub const PRODUCTS_MAX: usize = 64;
 /// Most proposals that are moved and cut.
 pub const POOL_MAX: usize = 256;
-/// Most proposals that are looked at.
+/// Most of a ranker's proposals that are looked at: it may have thousands of one category.
+pub const RANKED_MAX: usize = 512;
+/// Most items of the catalogue's order that are looked at.
 pub const LOOKED_AT_MAX: usize = 4_096;
 
 /// Who proposes.
@@ -95,12 +99,14 @@ pub struct For<'a> {
 /// Makes a list: the numbers of the products, first to last, in place of what `out` held.
 pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>, out: &mut Vec<u32>) {
     out.clear();
+    let moves = !(spec.boost.is_empty() && spec.bury.is_empty());
     let mut maker = Maker {
         spec,
         shelf,
         whom,
-        looked_at: 0,
-        taken: Vec::with_capacity(POOL_MAX),
+        taken: Vec::with_capacity(if moves { POOL_MAX } else { spec.count }),
+        moves,
+        full: Vec::new(),
     };
     let pinned = spec.pin.iter();
     let pinned = pinned.filter_map(|item| shelf.catalogue().number(*item));
@@ -108,28 +114,39 @@ pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>, out: 
     let pinned = maker.taken.len();
     maker.ranked(ranker);
     // What the ranker is short of.
-    maker.propose(shelf.by_order().iter().copied());
-    maker.arrange(pinned);
-    maker.cut(out);
+    maker.propose(shelf.by_order().iter().copied().take(LOOKED_AT_MAX));
+    if moves {
+        maker.arrange(pinned);
+        maker.cut();
+    }
+    out.extend_from_slice(&maker.taken);
 }
 
 struct Maker<'a> {
     spec: &'a ListSpec,
     shelf: &'a Shelf,
     whom: For<'a>,
-    looked_at: usize,
     taken: Vec<u32>,
+    /// Whether proposals are moved before they are cut; else they are cut as they come.
+    moves: bool,
+    /// How often each category is on the list.
+    full: Vec<(Id, usize)>,
 }
 
 impl Maker<'_> {
     /// Takes what may be shown of some proposals, until there are enough.
     fn propose(&mut self, proposals: impl Iterator<Item = u32>) {
         for number in proposals {
-            if self.taken.len() == POOL_MAX || self.looked_at == LOOKED_AT_MAX {
+            let enough = if self.moves {
+                POOL_MAX
+            } else {
+                self.spec.count
+            };
+            if self.taken.len() == enough {
                 return;
             }
-            self.looked_at += 1;
-            if self.may_show(number) && !self.taken.contains(&number) {
+            let may = self.may_show(number) && !self.taken.contains(&number);
+            if may && (self.moves || self.has_room(number)) {
                 self.taken.push(number);
             }
         }
@@ -177,7 +194,13 @@ impl Maker<'_> {
                 if let Some((focus, product)) = found.filter(|(_, product)| product.price > 0) {
                     let like = shelf.by_price(product.category);
                     let nearest = Nearest::to(like, product.price, shelf);
-                    self.propose(nearest.filter(|number| *number != focus));
+                    let nearest = nearest.filter(|number| *number != focus);
+                    for number in nearest.take(RANKED_MAX) {
+                        if self.is_full(product.category) {
+                            return;
+                        }
+                        self.propose([number].into_iter());
+                    }
                 }
             }
         }
@@ -186,9 +209,6 @@ impl Maker<'_> {
     /// Moves what the shop wants moved; what is pinned stays.
     fn arrange(&mut self, pinned: usize) {
         let spec = self.spec;
-        if spec.boost.is_empty() && spec.bury.is_empty() {
-            return;
-        }
         let free = &mut self.taken[pinned..];
         let mut keyed: Vec<(bool, i64, i64, u32)> = Vec::with_capacity(free.len());
         for (place, &number) in (0i64..).zip(&*free) {
@@ -208,27 +228,34 @@ impl Maker<'_> {
         }
     }
 
-    /// The list: no more of a category than may be, and no more than asked for.
-    fn cut(&self, out: &mut Vec<u32>) {
-        let mut counts: Vec<(Id, usize)> = Vec::new();
-        for &number in &self.taken {
-            if out.len() == self.spec.count {
-                return;
-            }
-            let category = self.shelf.product(number).map_or(Id::NONE, |p| p.category);
-            if self.spec.per_category > 0 && !category.is_none() {
-                let at = counts.iter().position(|(known, _)| *known == category);
-                let at = at.unwrap_or_else(|| {
-                    counts.push((category, 0));
-                    counts.len() - 1
-                });
-                if counts[at].1 == self.spec.per_category {
-                    continue;
-                }
-                counts[at].1 += 1;
-            }
-            out.push(number);
+    /// No more than asked for, and no more of a category than may be.
+    fn cut(&mut self) {
+        let (moved, count) = (std::mem::take(&mut self.taken), self.spec.count);
+        let kept = moved.into_iter().filter(|number| self.has_room(*number));
+        self.taken = kept.take(count).collect();
+    }
+
+    /// Whether the list has as many of a category as it may have.
+    fn is_full(&self, category: Id) -> bool {
+        let most = self.spec.per_category;
+        let full = |(known, count): &(Id, usize)| *known == category && *count == most;
+        most > 0 && self.full.iter().any(full)
+    }
+
+    /// Whether there is room for one more of an item's category, which is taken then.
+    fn has_room(&mut self, number: u32) -> bool {
+        let category = self.shelf.product(number).map_or(Id::NONE, |p| p.category);
+        if self.spec.per_category == 0 || category.is_none() {
+            return true;
         }
+        if self.is_full(category) {
+            return false;
+        }
+        match self.full.iter_mut().find(|(known, _)| *known == category) {
+            Some((_, count)) => *count += 1,
+            None => self.full.push((category, 1)),
+        }
+        true
     }
 }
 
