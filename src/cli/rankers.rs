@@ -76,7 +76,12 @@ pub struct RankerArgs {
     #[arg(long, value_name = "N", requires = "recommender")]
     pub last_items: Option<usize>,
     /// session_knn: the exponent of an item's rarity; 1 is the published formula [default: 2]
-    #[arg(long, value_name = "W", requires = "recommender")]
+    #[arg(
+        long,
+        value_name = "W",
+        allow_negative_numbers = true,
+        requires = "recommender"
+    )]
     pub idf: Option<f64>,
     /// sequential_rules: the greatest distance of a pair, in events [default: 20]
     #[arg(long, value_name = "N", requires = "recommender")]
