@@ -4,6 +4,10 @@
 //!
 //! cargo bench --bench rank                    # a million sessions of ten events, some minutes
 //! RANK_SESSIONS=50000 cargo bench --bench rank
+//! RANK_ONLY=session_knn cargo bench --bench rank
+//!
+//! Memory is what the process grew by: of several rankers in one run only the first is exact, because
+//! the next may use what it gave back.
 //!
 //! The sessions are drawn: a first item by Zipf's law from 100,000, then mostly items near it, else
 //! others by the same law. One session arrives a second. The same seed gives the same sessions.
@@ -121,12 +125,12 @@ fn run(name: &str, sessions: usize, mut index: Box<dyn Ranker>) {
     let mut closes = Vec::new();
     for close in 0..20 {
         for n in 0..BETWEEN_CLOSES {
-            let n_new = 2 * sessions + close * BETWEEN_CLOSES + n;
+            let n_new = sessions + CALLS + close * BETWEEN_CLOSES + n;
             items(&mut rng, &mut seen);
             index.insert(key(n_new), n_new as u64 * 1_000, &seen);
         }
         let started = Instant::now();
-        let changes = index.close((2 * sessions + close * BETWEEN_CLOSES) as u64 * 1_000);
+        let changes = index.close((sessions + CALLS + (close + 1) * BETWEEN_CLOSES) as u64 * 1_000);
         closes.push((started.elapsed(), changes.len()));
     }
     closes.sort_unstable();

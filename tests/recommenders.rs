@@ -283,7 +283,11 @@ fn what_cannot_be_judged_is_said_with_advice() {
             2,
             "--idf is a setting of session_knn",
         ),
-        (vec!["session_knn", good, good, "--idf", "-1"], 2, "between 0 and 10"),
+        (
+            vec!["session_knn", good, good, "--idf", "-1"],
+            2,
+            "between 0 and 10",
+        ),
         (
             vec!["session_knn", good, good, "--knn-sessions", "0"],
             2,
