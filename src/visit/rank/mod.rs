@@ -11,9 +11,10 @@
 //! smaller item id, so neither the order of inserts nor a map's order shows.
 //!
 //! An index knows no clock and no worker. Whoever owns it closes a version at a time of his own,
-//! passes the [`Change`]s on to others if he likes, and asks on. [`numbering`] and [`sessions`] are
+//! passes the [`Change`]s on to others, who keep them as [`lists::Lists`], and asks on. [`numbering`] and [`sessions`] are
 //! what the indexes share; docs/recommenders.md has the formulas and the figures.
 
+pub mod lists;
 pub mod numbering;
 pub mod row;
 pub mod rules;

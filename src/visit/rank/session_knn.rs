@@ -196,9 +196,9 @@ impl SessionKnn {
     fn rarity(&self, number: u32, log_all: f64) -> f64 {
         let idf = log_all - self.items[number as usize].log;
         match self.spec.idf {
-            w if w == 0.0 => 1.0,
-            w if w == 1.0 => idf,
-            w if w == 2.0 => idf * idf,
+            0.0 => 1.0,
+            1.0 => idf,
+            2.0 => idf * idf,
             w => libm::pow(idf.max(0.0), w),
         }
     }

@@ -1,6 +1,7 @@
 //! The rankers against plain recomputation: after any order of inserts, growth, expiries and
 //! erasures, an index answers as one built afresh from the sessions that are left.
 
+use super::lists::Lists;
 use super::rules::{Pairs, Rules};
 use super::session_knn::SessionKnn;
 use super::trending::Trending;
@@ -100,7 +101,7 @@ fn an_index_is_a_function_of_the_sessions_that_stand() {
         let mut rng = Rng::new(seed);
         let (mut now_ms, mut standing) = (1_000, Standing::new());
         let mut indexes = rankers();
-        let mut told: Vec<BTreeMap<Id, Vec<Scored>>> = vec![BTreeMap::new(); indexes.len()];
+        let mut told = vec![Lists::default(); indexes.len()];
         for _ in 0..25 {
             for _ in 0..1 + rng.below(20) {
                 step(&mut rng, &mut now_ms, &mut standing, &mut indexes);
@@ -117,7 +118,7 @@ fn an_index_is_a_function_of_the_sessions_that_stand() {
             for ((index, fresh), told) in indexes.iter_mut().zip(&mut rebuilt).zip(&mut told) {
                 assert_eq!(index.sessions(), standing.len());
                 apply(told, index.close(version_ms));
-                let mut expected = BTreeMap::new();
+                let mut expected = Lists::default();
                 apply(&mut expected, fresh.close(version_ms));
                 assert_eq!(
                     *told, expected,
@@ -126,18 +127,19 @@ fn an_index_is_a_function_of_the_sessions_that_stand() {
                 for visit in &visits {
                     let (found, expected) = (asked(&**index, visit), asked(&**fresh, visit));
                     assert_eq!(found, expected, "seed {seed}, visit {visit:?}");
+                    if !told.is_empty() {
+                        let mut elsewhere = Vec::new();
+                        told.recommend(visit, 20, &mut elsewhere);
+                        assert_eq!(found, elsewhere, "seed {seed}, visit {visit:?}");
+                    }
                 }
             }
         }
     }
 }
 
-/// What somebody knows who is told the changes only.
-fn apply(known: &mut BTreeMap<Id, Vec<Scored>>, changes: Vec<Change>) {
-    for change in changes {
-        known.insert(change.item, change.list);
-    }
-    known.retain(|_, list| !list.is_empty());
+fn apply(lists: &mut Lists, changes: Vec<Change>) {
+    changes.into_iter().for_each(|change| lists.apply(change));
 }
 
 /// Rules by their definition, over all pairs of events.
