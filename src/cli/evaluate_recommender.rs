@@ -3,24 +3,23 @@
 
 use super::args::{LogArgs, PassArgs, policy_or_shipped};
 use super::judged::JudgeArgs;
-use super::progress::Spinner;
+use super::progress::{Spinner, stop_at_signals};
 use super::rankers::{RankerArgs, RankerName};
-use super::{Failure, print, reader_is_gone};
+use super::{Failure, print};
 use crate::evaluate::recommender::report::{Counted, Latency, Report};
 use crate::evaluate::recommender::sequences::{Gatherer, Sequence};
 use crate::evaluate::recommender::{CUTOFF, Catalogue, Judge, Positions};
 use crate::event::{Batch, Carry, Id, Lane};
 use crate::flow::failure::say;
-use crate::format::sink::Sink;
+use crate::flow::output::{LineWriter, Target};
 use crate::format::{LaneOptions, LaneRead, LaneReader, Source};
 use crate::visit::keys::KeyMap;
 use crate::visit::rank::{Ranker, Scored, Scratch};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a recommender is asked, and where its lists go.
 #[derive(Args, Debug)]
@@ -80,8 +79,12 @@ impl RecommenderArgs {
         let out = [("--out", self.ask.out.as_deref()), ("", None)];
         let to_stdout = self.logs.check_sinks(out, self.judge.json)?;
         // Made before the logs are read, so that a folder that is not there costs nothing.
-        let lists = self.ask.out.as_deref().map(Sink::create).transpose();
-        let mut lists = lists.map_err(|error| self.not_written(error))?;
+        let stop = stop_at_signals()?;
+        let create = |path| LineWriter::create(Target::parse(path), stop.clone());
+        let lists = self.ask.out.as_deref().map(create).transpose();
+        let mut lists = lists.map_err(|error| Failure::new(5, error))?;
+        // Nothing looks for signals from here on: one ends the process, and leaves no half a file.
+        let _interruptible = stop.exit_while_waiting();
 
         let spinner = Spinner::start();
         let (train, test) = (self.read(&train, &spinner)?, self.read(&test, &spinner)?);
@@ -98,15 +101,7 @@ impl RecommenderArgs {
 
         spinner.say("asking");
         let mut judge = Judge::new(&catalogue);
-        let measured = match self.ask_all(&*ranker, &train, &test, &mut judge, &mut lists) {
-            Ok(measured) => measured,
-            Err(error) if reader_is_gone(&error) => return Ok(()),
-            Err(error) => return Err(self.not_written(error)),
-        };
-        match lists.map_or(Ok(()), Sink::finish) {
-            Err(error) if !reader_is_gone(&error) => return Err(self.not_written(error)),
-            _ => {}
-        }
+        let measured = self.ask_all(&*ranker, &train, &test, &mut judge, &mut lists);
         drop(spinner);
         let (predictions, predictions_empty) = judge.positions();
         if predictions == 0 {
@@ -115,6 +110,9 @@ impl RecommenderArgs {
                 test.log,
                 what_counts()
             )));
+        }
+        if let Some(lists) = lists {
+            lists.finish(true).map_err(|error| Failure::new(5, error))?;
         }
         let report = Report {
             recommender: name.to_string(),
@@ -183,8 +181,8 @@ impl RecommenderArgs {
         train: &Read,
         test: &Read,
         judge: &mut Judge<'_>,
-        lists: &mut Option<Sink>,
-    ) -> std::io::Result<Vec<std::time::Duration>> {
+        lists: &mut Option<LineWriter>,
+    ) -> Vec<Duration> {
         let (mut scratch, mut list) = (Scratch::default(), Vec::new());
         let mut measured = Vec::new();
         for sequence in &test.sequences {
@@ -196,12 +194,13 @@ impl RecommenderArgs {
                 judge.add(list.iter().map(|one| one.item), followed);
                 if let Some(lists) = lists {
                     let row = row(sequence, known, &list, &train.names);
-                    serde_json::to_writer(&mut *lists, &row)?;
-                    lists.write_all(b"\n")?;
+                    let mut line = serde_json::to_vec(&row).expect("a list is plain data");
+                    line.push(b'\n');
+                    lists.write(&line);
                 }
             }
         }
-        Ok(measured)
+        measured
     }
 
     fn positions(&self) -> Positions {
@@ -227,12 +226,6 @@ impl RecommenderArgs {
              event's item for HR and MRR, any later event's item for NDCG, precision and recall; {own}; \
              the index holds the training sessions and does not change"
         )
-    }
-
-    fn not_written(&self, error: std::io::Error) -> Failure {
-        let path = self.ask.out.as_deref().unwrap_or("stdout".as_ref());
-        let what = format!("{} could not be written", path.display());
-        Failure::new(5, anyhow::Error::new(error).context(what))
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! A worker that does not hold the index answers from these: after every [`Change`] of every close
 //! has been applied, it recommends what [`super::rules::Rules`] or [`super::trending::Trending`]
-//! would, down to the scores (but a trend that leaves the item on the page out). Lists are whole, so applying a change twice does no harm. Cost: a probe
-//! of a map; a list is sixteen bytes an item.
+//! would, down to the scores. A trend is not told from the item on the page here: who wants that one
+//! left out, leaves it out. Lists are whole, so applying a change twice does no harm. Cost: a probe of
+//! a map; sixteen bytes for each item of a list.
 
 use super::{Change, Scored};
 use crate::event::Id;
