@@ -1,4 +1,4 @@
-//! `restage evaluate`: judge an intent model, or a policy, on recorded data.
+//! `restage evaluate`: judge an intent model, a product ranker or a policy on recorded data.
 //!
 //! What is judged decides which of the other flags make sense: exactly one of the flags of
 //! [`What`] is given, and each leads to a file of its own.
@@ -9,11 +9,12 @@ use super::collect::SplitBy;
 use super::evaluate_intent::IntentArgs;
 use super::evaluate_obd::ObdArgs;
 use super::evaluate_policy::PolicyArgs;
+use super::evaluate_recommender::{AskArgs, RecommenderArgs};
 use super::judged::JudgeArgs;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Judge an intent model, or a policy, on recorded data
+/// Judge an intent model, a product ranker or a policy on recorded data
 ///
 /// --intent judges a model on what it has not seen: of the log it was trained on, the part that was
 /// set apart then; of another log, all of it. Every figure is given after 1, 2, 3, 5, 8, 13 and 21
@@ -27,6 +28,10 @@ use std::path::PathBuf;
 /// --policy with --log estimates what a policy would have earned on a log of one's own: --log names
 /// the decisions that `restage replay` wrote while another policy was in force, and the LOGs are the
 /// events. The estimators, intervals and warnings are the same, per slot and overall.
+///
+/// --recommender lets a product ranker learn from the sessions of a log TRAIN and asks it, all along
+/// the sessions of another log TEST, what comes next: session_knn, association_rules,
+/// sequential_rules or trending. Logs may be in any order.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +39,9 @@ Examples:
   restage evaluate --intent trees.json december.csv.gz --label abandon --precision 0.8 --plot plots
   restage evaluate --intent lightgbm.txt december.csv.gz --json
   restage evaluate --obd random/all.csv.gz --prior prior_bts.yaml --campaign all --plot plots
-  restage evaluate --policy new.toml --log decisions.jsonl december.csv.gz")]
+  restage evaluate --policy new.toml --log decisions.jsonl december.csv.gz
+  restage evaluate --recommender session_knn november.csv.gz december.csv.gz --out lists.jsonl
+  restage evaluate --recommender sequential_rules train.tsv test.tsv --positions last --json")]
 pub struct Evaluate {
     #[command(flatten)]
     what: What,
@@ -65,6 +72,8 @@ pub struct Evaluate {
     #[arg(long, value_name = "FILE", requires = "log")]
     catalogue: Option<PathBuf>,
     #[command(flatten)]
+    ask: AskArgs,
+    #[command(flatten)]
     judge: JudgeArgs,
 }
 
@@ -86,12 +95,33 @@ struct What {
         "sample", "label", "split", "precision",
     ])]
     log: Option<PathBuf>,
+    /// A product ranker: session_knn, association_rules, sequential_rules or trending. The logs are
+    /// TRAIN and TEST
+    #[arg(long, value_name = "NAME", requires = "logs", conflicts_with_all = [
+        "sample", "label", "split", "precision", "replicates", "plot", "sort", "workers", "seed",
+        "lateness", "future",
+    ])]
+    recommender: Option<String>,
 }
 
 impl Evaluate {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        let nothing = || Failure::usage("nothing to judge: give --intent, --obd or --log");
+        let nothing =
+            || Failure::usage("nothing to judge: give --intent, --obd, --log or --recommender");
+        if let Some(name) = self.what.recommender {
+            return RecommenderArgs {
+                name,
+                logs: LogArgs {
+                    logs: self.logs,
+                    form: self.form,
+                },
+                pass: self.pass,
+                ask: self.ask,
+                judge: self.judge,
+            }
+            .run();
+        }
         if let Some(decisions) = self.what.log {
             return PolicyArgs {
                 decisions,

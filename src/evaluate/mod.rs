@@ -5,7 +5,7 @@
 //! and gives a [`report`], with a [`page`] for people, and the curves for plots. [`metrics`],
 //! [`calibration`] and [`mod@curves`] are the figures, [`by_prefix`] says on which rows,
 //! [`bootstrap`] how sure they are, and [`mod@lead_time`] how early the outcome is known. [`ope`]
-//! judges policies instead, on what others chose. All are functions of plain values: no files, no
+//! judges policies instead, on what others chose, and [`recommender`] product rankers. All are functions of plain values: no files, no
 //! clock, and chance only from the seed, so the same sessions give the same bytes. Cost: some
 //! seconds for 100,000 sessions of eight rows and 500 replicates.
 
@@ -19,6 +19,7 @@ pub mod lift;
 pub mod metrics;
 pub mod ope;
 pub mod page;
+pub mod recommender;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -5,6 +5,7 @@
 //! live session; [`session::Session`] folds events, [`feature`] reads features off it, [`model`]
 //! scores them when [`judging`] has them judged, [`phase`] sums them up, [`policy`] says what may be shown, [`choose`] is the seam
 //! at which it is chosen, [`decision`] the record that comes out. [`rows`] is what models are trained on.
+//! [`rank`] says which items are like those of a visit.
 
 pub mod choose;
 pub mod decision;
@@ -24,6 +25,7 @@ pub mod output;
 pub mod phase;
 pub mod policy;
 pub mod products;
+pub mod rank;
 pub mod recent;
 pub mod rows;
 pub mod session;

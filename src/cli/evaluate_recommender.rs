@@ -1,0 +1,302 @@
+//! `restage evaluate --recommender`: how well a product ranker that learned from one log foresees
+//! another.
+
+use super::args::{LogArgs, PassArgs, policy_or_shipped};
+use super::judged::JudgeArgs;
+use super::progress::{Spinner, stop_at_signals};
+use super::rankers::{RankerArgs, RankerName};
+use super::{Failure, print};
+use crate::evaluate::recommender::report::{Counted, Latency, Report};
+use crate::evaluate::recommender::sequences::{Gatherer, Sequence};
+use crate::evaluate::recommender::{CUTOFF, Catalogue, Judge, Positions};
+use crate::event::{Batch, Carry, Id, Lane};
+use crate::flow::failure::say;
+use crate::flow::output::{LineWriter, Target};
+use crate::format::{LaneOptions, LaneRead, LaneReader, Source};
+use crate::visit::keys::KeyMap;
+use crate::visit::rank::{Ranker, Scored, Scratch};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// What a recommender is asked, and where its lists go.
+#[derive(Args, Debug)]
+pub struct AskArgs {
+    /// Which positions of the test sessions are judged
+    #[arg(long, value_enum, default_value_t = AtArg::Every, requires = "recommender")]
+    pub positions: AtArg,
+    /// Write every list here, as JSON lines: session, position (events known), items, and scores over
+    /// the line's largest. `-` is stdout, and the report then goes to stderr
+    #[arg(long, value_name = "LISTS", requires = "recommender")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub ranker: RankerArgs,
+}
+
+/// Which positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AtArg {
+    /// After each event but the last
+    Every,
+    /// Before the last event
+    Last,
+}
+
+/// What is asked for.
+pub struct RecommenderArgs {
+    pub name: String,
+    pub logs: LogArgs,
+    pub pass: PassArgs,
+    pub ask: AskArgs,
+    pub judge: JudgeArgs,
+}
+
+/// A log as sessions.
+struct Read {
+    log: String,
+    sequences: Vec<Sequence>,
+    names: KeyMap<String>,
+    notes: Vec<String>,
+}
+
+/// A line of the lists.
+#[derive(Serialize)]
+struct ListRow<'a> {
+    session: &'a str,
+    position: usize,
+    items: Vec<&'a str>,
+    scores: Vec<f64>,
+}
+
+impl RecommenderArgs {
+    /// Trains, asks at every position, and says how good the answers were.
+    pub fn run(self) -> Result<(), Failure> {
+        let name: RankerName = self.name.parse().map_err(Failure::usage)?;
+        let [train, test] = self.two_logs()?;
+        let mut ranker = self.ask.ranker.ranker(name)?;
+        let out = [("--out", self.ask.out.as_deref()), ("", None)];
+        let to_stdout = self.logs.check_sinks(out, self.judge.json)?;
+        // Made before the logs are read, so that a folder that is not there costs nothing.
+        let stop = stop_at_signals()?;
+        let create = |path| LineWriter::create(Target::parse(path), stop.clone());
+        let lists = self.ask.out.as_deref().map(create).transpose();
+        let mut lists = lists.map_err(|error| Failure::new(5, error))?;
+        // Nothing looks for signals from here on: one ends the process, and leaves no half a file.
+        let _interruptible = stop.exit_while_waiting();
+
+        let spinner = Spinner::start();
+        let (train, test) = (self.read(&train, &spinner)?, self.read(&test, &spinner)?);
+        let mut catalogue = Catalogue::default();
+        for sequence in &train.sequences {
+            ranker.insert(sequence.key, sequence.at_ms, &sequence.items);
+            sequence
+                .items
+                .iter()
+                .for_each(|&item| catalogue.count(item));
+        }
+        let end_ms = train.sequences.last().map_or(0, |last| last.at_ms);
+        ranker.close(self.ask.ranker.version_ms(end_ms)?);
+
+        spinner.say("asking");
+        let mut judge = Judge::new(&catalogue);
+        let measured = self.ask_all(&*ranker, &train, &test, &mut judge, &mut lists);
+        drop(spinner);
+        let (predictions, predictions_empty) = judge.positions();
+        if predictions == 0 {
+            return Err(Failure::usage(format!(
+                "{}: no session has two events that count, so there is nothing to foresee; {}",
+                test.log,
+                what_counts()
+            )));
+        }
+        if let Some(lists) = lists {
+            lists.finish(true).map_err(|error| Failure::new(5, error))?;
+        }
+        let report = Report {
+            recommender: name.to_string(),
+            settings: self.ask.ranker.words(name),
+            protocol: self.protocol(),
+            predictions,
+            predictions_empty,
+            figures: judge.figures(),
+            latency_us: Latency::of(measured),
+            train: counted(&train),
+            test: counted(&test),
+            notes: train.notes.iter().chain(&test.notes).cloned().collect(),
+        };
+        let page = if self.judge.json {
+            report.json()
+        } else {
+            report.text()
+        };
+        if to_stdout {
+            say(page.trim_end());
+            return Ok(());
+        }
+        print(page.as_bytes())
+    }
+
+    /// The training log and the test log.
+    fn two_logs(&self) -> Result<[PathBuf; 2], Failure> {
+        let logs = self.logs.logs.as_slice();
+        let [train, test] = logs else {
+            return Err(Failure::usage(format!(
+                "--recommender needs two logs, TRAIN and TEST, and got {}; `restage import` makes one log of several",
+                logs.len()
+            )));
+        };
+        Ok([train.clone(), test.clone()])
+    }
+
+    /// Reads a log, whatever its order.
+    fn read(&self, log: &std::path::Path, spinner: &Spinner) -> Result<Read, Failure> {
+        let (_, mut options) = self.logs.resolve(Carry::ALL)?;
+        options.tolerate_disorder = true;
+        let idle_ms = policy_or_shipped(self.pass.policy.as_deref())?
+            .session
+            .idle_ms;
+        let source = Source::parse(log);
+        spinner.say(&format!("reading {source}"));
+        let mut notes = Vec::new();
+        let gatherer = gather(&source, &options, &mut notes)?;
+        let (sequences, names) = gatherer.finish(idle_ms);
+        if sequences.is_empty() {
+            let message = format!("{source}: no event counts; {}", what_counts());
+            return Err(Failure::usage(message));
+        }
+        Ok(Read {
+            log: source.to_string(),
+            sequences,
+            names,
+            notes,
+        })
+    }
+
+    /// Asks at every position, and returns how long each answer took.
+    fn ask_all(
+        &self,
+        ranker: &dyn Ranker,
+        train: &Read,
+        test: &Read,
+        judge: &mut Judge<'_>,
+        lists: &mut Option<LineWriter>,
+    ) -> Vec<Duration> {
+        let (mut scratch, mut list) = (Scratch::default(), Vec::new());
+        let mut measured = Vec::new();
+        for sequence in &test.sequences {
+            for known in self.positions().of(sequence.items.len()) {
+                let (visit, followed) = sequence.items.split_at(known);
+                let started = Instant::now();
+                ranker.recommend(visit, CUTOFF, &mut scratch, &mut list);
+                measured.push(started.elapsed());
+                judge.add(list.iter().map(|one| one.item), followed);
+                if let Some(lists) = lists {
+                    let row = row(sequence, known, &list, &train.names);
+                    let mut line = serde_json::to_vec(&row).expect("a list is plain data");
+                    line.push(b'\n');
+                    lists.write(&line);
+                }
+            }
+        }
+        measured
+    }
+
+    fn positions(&self) -> Positions {
+        match self.ask.positions {
+            AtArg::Every => Positions::Every,
+            AtArg::Last => Positions::Last,
+        }
+    }
+
+    /// What was asked, in words.
+    fn protocol(&self) -> String {
+        let positions = match self.positions() {
+            Positions::Every => "every position: after each event of a test session but its last",
+            Positions::Last => "last item: before the last event of each test session",
+        };
+        let own = if self.ask.ranker.no_repeats {
+            "the item on the page is never recommended"
+        } else {
+            "repeats count"
+        };
+        format!(
+            "{positions}, the visit so far is given and a list of {CUTOFF} asked for; right is the next \
+             event's item for HR and MRR, any later event's item for NDCG, precision and recall; {own}; \
+             the index holds the training sessions and does not change"
+        )
+    }
+}
+
+/// Which events make a sequence, for errors.
+fn what_counts() -> &'static str {
+    "item_view, click and add_to_cart count, where they name an item"
+}
+
+/// The events that count of one log.
+fn gather(
+    source: &Source,
+    options: &LaneOptions,
+    notes: &mut Vec<String>,
+) -> Result<Gatherer, Failure> {
+    let unread = |error: crate::format::InputError| Failure::new(error.exit_code(), error);
+    let mut reader = LaneReader::open(source, Lane(0), options).map_err(unread)?;
+    let (mut batch, mut rejects) = (Batch::default(), Vec::new());
+    let mut gatherer = Gatherer::default();
+    loop {
+        let more = reader
+            .fill(&mut batch, &mut rejects, Batch::EVENTS_MAX)
+            .map_err(unread)?;
+        batch.iter().for_each(|event| gatherer.take(event));
+        batch.clear();
+        rejects.clear();
+        if !more {
+            break;
+        }
+    }
+    let tally = reader.tally();
+    let rejected: u64 = tally.rejected.iter().sum();
+    if rejected > tally.accepted {
+        let error = anyhow::anyhow!(
+            "{source}: {rejected} of {} rows were rejected; `restage validate {source}` says why",
+            tally.rows
+        );
+        return Err(Failure::new(3, error));
+    }
+    if rejected > 0 {
+        notes.push(format!(
+            "{source}: {rejected} of {} rows were rejected; `restage validate` says why",
+            tally.rows
+        ));
+    }
+    Ok(gatherer)
+}
+
+fn counted(read: &Read) -> Counted {
+    let events = read.sequences.iter().map(|one| one.items.len() as u64);
+    let items = read.sequences.iter().flat_map(|one| &one.items);
+    Counted {
+        log: read.log.clone(),
+        sessions: read.sequences.len() as u64,
+        events: events.sum(),
+        items: items.collect::<BTreeSet<&Id>>().len() as u64,
+    }
+}
+
+/// A list as it is written.
+fn row<'a>(
+    sequence: &'a Sequence,
+    position: usize,
+    list: &[Scored],
+    names: &'a KeyMap<String>,
+) -> ListRow<'a> {
+    let largest = list.first().map_or(1.0, |first| first.score);
+    let name = |one: &Scored| names.get(&one.item.0).map_or("", String::as_str);
+    ListRow {
+        session: &sequence.name,
+        position,
+        items: list.iter().map(name).collect(),
+        scores: list.iter().map(|one| one.score / largest).collect(),
+    }
+}

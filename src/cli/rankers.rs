@@ -1,0 +1,231 @@
+//! The product rankers by name, and their settings on the command line.
+//!
+//! A setting that the named ranker does not have is refused, so that nobody believes it did
+//! something.
+
+use super::Failure;
+use crate::suggest::hint;
+use crate::visit::duration::parse_duration_ms;
+use crate::visit::rank::Ranker;
+use crate::visit::rank::rules::{Pairs, Rules, Spec as RulesSpec};
+use crate::visit::rank::session_knn::{SessionKnn, Spec as KnnSpec};
+use crate::visit::rank::trending::{Spec as TrendingSpec, Trending};
+use clap::Args;
+use std::fmt;
+use std::str::FromStr;
+
+/// A ranker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RankerName {
+    SessionKnn,
+    AssociationRules,
+    SequentialRules,
+    Trending,
+}
+
+impl RankerName {
+    const ALL: [RankerName; 4] = [
+        RankerName::SessionKnn,
+        RankerName::AssociationRules,
+        RankerName::SequentialRules,
+        RankerName::Trending,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            RankerName::SessionKnn => "session_knn",
+            RankerName::AssociationRules => "association_rules",
+            RankerName::SequentialRules => "sequential_rules",
+            RankerName::Trending => "trending",
+        }
+    }
+}
+
+impl fmt::Display for RankerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for RankerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<RankerName, String> {
+        let mut known = RankerName::ALL.into_iter();
+        known.find(|ranker| ranker.name() == text).ok_or_else(|| {
+            let names = RankerName::ALL.map(RankerName::name);
+            format!(
+                "--recommender: `{text}` is not a recommender{}; there are {}",
+                hint(text, names),
+                names.join(", ")
+            )
+        })
+    }
+}
+
+/// Settings of the rankers.
+#[derive(Args, Clone, Debug)]
+pub struct RankerArgs {
+    /// session_knn: sessions read of an item and compared, the most recent (m) [default: 1502]
+    #[arg(long, value_name = "M", requires = "recommender")]
+    pub knn_sessions: Option<usize>,
+    /// session_knn: sessions most alike that count (k) [default: 288]
+    #[arg(long, value_name = "K", requires = "recommender")]
+    pub knn_neighbours: Option<usize>,
+    /// session_knn: last events of the visit that count [default: 4]
+    #[arg(long, value_name = "N", requires = "recommender")]
+    pub last_items: Option<usize>,
+    /// session_knn: the exponent of an item's rarity; 1 is the published formula [default: 2]
+    #[arg(
+        long,
+        value_name = "W",
+        allow_negative_numbers = true,
+        requires = "recommender"
+    )]
+    pub idf: Option<f64>,
+    /// sequential_rules: the greatest distance of a pair, in events [default: 20]
+    #[arg(long, value_name = "N", requires = "recommender")]
+    pub steps: Option<u32>,
+    /// trending: the quantum of the decay [default: 1h]
+    #[arg(long, value_name = "DURATION", requires = "recommender")]
+    pub quantum: Option<String>,
+    /// trending: the time in which a count halves [default: 1d]
+    #[arg(long, value_name = "DURATION", requires = "recommender")]
+    pub half_life: Option<String>,
+    /// Never recommend the item on the page. session_knn never does
+    #[arg(long, requires = "recommender")]
+    pub no_repeats: bool,
+}
+
+impl RankerArgs {
+    /// The ranker, without sessions.
+    pub fn ranker(&self, name: RankerName) -> Result<Box<dyn Ranker>, Failure> {
+        self.refuse_strangers(name)?;
+        Ok(match name {
+            RankerName::SessionKnn => Box::new(SessionKnn::new(self.knn()?)),
+            RankerName::AssociationRules | RankerName::SequentialRules => {
+                Box::new(Rules::new(self.rules(name)?))
+            }
+            RankerName::Trending => Box::new(Trending::new(self.trending()?)),
+        })
+    }
+
+    /// The settings in force, in words.
+    pub fn words(&self, name: RankerName) -> String {
+        match (name, self.knn(), self.rules(name), self.trending()) {
+            (RankerName::SessionKnn, Ok(spec), ..) => format!(
+                "m = {}, k = {}, last {} events, idf to the power of {}",
+                spec.sessions, spec.neighbours, spec.last_items, spec.idf
+            ),
+            (RankerName::Trending, _, _, Ok(spec)) => format!(
+                "half-life {} h, by quanta of {} h",
+                spec.half_life_ms as f64 / 3.6e6,
+                spec.quantum_ms as f64 / 3.6e6
+            ),
+            (_, _, Ok(spec), _) => match spec.pairs {
+                Pairs::Association => format!("{} an item", spec.length),
+                Pairs::Sequential { steps } => {
+                    format!("{steps} steps, 1/d², {} an item", spec.length)
+                }
+            },
+            _ => String::new(),
+        }
+    }
+
+    /// The first version that knows all that happened up to this time.
+    pub fn version_ms(&self, end_ms: u64) -> Result<u64, Failure> {
+        let quantum_ms = self.trending()?.quantum_ms;
+        Ok((end_ms / quantum_ms + 1) * quantum_ms)
+    }
+
+    /// Refuses settings that belong to other rankers.
+    fn refuse_strangers(&self, name: RankerName) -> Result<(), Failure> {
+        use RankerName::{SequentialRules, SessionKnn, Trending};
+        let given = [
+            ("--knn-sessions", self.knn_sessions.is_some(), SessionKnn),
+            (
+                "--knn-neighbours",
+                self.knn_neighbours.is_some(),
+                SessionKnn,
+            ),
+            ("--last-items", self.last_items.is_some(), SessionKnn),
+            ("--idf", self.idf.is_some(), SessionKnn),
+            ("--steps", self.steps.is_some(), SequentialRules),
+            ("--quantum", self.quantum.is_some(), Trending),
+            ("--half-life", self.half_life.is_some(), Trending),
+        ];
+        match given.into_iter().find(|one| one.1 && one.2 != name) {
+            Some((flag, _, owner)) => Err(Failure::usage(format!(
+                "{flag} is a setting of {owner}; {name} has none of that name"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn knn(&self) -> Result<KnnSpec, Failure> {
+        let default = KnnSpec::default();
+        let spec = KnnSpec {
+            sessions: self.knn_sessions.unwrap_or(default.sessions),
+            neighbours: self.knn_neighbours.unwrap_or(default.neighbours),
+            last_items: self.last_items.unwrap_or(default.last_items),
+            idf: self.idf.unwrap_or(default.idf),
+        };
+        for (flag, value, most) in [
+            ("--knn-sessions", spec.sessions, 1_000_000),
+            ("--knn-neighbours", spec.neighbours, 1_000_000),
+            ("--last-items", spec.last_items, 1_000),
+        ] {
+            if !(1..=most).contains(&value) {
+                let message = format!("{flag} does not lie between 1 and {most}");
+                return Err(Failure::usage(message));
+            }
+        }
+        if !(0.0..=10.0).contains(&spec.idf) {
+            return Err(Failure::usage("--idf does not lie between 0 and 10"));
+        }
+        Ok(spec)
+    }
+
+    fn rules(&self, name: RankerName) -> Result<RulesSpec, Failure> {
+        let own_pairs = !self.no_repeats;
+        if name == RankerName::AssociationRules {
+            return Ok(RulesSpec {
+                own_pairs,
+                ..RulesSpec::ASSOCIATION
+            });
+        }
+        let steps = self.steps.unwrap_or(20);
+        if !(1..=1_000).contains(&steps) {
+            return Err(Failure::usage("--steps does not lie between 1 and 1000"));
+        }
+        Ok(RulesSpec {
+            pairs: Pairs::Sequential { steps },
+            own_pairs,
+            ..RulesSpec::SEQUENTIAL
+        })
+    }
+
+    fn trending(&self) -> Result<TrendingSpec, Failure> {
+        let default = TrendingSpec::default();
+        let duration = |flag: &str, text: &Option<String>, otherwise: u64| match text {
+            None => Ok(otherwise),
+            Some(text) => match parse_duration_ms(text) {
+                Ok(0) => Err(Failure::usage(format!("{flag}: it must be more than 0"))),
+                Ok(ms) => Ok(ms),
+                Err(what) => Err(Failure::usage(format!("{flag}: {what}"))),
+            },
+        };
+        let spec = TrendingSpec {
+            quantum_ms: duration("--quantum", &self.quantum, default.quantum_ms)?,
+            half_life_ms: duration("--half-life", &self.half_life, default.half_life_ms)?,
+            own: !self.no_repeats,
+            ..default
+        };
+        if spec.half_life_ms / spec.quantum_ms > 10_000 {
+            return Err(Failure::usage(
+                "--half-life is more than 10,000 quanta; give a longer --quantum",
+            ));
+        }
+        Ok(spec)
+    }
+}

@@ -1,0 +1,93 @@
+//! Product rankers: which items to show a visit, from the sessions of others.
+//!
+//! [`rules::Rules`] goes by pairs of items within a session, [`session_knn::SessionKnn`] by the
+//! sessions most alike (VMIS-kNN), [`trending::Trending`] by what many look at now. Each is an index
+//! over sessions behind the same small interface, [`Ranker`]: a session enters as it closes or as
+//! it grows, and leaves when the window moves on, its visitor is erased or ruled a bot.
+//!
+//! Invariant: what an index answers is a function of the sessions that stand, and for the lists of
+//! [`rules`] and [`trending`] of those that stood at the last [`Ranker::close`]. No history remains:
+//! counts and weights are integers, so a removal is exact; every order is total, ties going to the
+//! smaller item id, so neither the order of inserts nor a map's order shows.
+//!
+//! An index knows no clock and no worker. Whoever owns it closes a version at a time of his own,
+//! passes the [`Change`]s on to others, who keep them as [`lists::Lists`], and asks on. [`numbering`] and [`sessions`] are
+//! what the indexes share; docs/recommenders.md has the formulas and the figures.
+
+pub mod lists;
+pub mod numbering;
+pub mod row;
+pub mod rules;
+pub mod session_knn;
+pub mod sessions;
+#[cfg(test)]
+mod tests;
+pub mod top;
+pub mod trending;
+
+use crate::event::Id;
+
+/// Items that an item's list, and a recommendation, has at most by default.
+pub const LIST_LENGTH: usize = 20;
+
+/// Most items of a session that count: of a longer one, the last. Without a limit one crawler's
+/// session would hold its square in pairs.
+pub const SESSION_ITEMS_MAX: usize = 1_000;
+
+/// The name of a session in an index: a hash, unique among the sessions that stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey(pub u64);
+
+/// An item and how strongly it is recommended. Scores compare within one list only.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// The item.
+    pub item: Id,
+    /// Its score, above 0.
+    pub score: f64,
+}
+
+/// A list that is not what it was at the version before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The item whose list it is; [`Id::NONE`] for the list that goes for all.
+    pub item: Id,
+    /// The list now, best first; empty if there is none any more.
+    pub list: Vec<Scored>,
+}
+
+/// What every ranker can do.
+pub trait Ranker {
+    /// Takes a session in, or in place of what it was before: its last event's time in ms, and
+    /// its items in order, as often as they came. Of more than [`SESSION_ITEMS_MAX`] items the
+    /// last count. [`Id::NONE`] is no item and left out.
+    fn insert(&mut self, session: SessionKey, at_ms: u64, items: &[Id]);
+
+    /// Takes a session out again. Returns whether it was there.
+    fn remove(&mut self, session: SessionKey) -> bool;
+
+    /// Takes out all sessions whose last event is earlier than this. Returns how many.
+    fn expire(&mut self, before_ms: u64) -> usize;
+
+    /// Brings lists up to date for a version at this time, in ms. Returns those that changed, by
+    /// item. A ranker without lists, which answers from the sessions themselves, returns nothing.
+    fn close(&mut self, version_ms: u64) -> Vec<Change>;
+
+    /// Puts the best items for a visit that has seen `visit`, oldest first, into `out`: at most
+    /// `length`, best first, none twice. Nothing for a visit without items, or of unknown ones.
+    fn recommend(&self, visit: &[Id], length: usize, scratch: &mut Scratch, out: &mut Vec<Scored>);
+
+    /// Sessions that stand.
+    fn sessions(&self) -> usize;
+}
+
+/// Room that a recommendation needs for a while. One may serve any number of indexes in turn.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Sums by item number, all zero between recommendations.
+    sums: Vec<u64>,
+    /// Numbers of the items with a sum.
+    touched: Vec<u32>,
+    /// Neighbours: similarity, rank by recency, session.
+    neighbours: Vec<session_knn::Neighbour>,
+}
