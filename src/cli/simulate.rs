@@ -90,7 +90,18 @@ impl Simulate {
         if out.as_os_str() == "-" {
             return Ok(());
         }
-        print(format!("wrote {} events to {}\n", self.events, out.display()).as_bytes())
+        let beside = self.catalogue.as_ref().map(|path| path.display());
+        let beside = beside.map_or(String::new(), |path| {
+            format!(", and what it sells to {path}")
+        });
+        print(
+            format!(
+                "wrote {} events to {}{beside}\n",
+                self.events,
+                out.display()
+            )
+            .as_bytes(),
+        )
     }
 
     fn write(&self, out: &Path, shop: Shop) -> std::io::Result<()> {
