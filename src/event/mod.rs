@@ -113,3 +113,29 @@ impl Event {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// An event that says nothing but that a page was viewed.
+    pub(crate) fn page_view() -> Event {
+        Event {
+            arrival: ArrivalMs(0),
+            time: EventMs(0),
+            offset: Offset(0),
+            line: 1,
+            visitor: VisitorId(1),
+            session: Id::NONE,
+            item: Id::NONE,
+            category: Id::NONE,
+            event_id: Id::NONE,
+            price: Micros::NONE,
+            value: Micros::NONE,
+            quantity: 0,
+            lane: Lane(0),
+            kind: Kind::PageView,
+            device: Device::Unknown,
+        }
+    }
+}

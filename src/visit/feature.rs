@@ -208,7 +208,8 @@ pub fn index_of(name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ArrivalMs, Device, Event, Id, Lane, Micros, Offset, VisitorId};
+    use crate::event::Event;
+    use crate::event::testing::page_view;
     use crate::visit::session::SessionLimits;
 
     #[test]
@@ -247,26 +248,6 @@ mod tests {
         for (feature, moved) in FEATURES.iter().zip(moved) {
             let restless = RESTLESS.contains(&feature.name);
             assert_eq!(restless, moved == 4, "{} moved {moved} times", feature.name);
-        }
-    }
-
-    fn page_view() -> Event {
-        Event {
-            arrival: ArrivalMs(0),
-            time: EventMs(0),
-            offset: Offset(0),
-            line: 1,
-            visitor: VisitorId(1),
-            session: Id::NONE,
-            item: Id::NONE,
-            category: Id::NONE,
-            event_id: Id::NONE,
-            price: Micros::NONE,
-            value: Micros::NONE,
-            quantity: 0,
-            lane: Lane(0),
-            kind: Kind::PageView,
-            device: Device::Unknown,
         }
     }
 

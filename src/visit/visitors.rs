@@ -187,7 +187,7 @@ impl Visitors {
         self.fire_until(to, out);
     }
 
-    /// When what is on sale changes next, in ms, while there is anyone to see it.
+    /// When what is on sale changes next, in ms.
     fn restock_ms(&self) -> Option<u64> {
         self.tables.shelf.as_ref()?.due_ms()
     }
@@ -200,6 +200,9 @@ impl Visitors {
             return;
         };
         let changed = shelf.turn(at);
+        if changed.is_empty() {
+            return;
+        }
         let live = self.bins.iter().flat_map(|bin| bin.live.values().copied());
         let visits = &self.visits;
         let mut keys: Vec<u32> = live

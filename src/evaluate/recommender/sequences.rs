@@ -123,7 +123,8 @@ fn items(rows: &[Row]) -> Vec<Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ArrivalMs, Batch, Device, Event, EventMs, Lane, Micros, Offset, Texts};
+    use crate::event::testing::page_view;
+    use crate::event::{ArrivalMs, Batch, Event, EventMs, Texts};
 
     fn gathered(rows: &[(&str, &str, u64, Kind, &str)]) -> Vec<(String, u64, Vec<Id>)> {
         let mut batch = Batch::default();
@@ -131,19 +132,11 @@ mod tests {
             let event = Event {
                 arrival: ArrivalMs(at_ms),
                 time: EventMs(at_ms),
-                offset: Offset(0),
-                line: 1,
                 visitor: VisitorId::of(visitor.as_bytes()),
                 session: Id::of(session.as_bytes()),
                 item: Id::of(item.as_bytes()),
-                category: Id::NONE,
-                event_id: Id::NONE,
-                price: Micros::NONE,
-                value: Micros::NONE,
-                quantity: 0,
-                lane: Lane(0),
                 kind,
-                device: Device::Unknown,
+                ..page_view()
             };
             let texts = Texts {
                 visitor: visitor.as_bytes(),

@@ -124,8 +124,7 @@ impl Visit {
             browsed: &shown.browsed,
             items: &self.session.items,
         };
-        let mut made = Vec::with_capacity(spec.count);
-        list(spec, ranker, shelf, whom, &mut made);
+        let made = list(spec, ranker, shelf, whom);
         if made != shown.list {
             shown.list = made;
             moves.changed |= u8::from(!starts) << index;

@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
             changes_max: file.stability.changes_max.unwrap_or(8),
         },
         holdout: Holdout {
-            share_ppm: (reader.share(&file.holdout.share, 0.05)? * 1e6).round() as u32,
+            share_ppm: reader.share_ppm(&file.holdout.share, 0.05)?,
             salt: hash_text(
                 file.holdout
                     .salt

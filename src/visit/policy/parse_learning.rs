@@ -397,7 +397,11 @@ impl Reader<'_> {
         })
     }
 
-    fn share_ppm(&self, value: &Option<Spanned<f64>>, default: f64) -> Result<u32, PolicyError> {
+    pub(super) fn share_ppm(
+        &self,
+        value: &Option<Spanned<f64>>,
+        default: f64,
+    ) -> Result<u32, PolicyError> {
         Ok((self.share(value, default)? * 1e6).round() as u32)
     }
 

@@ -19,7 +19,7 @@ impl Reader<'_> {
             count: self.whole(&table.count, 12, 1..PRODUCTS_MAX as u64 + 1)? as usize,
             no_bought: table.exclude.is_none(),
             per_category: self.whole(&table.per_category, 0, 0..PRODUCTS_MAX as u64 + 1)? as usize,
-            margin_min_ppm: (self.share(&table.margin_min, 0.0)? * 1e6).round() as i64,
+            margin_min_ppm: i64::from(self.share_ppm(&table.margin_min, 0.0)?),
             pin: table
                 .pin
                 .iter()

@@ -96,9 +96,8 @@ pub struct For<'a> {
     pub items: &'a Items,
 }
 
-/// Makes a list: the numbers of the products, first to last, in place of what `out` held.
-pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>, out: &mut Vec<u32>) {
-    out.clear();
+/// Makes a list: the numbers of the products, first to last.
+pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>) -> Vec<u32> {
     let moves = !(spec.boost.is_empty() && spec.bury.is_empty());
     let mut maker = Maker {
         spec,
@@ -119,7 +118,7 @@ pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>, out: 
         maker.arrange(pinned);
         maker.cut();
     }
-    out.extend_from_slice(&maker.taken);
+    maker.taken
 }
 
 struct Maker<'a> {
@@ -353,13 +352,11 @@ mod tests {
 
     fn made(spec: &ListSpec, ranker: Ranker, acts: &[(Kind, &str)]) -> Vec<u32> {
         let (shelf, (browsed, session)) = (shelf(12), visit(acts));
-        let mut out = vec![99];
         let whom = For {
             browsed: &browsed,
             items: &session.items,
         };
-        list(spec, ranker, &shelf, whom, &mut out);
-        out
+        list(spec, ranker, &shelf, whom)
     }
 
     fn spec(count: usize) -> ListSpec {

@@ -11,28 +11,16 @@ pub mod shelf;
 
 #[cfg(test)]
 mod testing {
-    use crate::event::{
-        ArrivalMs, Device, Event, EventMs, Id, Kind, Lane, Micros, Offset, VisitorId,
-    };
+    use crate::event::testing::page_view;
+    use crate::event::{Event, Id, Kind};
 
     /// An event on one unit of an item.
     pub(super) fn event(kind: Kind, item: Id) -> Event {
         Event {
-            arrival: ArrivalMs(0),
-            time: EventMs(0),
-            offset: Offset(0),
-            line: 1,
-            visitor: VisitorId(1),
-            session: Id::NONE,
             item,
-            category: Id::NONE,
-            event_id: Id::NONE,
-            price: Micros::NONE,
-            value: Micros::NONE,
             quantity: 1,
-            lane: Lane(0),
             kind,
-            device: Device::Unknown,
+            ..page_view()
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod top;
 pub mod trending;
 
 use crate::event::Id;
+use sessions::Sessions;
 
 /// Items that an item's list, and a recommendation, has at most by default.
 pub const LIST_LENGTH: usize = 20;
@@ -67,7 +68,14 @@ pub trait Ranker {
     fn remove(&mut self, session: SessionKey) -> bool;
 
     /// Takes out all sessions whose last event is earlier than this. Returns how many.
-    fn expire(&mut self, before_ms: u64) -> usize;
+    fn expire(&mut self, before_ms: u64) -> usize {
+        let mut expired = 0;
+        while let Some(session) = self.sessions().oldest_before(before_ms) {
+            self.remove(session);
+            expired += 1;
+        }
+        expired
+    }
 
     /// Brings lists up to date for a version at this time, in ms. Returns those that changed, by
     /// item. A ranker without lists, which answers from the sessions themselves, returns nothing.
@@ -77,8 +85,8 @@ pub trait Ranker {
     /// `length`, best first, none twice. Nothing for a visit without items, or of unknown ones.
     fn recommend(&self, visit: &[Id], length: usize, scratch: &mut Scratch, out: &mut Vec<Scored>);
 
-    /// Sessions that stand.
-    fn sessions(&self) -> usize;
+    /// The sessions that stand.
+    fn sessions(&self) -> &Sessions;
 }
 
 /// Room that a recommendation needs for a while. One may serve any number of indexes in turn.

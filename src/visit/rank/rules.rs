@@ -173,15 +173,6 @@ impl Ranker for Rules {
         true
     }
 
-    fn expire(&mut self, before_ms: u64) -> usize {
-        let mut expired = 0;
-        while let Some(session) = self.sessions.oldest_before(before_ms) {
-            self.remove(session);
-            expired += 1;
-        }
-        expired
-    }
-
     fn close(&mut self, _version_ms: u64) -> Vec<Change> {
         let mut changes = Vec::new();
         for number in std::mem::take(&mut self.touched) {
@@ -209,8 +200,8 @@ impl Ranker for Rules {
         }
     }
 
-    fn sessions(&self) -> usize {
-        self.sessions.len()
+    fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 }
 

@@ -255,15 +255,6 @@ impl Ranker for SessionKnn {
         true
     }
 
-    fn expire(&mut self, before_ms: u64) -> usize {
-        let mut expired = 0;
-        while let Some(session) = self.sessions.oldest_before(before_ms) {
-            self.remove(session);
-            expired += 1;
-        }
-        expired
-    }
-
     fn close(&mut self, _version_ms: u64) -> Vec<Change> {
         Vec::new()
     }
@@ -303,8 +294,8 @@ impl Ranker for SessionKnn {
         keep_best(out, length);
     }
 
-    fn sessions(&self) -> usize {
-        self.sessions.len()
+    fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 }
 

@@ -133,15 +133,6 @@ impl Ranker for Trending {
         true
     }
 
-    fn expire(&mut self, before_ms: u64) -> usize {
-        let mut expired = 0;
-        while let Some(session) = self.sessions.oldest_before(before_ms) {
-            self.remove(session);
-            expired += 1;
-        }
-        expired
-    }
-
     fn close(&mut self, version_ms: u64) -> Vec<Change> {
         let mut list = Vec::new();
         if let Some(last) = self.quantum(version_ms).checked_sub(1) {
@@ -172,8 +163,8 @@ impl Ranker for Trending {
         out.extend(shown.take(length));
     }
 
-    fn sessions(&self) -> usize {
-        self.sessions.len()
+    fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 }
 
