@@ -17,7 +17,7 @@ use restage::rng::Rng;
 use restage::visit::rank::rules::{Rules, Spec};
 use restage::visit::rank::session_knn::SessionKnn;
 use restage::visit::rank::trending::Trending;
-use restage::visit::rank::{Ranker, Scored, Scratch, SessionKey};
+use restage::visit::rank::{Index, Scored, Scratch, SessionKey};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ fn measure(name: &str, calls: usize, mut call: impl FnMut(usize)) {
     );
 }
 
-fn run(name: &str, sessions: usize, mut index: Box<dyn Ranker>) {
+fn run(name: &str, sessions: usize, mut index: Box<dyn Index>) {
     let (mut rng, mut seen) = (Rng::new(1), Vec::new());
     let before = resident();
     let started = Instant::now();
@@ -147,7 +147,7 @@ fn main() {
         text.parse().expect("RANK_SESSIONS is a number of sessions")
     });
     let only = std::env::var("RANK_ONLY").unwrap_or_default();
-    type Make = fn() -> Box<dyn Ranker>;
+    type Make = fn() -> Box<dyn Index>;
     let rankers: [(&str, Make); 4] = [
         ("session_knn", || {
             Box::new(SessionKnn::new(Default::default()))

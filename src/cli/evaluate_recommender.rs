@@ -14,7 +14,7 @@ use crate::flow::failure::say;
 use crate::flow::output::{LineWriter, Target};
 use crate::format::{LaneOptions, LaneRead, LaneReader, Source};
 use crate::visit::keys::KeyMap;
-use crate::visit::rank::{Ranker, Scored, Scratch};
+use crate::visit::rank::{Index, Scored, Scratch};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -177,7 +177,7 @@ impl RecommenderArgs {
     /// Asks at every position, and returns how long each answer took.
     fn ask_all(
         &self,
-        ranker: &dyn Ranker,
+        ranker: &dyn Index,
         train: &Read,
         test: &Read,
         judge: &mut Judge<'_>,

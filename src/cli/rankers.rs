@@ -6,8 +6,8 @@
 use super::Failure;
 use crate::suggest::hint;
 use crate::visit::duration::parse_duration_ms;
-use crate::visit::rank::Ranker;
-use crate::visit::rank::rules::{Pairs, Rules, Spec as RulesSpec};
+use crate::visit::rank::Index;
+use crate::visit::rank::rules::{Count, Rules, Spec as RulesSpec};
 use crate::visit::rank::session_knn::{SessionKnn, Spec as KnnSpec};
 use crate::visit::rank::trending::{Spec as TrendingSpec, Trending};
 use clap::Args;
@@ -99,7 +99,7 @@ pub struct RankerArgs {
 
 impl RankerArgs {
     /// The ranker, without sessions.
-    pub fn ranker(&self, name: RankerName) -> Result<Box<dyn Ranker>, Failure> {
+    pub fn ranker(&self, name: RankerName) -> Result<Box<dyn Index>, Failure> {
         self.refuse_strangers(name)?;
         Ok(match name {
             RankerName::SessionKnn => Box::new(SessionKnn::new(self.knn()?)),
@@ -122,9 +122,9 @@ impl RankerArgs {
                 spec.half_life_ms as f64 / 3.6e6,
                 spec.quantum_ms as f64 / 3.6e6
             ),
-            (_, _, Ok(spec), _) => match spec.pairs {
-                Pairs::Association => format!("{} an item", spec.length),
-                Pairs::Sequential { steps } => {
+            (_, _, Ok(spec), _) => match spec.count {
+                Count::Association => format!("{} an item", spec.length),
+                Count::Sequential { steps } => {
                     format!("{steps} steps, 1/d², {} an item", spec.length)
                 }
             },
@@ -199,7 +199,7 @@ impl RankerArgs {
             return Err(Failure::usage("--steps does not lie between 1 and 1000"));
         }
         Ok(RulesSpec {
-            pairs: Pairs::Sequential { steps },
+            count: Count::Sequential { steps },
             own_pairs,
             ..RulesSpec::SEQUENTIAL
         })

@@ -2,20 +2,22 @@
 //!
 //! [`rules::Rules`] goes by pairs of items within a session, [`session_knn::SessionKnn`] by the
 //! sessions most alike (VMIS-kNN), [`trending::Trending`] by what many look at now. Each is an index
-//! over sessions behind the same small interface, [`Ranker`]: a session enters as it closes or as
+//! over sessions behind the same small interface, [`Index`]: a session enters as it closes or as
 //! it grows, and leaves when the window moves on, its visitor is erased or ruled a bot.
 //!
 //! Invariant: what an index answers is a function of the sessions that stand, and for the lists of
-//! [`rules`] and [`trending`] of those that stood at the last [`Ranker::close`]. No history remains:
+//! [`rules`] and [`trending`] of those that stood at the last [`Index::close`]. No history remains:
 //! counts and weights are integers, so a removal is exact; every order is total, ties going to the
 //! smaller item id, so neither the order of inserts nor a map's order shows.
 //!
 //! An index knows no clock and no worker. Whoever owns it closes a version at a time of his own,
-//! passes the [`Change`]s on to others, who keep them as [`lists::Lists`], and asks on. [`numbering`] and [`sessions`] are
-//! what the indexes share; docs/recommenders.md has the formulas and the figures.
+//! passes the [`Change`]s on to others, who keep them as [`lists::Lists`], and asks on. [`pairs`],
+//! [`leaders`], [`numbering`] and [`sessions`] are what the indexes are made of; docs/recommenders.md has the formulas and the figures.
 
+pub mod leaders;
 pub mod lists;
 pub mod numbering;
+pub mod pairs;
 pub mod row;
 pub mod rules;
 pub mod session_knn;
@@ -48,17 +50,17 @@ pub struct Scored {
     pub score: f64,
 }
 
-/// A list that is not what it was at the version before.
+/// A list whose items, or their order, are not what they were at the version before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// The item whose list it is; [`Id::NONE`] for the list that goes for all.
     pub item: Id,
     /// The list now, best first; empty if there is none any more.
-    pub list: Vec<Scored>,
+    pub list: Vec<Id>,
 }
 
-/// What every ranker can do.
-pub trait Ranker {
+/// What the index of every ranker can do.
+pub trait Index {
     /// Takes a session in, or in place of what it was before: its last event's time in ms, and
     /// its items in order, as often as they came. Of more than [`SESSION_ITEMS_MAX`] items the
     /// last count. [`Id::NONE`] is no item and left out.
@@ -78,7 +80,7 @@ pub trait Ranker {
     }
 
     /// Brings lists up to date for a version at this time, in ms. Returns those that changed, by
-    /// item. A ranker without lists, which answers from the sessions themselves, returns nothing.
+    /// item. An index without lists, which answers from the sessions themselves, returns nothing.
     fn close(&mut self, version_ms: u64) -> Vec<Change>;
 
     /// Puts the best items for a visit that has seen `visit`, oldest first, into `out`: at most

@@ -19,11 +19,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// Adds to an item's weight.
+    /// Adds to an item's weight; returns what it was.
     ///
     /// # Panics
     /// If the sum passes 2⁶⁴: a weight of 1 is at most 2⁴⁰, so after sixteen million pairs.
-    pub fn add(&mut self, number: u32, weight: u64) {
+    pub fn add(&mut self, number: u32, weight: u64) -> u64 {
         if (self.len as usize + 1) * 8 > self.numbers.len() * 7 {
             self.grow();
         }
@@ -32,19 +32,22 @@ impl Row {
             self.numbers[at] = number;
             self.len += 1;
         }
-        let sum = self.weights[at].checked_add(weight);
+        let before = self.weights[at];
+        let sum = before.checked_add(weight);
         self.weights[at] = sum.expect("a pair's weight stays below 2⁶⁴");
+        before
     }
 
-    /// Takes from an item's weight what was added; an item of weight 0 leaves.
+    /// Takes from an item's weight what was added; an item of weight 0 leaves. Returns what it was.
     ///
     /// # Panics
     /// If less was added.
-    pub fn subtract(&mut self, number: u32, weight: u64) {
+    pub fn subtract(&mut self, number: u32, weight: u64) -> u64 {
         assert!(self.len > 0, "subtracted from an empty row");
         let at = self.place(number);
         assert_eq!(self.numbers[at], number, "subtracted what was added");
-        let rest = self.weights[at].checked_sub(weight);
+        let before = self.weights[at];
+        let rest = before.checked_sub(weight);
         self.weights[at] = rest.expect("subtracted what was added");
         if self.weights[at] == 0 {
             self.close_gap(at);
@@ -53,6 +56,7 @@ impl Row {
                 *self = Row::default();
             }
         }
+        before
     }
 
     /// The items and their weights, in no order that means anything.

@@ -8,26 +8,19 @@
 //! An item that comes twice is a pair with itself, and may be recommended where it is looked at; so
 //! it is published. [`Spec::own_pairs`] leaves those pairs out, and lists stay full.
 //!
-//! Invariant: an item's row holds the sum over the sessions that stand; weights are integers in
-//! units of 2⁻⁴⁰, so that what is taken away is what was added. All pairs are kept, for any of them
-//! may come into a list when a heavier one leaves. Lists are those of the last close.
+//! Weights are integers in units of 2⁻⁴⁰: a session that leaves takes away what it brought. What the
+//! pairs come to, and the lists, is kept by [`Pairs`].
 //!
-//! Cost: n² / 2 probes for a session of n items (20 n for sequential rules); at a close, a pass over
-//! the rows of the items touched since. Twelve to eighteen bytes a pair.
+//! Cost: n² / 2 pairs for a session of n items (20 n for sequential rules).
 
-use super::numbering::Numbering;
-use super::row::Row;
+use super::pairs::{ONE, Pairs};
 use super::sessions::Sessions;
-use super::top::keep_heaviest;
-use super::{Change, LIST_LENGTH, Ranker, Scored, Scratch, SessionKey};
+use super::{Change, Index, LIST_LENGTH, Scored, Scratch, SessionKey};
 use crate::event::Id;
-
-/// A weight of 1.
-const ONE: u64 = 1 << 40;
 
 /// Which pairs count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pairs {
+pub enum Count {
     /// Any two events of a session, both ways, each 1.
     Association,
     /// A later event after an earlier one at most `steps` before, 1/d² at a distance of d.
@@ -41,7 +34,7 @@ pub enum Pairs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Which pairs count.
-    pub pairs: Pairs,
+    pub count: Count,
     /// Items of a list.
     pub length: usize,
     /// Whether an item that comes twice is a pair with itself.
@@ -51,36 +44,57 @@ pub struct Spec {
 impl Spec {
     /// Association rules, twenty an item.
     pub const ASSOCIATION: Spec = Spec {
-        pairs: Pairs::Association,
+        count: Count::Association,
         length: LIST_LENGTH,
         own_pairs: true,
     };
     /// Sequential rules over twenty steps, twenty an item.
     pub const SEQUENTIAL: Spec = Spec {
-        pairs: Pairs::Sequential { steps: 20 },
+        count: Count::Sequential { steps: 20 },
         ..Spec::ASSOCIATION
     };
 }
 
-/// What is known of an item.
-#[derive(Debug, Default)]
-struct Item {
-    /// All its pairs.
-    row: Row,
-    /// Its list at the last close.
-    list: Vec<(u64, Id)>,
-    /// Whether its row changed since.
-    touched: bool,
+impl Spec {
+    /// Says every pair of a session's items, in order, with its weight: the item whose list it may
+    /// come into, the other, units of 2⁻⁴⁰.
+    pub fn each_pair(&self, items: &[Id], mut say: impl FnMut(Id, Id, u64)) {
+        let reach = match self.count {
+            Count::Association => items.len(),
+            Count::Sequential { steps } => steps as usize,
+        };
+        for (at, &later) in items.iter().enumerate() {
+            let earlier = items[..at].iter().rev().take(reach);
+            for (&earlier, distance) in earlier.zip(1u64..) {
+                if earlier == later && !self.own_pairs {
+                    continue;
+                }
+                match self.count {
+                    Count::Association => {
+                        say(earlier, later, ONE);
+                        say(later, earlier, ONE);
+                    }
+                    Count::Sequential { .. } => say(earlier, later, one_over_square(distance)),
+                }
+            }
+        }
+    }
 }
 
-/// The index of rules.
+/// 1/d², rounded to the nearest unit.
+fn one_over_square(distance: u64) -> u64 {
+    let square = distance * distance;
+    (ONE + square / 2) / square
+}
+
+/// The index of rules: sessions, and what their pairs come to.
 #[derive(Debug)]
 pub struct Rules {
     spec: Spec,
     sessions: Sessions,
-    items: Vec<Item>,
-    /// Items that hold a list or whose row changed are held for that: once each.
-    touched: Vec<u32>,
+    pairs: Pairs,
+    /// The items of the session at hand.
+    room: Vec<Id>,
 }
 
 impl Rules {
@@ -89,75 +103,39 @@ impl Rules {
         Rules {
             spec,
             sessions: Sessions::default(),
-            items: Vec::new(),
-            touched: Vec::new(),
+            pairs: Pairs::new(spec.length),
+            room: Vec::new(),
         }
     }
 
     /// The list of an item at the last close, best first.
     pub fn list(&self, item: Id) -> impl Iterator<Item = Scored> {
-        let number = self.sessions.items.find(item);
-        let known = number.and_then(|number| self.items.get(number as usize));
-        known.into_iter().flat_map(|known| scored(&known.list))
+        self.pairs.list(item)
     }
 
     /// Pairs that are kept.
     pub fn pairs(&self) -> usize {
-        self.items.iter().map(|item| item.row.len()).sum()
+        self.pairs.len()
     }
 
-    /// Adds or subtracts a session's pairs.
-    fn count(&mut self, items: &[u32], change: fn(&mut Row, u32, u64)) {
-        self.items
-            .resize_with(self.sessions.items.end(), Item::default);
-        let reach = match self.spec.pairs {
-            Pairs::Association => items.len(),
-            Pairs::Sequential { steps } => steps as usize,
-        };
-        for (at, &later) in items.iter().enumerate() {
-            let earlier = items[..at].iter().rev().take(reach);
-            for (&earlier, distance) in earlier.zip(1u64..) {
-                if earlier == later && !self.spec.own_pairs {
-                    continue;
-                }
-                let weight = match self.spec.pairs {
-                    Pairs::Association => ONE,
-                    Pairs::Sequential { .. } => one_over_square(distance),
-                };
-                change(&mut self.items[earlier as usize].row, later, weight);
-                if self.spec.pairs == Pairs::Association {
-                    change(&mut self.items[later as usize].row, earlier, weight);
-                }
-            }
-        }
-        for &number in items {
-            touch(
-                &mut self.items[number as usize],
-                number,
-                &mut self.sessions.items,
-                &mut self.touched,
-            );
-        }
-    }
-
-    /// The list that an item's row gives.
-    fn heaviest(&self, number: u32) -> Vec<(u64, Id)> {
-        let row = self.items[number as usize].row.iter();
-        let mut list: Vec<(u64, Id)> = row
-            .map(|(other, weight)| (weight, self.sessions.items.id(other)))
-            .collect();
-        keep_heaviest(&mut list, self.spec.length);
-        list.shrink_to_fit();
-        list
+    /// Adds or subtracts the pairs of some items.
+    fn count(&mut self, numbers: &[u32], change: fn(&mut Pairs, Id, Id, u64)) {
+        self.room.clear();
+        let ids = numbers.iter().map(|number| self.sessions.items.id(*number));
+        self.room.extend(ids);
+        let pairs = &mut self.pairs;
+        self.spec.each_pair(&self.room, |item, other, weight| {
+            change(pairs, item, other, weight)
+        });
     }
 }
 
-impl Ranker for Rules {
+impl Index for Rules {
     fn insert(&mut self, session: SessionKey, at_ms: u64, items: &[Id]) {
         self.remove(session);
         if let Some(slot) = self.sessions.put(session, at_ms, items, false) {
             let items = self.sessions.get(slot).items.clone();
-            self.count(&items, Row::add);
+            self.count(&items, Pairs::add);
         }
     }
 
@@ -166,7 +144,7 @@ impl Ranker for Rules {
             return false;
         };
         let items = self.sessions.take(slot).items;
-        self.count(&items, Row::subtract);
+        self.count(&items, Pairs::subtract);
         for &number in &items {
             self.sessions.items.release(number);
         }
@@ -174,23 +152,7 @@ impl Ranker for Rules {
     }
 
     fn close(&mut self, _version_ms: u64) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for number in std::mem::take(&mut self.touched) {
-            let list = self.heaviest(number);
-            let id = self.sessions.items.id(number);
-            let item = &mut self.items[number as usize];
-            item.touched = false;
-            if item.list != list {
-                changes.push(Change {
-                    item: id,
-                    list: scored(&list).collect(),
-                });
-                item.list = list;
-            }
-            self.sessions.items.release(number);
-        }
-        changes.sort_unstable_by_key(|change| change.item);
-        changes
+        self.pairs.close()
     }
 
     fn recommend(&self, visit: &[Id], length: usize, _: &mut Scratch, out: &mut Vec<Scored>) {
@@ -205,30 +167,6 @@ impl Ranker for Rules {
     }
 }
 
-/// Notes that an item's row changed. It is held until its list has been looked at, so that its
-/// number means the same item then, though its last session leave.
-fn touch(item: &mut Item, number: u32, numbering: &mut Numbering, touched: &mut Vec<u32>) {
-    if !item.touched {
-        item.touched = true;
-        touched.push(number);
-        numbering.hold(numbering.id(number));
-    }
-}
-
-/// A list as others read it.
-fn scored(list: &[(u64, Id)]) -> impl Iterator<Item = Scored> {
-    list.iter().map(|&(weight, item)| Scored {
-        item,
-        score: weight as f64 / ONE as f64,
-    })
-}
-
-/// 1/d², rounded to the nearest unit.
-fn one_over_square(distance: u64) -> u64 {
-    let square = distance * distance;
-    (ONE + square / 2) / square
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,11 +177,10 @@ mod tests {
             let items: Vec<Id> = items.iter().map(|&item| Id(item)).collect();
             rules.insert(SessionKey(key), key, &items);
         }
-        let plain = |list: Vec<Scored>| list.iter().map(|one| (one.item.0, one.score)).collect();
-        let changes = rules.close(0).into_iter();
-        changes
-            .map(|change| (change.item.0, plain(change.list)))
-            .collect()
+        let changed: Vec<Id> = rules.close(0).iter().map(|change| change.item).collect();
+        let plain = |item| rules.list(item).map(|one| (one.item.0, one.score));
+        let lists = changed.iter().map(|item| (item.0, plain(*item).collect()));
+        lists.collect()
     }
 
     #[test]
@@ -265,7 +202,7 @@ mod tests {
     #[test]
     fn sequential_counts_what_follows_by_the_square_of_the_distance() {
         let near = Spec {
-            pairs: Pairs::Sequential { steps: 2 },
+            count: Count::Sequential { steps: 2 },
             ..Spec::SEQUENTIAL
         };
         let found = lists(near, &[&[1, 2, 3, 4]]);
@@ -277,21 +214,5 @@ mod tests {
         assert_eq!(found, expected);
         let twentieth = one_over_square(20) as f64 / ONE as f64;
         assert!((twentieth - 1.0 / 400.0).abs() <= 0.5 / ONE as f64);
-    }
-
-    /// An item may go with its last session and its number to another before anyone looks.
-    #[test]
-    fn a_number_is_not_given_away_while_its_list_stands() {
-        let mut rules = Rules::new(Spec::ASSOCIATION);
-        rules.insert(SessionKey(1), 1, &[Id(1), Id(2)]);
-        assert_eq!(rules.close(0).len(), 2);
-        rules.remove(SessionKey(1));
-        rules.insert(SessionKey(2), 2, &[Id(3), Id(4)]);
-        let changes = rules.close(0);
-        let sizes: Vec<_> = changes.iter().map(|c| (c.item.0, c.list.len())).collect();
-        assert_eq!(sizes, [(1, 0), (2, 0), (3, 1), (4, 1)]);
-        assert_eq!(rules.list(Id(1)).count(), 0);
-        assert_eq!(rules.sessions.items.len(), 2);
-        assert_eq!(rules.pairs(), 2);
     }
 }

@@ -25,7 +25,7 @@
 
 use super::sessions::Sessions;
 use super::top::keep_best;
-use super::{Change, Ranker, Scored, Scratch, SessionKey};
+use super::{Change, Index, Scored, Scratch, SessionKey};
 use crate::event::Id;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -219,7 +219,7 @@ impl SessionKnn {
     }
 }
 
-impl Ranker for SessionKnn {
+impl Index for SessionKnn {
     fn insert(&mut self, session: SessionKey, at_ms: u64, items: &[Id]) {
         self.remove(session);
         let Some(slot) = self.sessions.put(session, at_ms, items, true) else {
