@@ -157,6 +157,7 @@ impl Report {
                     ("event_ids", limits.event_ids),
                     ("facts", limits.facts),
                     ("exposures", limits.exposures),
+                    ("index_sessions", limits.indexed),
                 ]
                 .into_iter(),
             ),

@@ -5,13 +5,16 @@
 //! holdouts and files depend on them. Two different strings share an id with probability 2⁻⁶⁴ a
 //! pair: about 3 in a million for a log of ten million visitors; such two would be taken for one.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Number of bins over which visitors are spread, whatever the number of workers.
 pub const BINS: usize = 256;
 
 /// The hash of an item, category, session or event id; zero is "none".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Id(pub u64);
 
 /// The hash of a visitor's id.

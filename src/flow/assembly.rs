@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!            ┌──────────────────────── tables, a lag later ────────────────────────┐
-//! events ─► Sessions ─ facts ─► statistics ─► Weights ─ changes ─► every worker ────┘
+//! events ─► Sessions ─ facts ─► statistics ─► Weights ─ changes ─► every worker ────┤
+//!              ├─ sessions ─► index: pairs, trends ─ lists ─► every worker ──────────┘
 //!              └─ emissions ──────────────────┴─► Sink
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! comes out depends on what is fed, not on who feeds it. Cost: that of its operators.
 
 use super::container::{Emissions, Spares};
+use super::index::index;
 use super::learning::{Facts, statistics, weights};
 use super::sessions::{SessionsIn, SessionsSpec, Tap, Whose, sessions};
 use super::sink::{Collected, sink};
@@ -18,9 +20,8 @@ use super::what_if::rival_weights;
 use crate::event::Batch;
 use std::cell::RefCell;
 use std::rc::Rc;
-use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Concat, Concatenate, ConnectLoop, Feedback, Input, Probe};
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback, Input, Probe};
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
 
@@ -63,6 +64,7 @@ pub fn assemble(
         let spares = (&spare_batches, &spare_emissions);
         let out = sessions(scope, inputs, spec, tap, spares);
         let mut to_sink = vec![out.emissions, edge];
+        let mut changes = Vec::new();
         if rules.policy.learns() {
             let facts = Facts {
                 credited: out.credited,
@@ -71,20 +73,20 @@ pub fn assemble(
             let statistics = statistics(facts, &rules.policy);
             let of_rival = rival_weights(scope, &statistics, spec.what_if.as_ref());
             let weights = weights(scope, statistics, rules, Whose::Own);
-            let changes = match of_rival {
-                Some(of_rival) => weights.changes.concat(of_rival),
-                None => weights.changes,
-            };
-            // A hop costs as much as a version: with one worker everybody is there already.
-            let changes = match scope.peers() {
-                1 => changes,
-                _ => changes.broadcast(),
-            };
-            changes.connect_loop(learned);
+            changes.extend(of_rival);
+            changes.push(weights.changes);
             to_sink.push(weights.emissions);
-        } else {
-            empty(scope).connect_loop(learned);
         }
+        if let Some(spec) = rules.index() {
+            changes.push(index(scope, out.indexed, spec));
+        }
+        let changes = scope.concatenate(changes);
+        // A hop costs as much as a version: with one worker everybody is there already.
+        let changes = match scope.peers() {
+            1 => changes,
+            _ => changes.broadcast(),
+        };
+        changes.connect_loop(learned);
         sink(scope.concatenate(to_sink), collected, &spare_emissions).probe_with(&probe);
     });
     Assembly {

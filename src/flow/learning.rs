@@ -30,6 +30,7 @@
 use super::container::{Emissions, Tag};
 use super::failure;
 use super::sessions::{Credited, Of, Whose};
+use super::versions::Versions;
 use crate::visit::learn::attribution::{self, Credit, RewardSpec};
 use crate::visit::learn::fact::{Cell, Fact, JOINT};
 use crate::visit::learn::learner::{Learner, Subject};
@@ -40,11 +41,9 @@ use differential_dataflow::difference::{IsZero, Monoid, Multiply, Semigroup};
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::implementations::{ValBatcher, ValBuilder, ValSpine};
 use differential_dataflow::{AsCollection, VecCollection};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
@@ -156,9 +155,6 @@ fn rewards<'scope>(
     })
 }
 
-/// What has come for a version that is not complete, and the right to answer it.
-type Open = (Option<Capability<u64>>, Vec<(Subject, Stat)>);
-
 /// The operator that keeps the statistics of its slots and says how the tables change, version by
 /// version.
 pub fn weights<'scope>(
@@ -183,31 +179,18 @@ pub fn weights<'scope>(
             capability.downgrade(&u64::MAX);
         }
         let mut learner = Learner::new(&rules.policy);
-        let mut open: BTreeMap<u64, Open> = BTreeMap::new();
+        let mut versions = Versions::default();
         capabilities.clear();
         move |frontiers| {
             input.for_each_stamp(|capability, batches| {
                 for (subject, time, stat) in batches.flat_map(|batch| batch.drain(..)) {
-                    let (held, changes) = open.entry(time).or_default();
-                    if held.is_none()
-                        && let Some(mut capability) = capability.retain_least(0)
-                    {
-                        // The earlier stamp would hold up the loop.
-                        capability.downgrade(&time);
-                        *held = Some(capability);
-                    }
-                    changes.push((subject, stat));
+                    versions.take(&capability, time, (subject, stat));
                 }
             });
             let frontier = frontiers[0].frontier();
             let mut tables = to_tables.activate();
-            while let Some(entry) = open.first_entry() {
-                if frontier.less_equal(entry.key()) {
-                    break;
-                }
-                let version_ms = entry.key().saturating_add(1);
+            while let Some((version_ms, capability, changes)) = versions.next_complete(frontier) {
                 failure::enter("weights", Some(version_ms));
-                let (capability, changes) = entry.remove();
                 for (subject, stat) in &changes {
                     learner.add(*subject, stat);
                 }

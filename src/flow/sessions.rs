@@ -22,6 +22,7 @@ use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::policy::Policy;
+use crate::visit::rank::window::Seen;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::view::View;
@@ -106,6 +107,8 @@ pub struct SessionsOut<'scope> {
     pub credited: Stream<'scope, u64, Of<Fact>>,
     /// Exposures by cell, promises and visitors, which are only counted.
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
+    /// Sessions that enter and leave the index that products are recommended from.
+    pub indexed: Stream<'scope, u64, Vec<(Seen, u64, isize)>>,
 }
 
 /// Whose tables: the policy's in force, or those of the one that it is compared with.
@@ -152,6 +155,8 @@ pub fn sessions<'scope>(
     let mut to_credited = OutputBuilder::<_, CapacityContainerBuilder<Of<Fact>>>::from(output);
     let (output, counts) = builder.new_output_connection(unconnected());
     let mut to_counts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
+    let (output, indexed) = builder.new_output_connection(unconnected());
+    let mut to_index = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
 
     let spec = spec.clone();
     let (spare_batches, spare_emissions) = (spare_batches.clone(), spare_emissions.clone());
@@ -200,6 +205,7 @@ pub fn sessions<'scope>(
             // Everything emitted now carries a time at or after the capabilities'.
             let mut sink = to_sink.activate();
             let (mut credit, mut counted) = (to_credited.activate(), to_counts.activate());
+            let mut index = to_index.activate();
             let mut flush = |out: &mut Emitter, held: &[Capability<u64>]| {
                 out.cut(&spare_emissions);
                 for mut full in out.full.drain(..) {
@@ -208,6 +214,7 @@ pub fn sessions<'scope>(
                 let facts = &mut out.facts;
                 credit.session(&held[1]).give_container(&mut facts.credited);
                 counted.session(&held[2]).give_container(&mut facts.counts);
+                index.session(&held[3]).give_container(&mut facts.indexed);
                 // What comes back in their place may hold what others have read.
                 facts.clear();
             };
@@ -252,6 +259,7 @@ pub fn sessions<'scope>(
         emissions,
         credited,
         counts,
+        indexed,
     }
 }
 
@@ -259,10 +267,10 @@ pub fn sessions<'scope>(
 ///
 /// Events before the events' frontier are all there. Decisions of an arrival rest on the tables
 /// that hold at the last multiple of the quantum up to it, so events may be taken up to the first
-/// multiple whose tables may still be on their way. A job that learns nothing waits for no tables.
+/// multiple whose tables may still be on their way. A job without tables waits for none.
 struct Clock {
     quantum_ms: u64,
-    learns: bool,
+    has_tables: bool,
     /// Events before this have been taken.
     closed_ms: Option<u64>,
     /// The last arrival in any lane, once the lanes have ended.
@@ -274,7 +282,7 @@ impl Clock {
     fn new(policy: &Policy) -> Clock {
         Clock {
             quantum_ms: policy.quantum_ms,
-            learns: policy.learns(),
+            has_tables: policy.has_tables(),
             closed_ms: None,
             last_ms: 0,
             ended: false,
@@ -285,7 +293,7 @@ impl Clock {
     fn move_to(&mut self, events: Option<u64>, tables: Option<u64>) -> Option<u64> {
         self.ended = events.is_none();
         let known = match tables {
-            Some(tables) if self.learns => {
+            Some(tables) if self.has_tables => {
                 (tables / self.quantum_ms + 1).saturating_mul(self.quantum_ms)
             }
             _ => u64::MAX,
@@ -310,7 +318,7 @@ impl Clock {
 
     /// Before what time nothing more will be said.
     fn stand_at(&self, closed_ms: u64, quiet_ms: u64, events: Option<u64>) -> u64 {
-        if !self.learns {
+        if !self.has_tables {
             return closed_ms;
         }
         quiet_ms.min(events.unwrap_or(u64::MAX)).max(closed_ms)
@@ -343,6 +351,7 @@ struct Emitter {
 struct Facts {
     credited: Of<Fact>,
     counts: Vec<(Subject, u64, Stat)>,
+    indexed: Vec<(Seen, u64, isize)>,
 }
 
 /// Most counts that are looked through for one of the same subject.
@@ -361,6 +370,7 @@ impl Facts {
     fn clear(&mut self) {
         self.credited.clear();
         self.counts.clear();
+        self.indexed.clear();
     }
 }
 
@@ -368,7 +378,7 @@ impl Emitter {
     fn new(spec: SessionsSpec, tap: Option<Tap>) -> Emitter {
         let policy = &spec.rules.policy;
         Emitter {
-            quantum_ms: policy.learns().then_some(policy.quantum_ms),
+            quantum_ms: policy.has_tables().then_some(policy.quantum_ms),
             facts: Facts::default(),
             watch: spec
                 .what_if
@@ -538,6 +548,14 @@ impl Output for Emitter {
             return;
         }
         self.credited(at, (visitor, shown.session), Fact::Exposure(*shown), sign);
+    }
+
+    fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
+        if let Some(quantum_ms) = self.quantum_ms {
+            let time = version_after(at, quantum_ms) - 1;
+            let update = (seen.clone(), time, isize::from(sign));
+            self.facts.indexed.push(update);
+        }
     }
 
     fn observed(&mut self, visit: &Visit, features: &Vector) {

@@ -22,10 +22,11 @@ use super::learn::tables::{Row, Tables};
 use super::phase::Phase;
 use super::policy::learning::Promotions;
 use super::policy::{ARMS_MAX, Arm, Policy, SLOTS_MAX, Situation, Slot};
+use super::products::propose::Room;
 use super::view::View;
 use crate::event::VisitorId;
 
-/// What is said about learning while a visit is judged: facts to be stated.
+/// What is said while a visit is judged: facts to be stated.
 #[derive(Debug, Default)]
 pub struct Said {
     /// Arms that the visit was shown.
@@ -34,6 +35,8 @@ pub struct Said {
     pub spends: Vec<(u8, u8, i64)>,
     /// What the policy would do, where it is asked at every step.
     pub view: Option<Box<View>>,
+    /// Room for making lists of products.
+    pub room: Room,
 }
 
 /// Who draws, and where.

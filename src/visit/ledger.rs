@@ -20,14 +20,36 @@ use super::learn::store::FactStore;
 use super::learned::Said;
 use super::live::{Rules, Visit};
 use super::output::Output;
+use super::rank::SessionKey;
+use super::rank::window::{Seen, Window};
 use super::tally::Tally;
 use crate::event::{ArrivalMs, BINS, Event, Id, Kind, VisitorId, bin_of};
+
+/// What a bin's visitors taught that still counts.
+#[derive(Debug, Default)]
+struct Bin {
+    facts: FactStore,
+    /// Their sessions in the index.
+    sessions: Window,
+}
+
+impl Bin {
+    fn expire(&mut self, now: ArrivalMs, out: &mut impl Output) {
+        self.facts.expire(now, out);
+        self.sessions.expire(now, out);
+    }
+
+    fn next_expiry(&self) -> Option<u64> {
+        let next = [self.facts.next_expiry(), self.sessions.next_expiry()];
+        next.into_iter().flatten().min()
+    }
+}
 
 /// The facts of a worker's visitors.
 #[derive(Debug)]
 pub struct Ledger {
-    bins: Vec<FactStore>,
-    /// No fact of any bin stops to count before this time, in ms.
+    bins: Vec<Bin>,
+    /// Nothing of any bin stops to count before this time, in ms.
     expiry_ms: u64,
     /// The last arrival of the log, once it is known.
     log_end: ArrivalMs,
@@ -46,7 +68,7 @@ pub struct Desk<'a, O> {
 impl Default for Ledger {
     fn default() -> Self {
         Ledger {
-            bins: (0..BINS).map(|_| FactStore::default()).collect(),
+            bins: (0..BINS).map(|_| Bin::default()).collect(),
             expiry_ms: u64::MAX,
             log_end: ArrivalMs(u64::MAX),
         }
@@ -85,7 +107,7 @@ impl<O: Output> Desk<'_, O> {
 impl Ledger {
     /// The facts of a visitor's bin.
     pub fn of(&self, visitor: VisitorId) -> &FactStore {
-        &self.bins[bin_of(visitor)]
+        &self.bins[bin_of(visitor)].facts
     }
 
     /// The log has ended with this arrival: no fact stops to count after it.
@@ -103,7 +125,7 @@ impl Ledger {
         for bin in &mut self.bins {
             bin.expire(now, out);
         }
-        let next = self.bins.iter().filter_map(FactStore::next_expiry).min();
+        let next = self.bins.iter().filter_map(Bin::next_expiry).min();
         self.expiry_ms = next.unwrap_or(u64::MAX);
     }
 
@@ -120,7 +142,7 @@ impl Ledger {
         if now.0 >= self.expiry_ms {
             bin.expire(now, out);
         }
-        bin
+        &mut bin.facts
     }
 
     /// Whether booking an event, which has just been folded, may state facts, take some back, or
@@ -174,6 +196,10 @@ impl Ledger {
             };
             visit.earned.add(&more);
             desk.settle(visit, at, |account| account.add(&more));
+        }
+        let touched = matches!(event.kind, Kind::ItemView | Kind::Click | Kind::AddToCart);
+        if touched && desk.rules.index().is_some_and(|index| index.growing) {
+            self.index(at, visit, desk);
         }
         match event.kind {
             Kind::Purchase => self.order(event, visit, counts, desk),
@@ -291,7 +317,7 @@ impl Ledger {
             let of_session = |other: &Outcome| other.session == order.session;
             orders().filter(of_session).count()
         };
-        let bin = &mut self.bins[bin_of(visitor)];
+        let bin = &mut self.bins[bin_of(visitor)].facts;
         let remains = if whole {
             let it = |fact: &Fact| matches!(fact, Fact::Outcome(o) if *o == order);
             bin.take_back(at, visitor, it, desk.out);
@@ -324,6 +350,7 @@ impl Ledger {
     fn erase(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
         let bin = self.bin(visit.visitor, at, desk.out);
         bin.take_back(at, visit.visitor, |_| true, desk.out);
+        self.unindex(at, visit.visitor, None, desk.out);
         self.compare(at, visit, false, desk);
         desk.settle(visit, at, |account| *account = Account::default());
         desk.tally.erased += 1;
@@ -340,10 +367,24 @@ impl Ledger {
         };
         let bin = self.bin(visitor, at, desk.out);
         bin.take_back(at, visitor, of_session, desk.out);
+        self.unindex(at, visitor, Some(session), desk.out);
         let earned = std::mem::take(&mut visit.earned);
         desk.settle(visit, at, |account| account.remove(&earned));
         desk.tally.bots += 1;
         visit.mute();
+    }
+
+    /// Takes a visitor's sessions out of the index, or the one of a number.
+    fn unindex(
+        &mut self,
+        at: ArrivalMs,
+        visitor: VisitorId,
+        session: Option<u64>,
+        out: &mut impl Output,
+    ) {
+        let session = session.map(|number| SessionKey::of(visitor, number));
+        let sessions = &mut self.bins[bin_of(visitor)].sessions;
+        sessions.take_back(at, visitor, session, out);
     }
 
     /// States what a visit was shown and promised while it was judged.
@@ -428,8 +469,31 @@ impl Ledger {
         }
     }
 
-    /// A session has ended: what it was promised without ordering is not spent.
+    /// Puts a session into the index that products are recommended from, as it is now.
+    fn index(&mut self, at: ArrivalMs, visit: &Visit, desk: &mut Desk<'_, impl Output>) {
+        let Some(index) = desk.rules.index().filter(|_| !visit.trail().is_empty()) else {
+            return;
+        };
+        let seen = Seen {
+            session: SessionKey::of(visit.visitor, visit.session_number),
+            at_ms: visit.last_arrival.0,
+            items: visit.trail().into(),
+        };
+        let until = (at.0.saturating_add(index.window_ms), index.sessions_per_bin);
+        self.expiry_ms = self.expiry_ms.min(until.0);
+        let sessions = &mut self.bins[bin_of(visit.visitor)].sessions;
+        let now = at.min(self.log_end);
+        sessions.expire(now, desk.out);
+        let early = sessions.enter(at, visit.visitor, seen, until, desk.out);
+        desk.tally.limits.indexed += early;
+    }
+
+    /// A session has ended: it enters the index, and what it was promised without ordering is not
+    /// spent.
     pub fn end(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+        if !visit.muted && desk.rules.index().is_some_and(|index| !index.growing) {
+            self.index(at, visit, desk);
+        }
         self.take_promise(at, visit, desk);
         for (slot, arm, amount) in std::mem::take(&mut visit.spends) {
             if !visit.ordered {

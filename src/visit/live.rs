@@ -24,6 +24,7 @@ use super::phase::{Phase, PhaseState};
 use super::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX};
 use super::products::browsed::Browsed;
 use super::products::catalogue::Catalogue;
+use super::rank::recommender::IndexSpec;
 use super::session::{Overflow, Session};
 use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId};
 use page::Moves;
@@ -39,6 +40,13 @@ pub struct Rules {
     pub models: Schedule,
     /// What the shop sells, for a policy that shows products.
     pub catalogue: Option<Arc<Catalogue>>,
+}
+
+impl Rules {
+    /// The index that products are recommended from, if there is one.
+    pub fn index(&self) -> Option<&IndexSpec> {
+        self.catalogue.as_ref().and(self.policy.index.as_ref())
+    }
 }
 
 /// A visitor with a live session.
@@ -260,6 +268,13 @@ impl Visit {
         self.judgement(at, Trigger::Tables, rules, features)
     }
 
+    /// The items that the visit has touched, latest last, where products are shown.
+    pub fn trail(&self) -> &[Id] {
+        self.products
+            .as_ref()
+            .map_or(&[], |shown| shown.browsed.trail())
+    }
+
     /// Whether any of some products, which are in order, is on the page.
     pub fn shows_any(&self, numbers: &[u32]) -> bool {
         let shown = self.products.iter().flat_map(|shown| &shown.list);
@@ -359,7 +374,7 @@ impl Visit {
             layout: self.layout,
             changed,
             drawn,
-            tables_ms: if rules.policy.learns() {
+            tables_ms: if rules.policy.has_tables() {
                 tables.version_at(at)
             } else {
                 0

@@ -8,6 +8,7 @@
 //! [`rank`] says which items are like those of a visit.
 
 pub mod choose;
+pub mod dated;
 pub mod decision;
 pub mod duration;
 pub mod feature;

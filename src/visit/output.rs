@@ -9,6 +9,7 @@ use super::learn::fact::{Exposure, Fact};
 use super::live::{Judgement, Visit};
 use super::model::Scores;
 use super::phase::Phase;
+use super::rank::window::Seen;
 use super::view::View;
 use crate::event::{ArrivalMs, Event, Texts, VisitorId};
 
@@ -28,6 +29,9 @@ pub trait Output {
     /// their visits.
     #[inline]
     fn creditable(&mut self, _at: ArrivalMs, _visitor: VisitorId, _shown: &Exposure, _sign: i8) {}
+    /// Takes a session that enters the index (`1`) or leaves it (`-1`).
+    #[inline]
+    fn indexed(&mut self, _at: ArrivalMs, _seen: &Seen, _sign: i8) {}
     /// Is shown every visit after every event, with its features, for those who learn from them.
     /// Its scores, phase and layout may not be settled yet.
     #[inline]

@@ -89,6 +89,8 @@ pub struct LimitCounts {
     pub facts: u64,
     /// Exposures dropped while they waited for an impression.
     pub exposures: u64,
+    /// Sessions that left the index early.
+    pub indexed: u64,
 }
 
 /// A histogram of scores between 0 and 1 with [`SCORE_BARS`] equal bars.
@@ -287,6 +289,7 @@ impl Tally {
         self.limits.event_ids += other.limits.event_ids;
         self.limits.facts += other.limits.facts;
         self.limits.exposures += other.limits.exposures;
+        self.limits.indexed += other.limits.indexed;
         for (place, groups) in other.lift.iter().enumerate() {
             self.lift_of(place).merge(groups);
         }

@@ -25,6 +25,7 @@ use super::memory::Memory;
 use super::model::Scores;
 use super::phase::Phase;
 use super::products::shelf::Shelf;
+use super::rank::recommender::Recommender;
 use super::recent::{RecentIds, Seen};
 use super::slab::Slab;
 use super::tally::{Tally, Timeline};
@@ -80,6 +81,9 @@ impl Visitors {
             .as_ref()
             .filter(|_| rules.policy.products().is_some());
         tables.shelf = sells.map(|all| Shelf::new(Arc::clone(all), rules.policy.quantum_ms));
+        if tables.shelf.is_some() {
+            tables.recommender = rules.policy.index.as_ref().map(Recommender::new);
+        }
         // A list is made of the visit as it is: no judgement may wait.
         let turns = if tables.shelf.is_some() { 1 } else { QUEUE_MAX };
         Visitors {

@@ -48,7 +48,7 @@ fn learned(facts: &[(Subject, Stat)]) -> (BTreeMap<u16, Row>, u16) {
         match change {
             Change::Weights { set, row, .. } => drop(rows.insert(set, row)),
             Change::Arms { barred, .. } => bars = barred,
-            Change::Layouts { .. } => unreachable!("no slots learn together"),
+            Change::Layouts { .. } | Change::Recommended(_) => unreachable!("nothing else learns"),
         }
     }
     (rows, bars)

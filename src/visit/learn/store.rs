@@ -12,64 +12,48 @@
 //! exposures are kept once. Invariant: every exposure that stands and precedes an outcome that stands
 //! has been handed on.
 //!
-//! Facts stand in a slab; a queue holds them by the time at which they stop to count, and each
-//! remembers the one its visitor stated before it. Invariant: every fact in the slab is in the
-//! queue once; facts leave the slab when their turn in the queue comes, taken back or not.
-//!
-//! Cost: O(1) a fact; a walk over a visitor's facts for an outcome or a retraction. Memory: some 110
-//! bytes a fact and 30 a visitor.
+//! Cost: O(1) a fact; a walk over a visitor's facts for an outcome or a retraction ([`Dated`]). Memory:
+//! some 110 bytes a fact and 30 a visitor.
 
-use super::super::keys::KeyMap;
+use super::super::dated::Dated;
 use super::super::output::Output;
-use super::super::slab::Slab;
 use super::fact::{Exposure, Fact, Outcome, OutcomeKind};
 use crate::event::{ArrivalMs, Id, VisitorId};
-use std::collections::VecDeque;
-
-/// No fact.
-const NONE: u32 = u32::MAX;
 
 /// A fact that was stated.
 #[derive(Clone, Copy, Debug, Default)]
 struct Stated {
-    visitor: VisitorId,
     /// What it is; `None` once it has been taken back.
     fact: Option<Fact>,
     /// The order's own id, for an order.
     order: Id,
-    /// Its number among all facts of the bin, from 1.
-    number: u64,
-    /// The visitor's fact before it; only meant if that fact's number is smaller.
-    before: u32,
     /// Whether it is an exposure that was handed on as creditable.
     handed_on: bool,
-    /// First ms at which it does not count.
-    until_ms: u64,
 }
 
 impl Stated {
     /// Takes the fact back, if it still stands and is `meant`; whether it was.
     fn take_back(
         &mut self,
-        at: ArrivalMs,
+        (at, visitor): (ArrivalMs, VisitorId),
         meant: impl Fn(&Fact) -> bool,
         out: &mut impl Output,
     ) -> bool {
         let Some(fact) = self.fact.take_if(|fact| meant(fact)) else {
             return false;
         };
-        out.fact(at, self.visitor, &fact, -1);
+        out.fact(at, visitor, &fact, -1);
         if let (Fact::Exposure(exposure), true) = (&fact, self.handed_on) {
-            out.creditable(at, self.visitor, exposure, -1);
+            out.creditable(at, visitor, exposure, -1);
         }
         true
     }
 
     /// Hands the fact on if it is an exposure that stands, once.
-    fn hand_on(&mut self, at: ArrivalMs, out: &mut impl Output) {
+    fn hand_on(&mut self, (at, visitor): (ArrivalMs, VisitorId), out: &mut impl Output) {
         if let (Some(Fact::Exposure(exposure)), false) = (&self.fact, self.handed_on) {
             self.handed_on = true;
-            out.creditable(at, self.visitor, exposure, 1);
+            out.creditable(at, visitor, exposure, 1);
         }
     }
 }
@@ -77,12 +61,7 @@ impl Stated {
 /// The facts of one bin.
 #[derive(Debug, Default)]
 pub struct FactStore {
-    /// In small chunks: there are many bins, and a fact is too large to be moved as they grow.
-    stated: Slab<Stated, 64>,
-    /// Their places, those that stop to count earliest first.
-    queue: VecDeque<u32>,
-    latest: KeyMap<u32>,
-    numbers: u64,
+    stated: Dated<Stated>,
     /// The latest time of any outcome that was stated, in ms of event time.
     outcome_ms: u64,
 }
@@ -100,45 +79,32 @@ impl FactStore {
         out: &mut impl Output,
     ) -> u64 {
         out.fact(at, visitor, &fact, 1);
-        self.numbers += 1;
         let stated = Stated {
-            visitor,
             fact: Some(fact),
             order,
-            number: self.numbers,
-            before: self.latest.get(&visitor.0).copied().unwrap_or(NONE),
             handed_on: false,
-            until_ms,
         };
-        let place = self.stated.take_key();
-        *self.stated.get_mut(place) = stated;
-        self.latest.insert(visitor.0, place);
-        self.hand_on(at, visitor, place, out);
-        // Facts come nearly in order: those that a judgement stated late move up a little.
-        let mut index = self.queue.len();
-        while index > 0 && self.until_ms(self.queue[index - 1]) > until_ms {
-            index -= 1;
-        }
-        self.queue.insert(index, place);
+        let place = self.stated.put(visitor, stated, until_ms);
+        self.hand_on((at, visitor), place, out);
         let mut early = 0;
-        while self.queue.len() > limit {
+        while self.stated.len() > limit {
             early += u64::from(self.leave(at, out));
         }
         early
     }
 
     /// Hands on what may be joined because of the fact that has just been stated.
-    fn hand_on(&mut self, at: ArrivalMs, visitor: VisitorId, place: u32, out: &mut impl Output) {
+    fn hand_on(&mut self, whose: (ArrivalMs, VisitorId), place: u32, out: &mut impl Output) {
         match self.stated.get(place).fact {
             // A shopper's clock may be ahead: then what is shown now precedes what came before.
             Some(Fact::Exposure(Exposure { at_ms, .. })) if at_ms <= self.outcome_ms => {
-                self.stated.get_mut(place).hand_on(at, out);
+                self.stated.get_mut(place).hand_on(whose, out);
             }
             Some(Fact::Outcome(outcome)) => {
                 self.outcome_ms = self.outcome_ms.max(outcome.at_ms);
-                let places: Vec<u32> = self.places(visitor).collect();
+                let places: Vec<u32> = self.stated.places(whose.1).collect();
                 for place in places {
-                    self.stated.get_mut(place).hand_on(at, out);
+                    self.stated.get_mut(place).hand_on(whose, out);
                 }
             }
             _ => {}
@@ -147,7 +113,7 @@ impl FactStore {
 
     /// The number that the next fact will have.
     pub fn next_number(&self) -> u64 {
-        self.numbers + 1
+        self.stated.next_number()
     }
 
     /// Takes back what does not count any more at `now`, each at the time at which it stopped.
@@ -162,49 +128,18 @@ impl FactStore {
 
     /// When the next fact stops to count.
     pub fn next_expiry(&self) -> Option<u64> {
-        self.queue.front().map(|place| self.until_ms(*place))
-    }
-
-    fn until_ms(&self, place: u32) -> u64 {
-        self.stated.get(place).until_ms
+        self.stated.next_expiry()
     }
 
     /// Removes the first fact of the queue; whether it still counted.
     fn leave(&mut self, at: ArrivalMs, out: &mut impl Output) -> bool {
-        let Some(place) = self.queue.pop_front() else {
-            return false;
-        };
-        let stated = self.stated.get_mut(place);
-        let counted = stated.take_back(at, |_| true, out);
-        if self.latest.get(&stated.visitor.0) == Some(&place) {
-            self.latest.remove(&stated.visitor.0);
-        }
-        self.stated.give_back(place);
-        counted
-    }
-
-    /// The places of a visitor's facts, latest first.
-    fn places(&self, visitor: VisitorId) -> impl Iterator<Item = u32> + '_ {
-        let mut next = self.latest.get(&visitor.0).copied().unwrap_or(NONE);
-        let mut number = u64::MAX;
-        std::iter::from_fn(move || {
-            if next == NONE {
-                return None;
-            }
-            let stated = self.stated.get(next);
-            // A place that has been used anew is not the fact that stood there.
-            if stated.visitor != visitor || stated.number >= number {
-                return None;
-            }
-            let place = next;
-            (next, number) = (stated.before, stated.number);
-            Some(place)
-        })
+        let first = self.stated.pop();
+        first.is_some_and(|(visitor, mut stated)| stated.take_back((at, visitor), |_| true, out))
     }
 
     /// The orders of a visitor that stand, latest first, each with its own id.
     pub fn orders(&self, visitor: VisitorId) -> impl Iterator<Item = (Outcome, Id)> + '_ {
-        self.places(visitor).filter_map(|place| {
+        self.stated.places(visitor).filter_map(|place| {
             let stated = self.stated.get(place);
             match stated.fact {
                 Some(Fact::Outcome(outcome)) if outcome.kind == OutcomeKind::Order => {
@@ -223,10 +158,11 @@ impl FactStore {
         meant: impl Fn(&Fact) -> bool,
         out: &mut impl Output,
     ) -> u64 {
-        let places: Vec<u32> = self.places(visitor).collect();
+        let places: Vec<u32> = self.stated.places(visitor).collect();
         let mut count = 0;
         for place in places {
-            count += u64::from(self.stated.get_mut(place).take_back(at, &meant, out));
+            let stated = self.stated.get_mut(place);
+            count += u64::from(stated.take_back((at, visitor), &meant, out));
         }
         count
     }
@@ -239,7 +175,7 @@ impl FactStore {
         new: Outcome,
         out: &mut impl Output,
     ) {
-        let place = self.places(visitor).find(|&place| {
+        let place = self.stated.places(visitor).find(|&place| {
             matches!(self.stated.get(place).fact,
                 Some(Fact::Outcome(old)) if old.number == new.number && old.kind == new.kind)
         });
@@ -253,12 +189,12 @@ impl FactStore {
 
     /// Facts kept, those taken back among them until their turn comes.
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.stated.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.stated.is_empty()
     }
 }
 

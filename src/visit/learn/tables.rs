@@ -13,6 +13,7 @@
 use super::super::phase::Phase;
 use super::super::policy::{Context, Policy, SLOTS_MAX, Slot};
 use super::super::products::shelf::Shelf;
+use super::super::rank::recommender::{Recommender, Update};
 use super::fact::version_at;
 use super::weights::Weights;
 use crate::event::{ArrivalMs, DEVICE_COUNT, Device};
@@ -52,6 +53,8 @@ pub enum Change {
         /// (code, share in millionths), by code.
         layouts: Vec<(u32, u32)>,
     },
+    /// What products are recommended from.
+    Recommended(Update),
 }
 
 /// In place of a set of arms: any.
@@ -67,7 +70,7 @@ pub struct Row {
 }
 
 /// A worker's tables.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Tables {
     quantum_ms: u64,
     lag_ms: u64,
@@ -77,6 +80,8 @@ pub struct Tables {
     layouts: Vec<Vec<(u32, u32)>>,
     /// What is on sale, where products are shown.
     pub shelf: Option<Shelf>,
+    /// What products are recommended from, where that is learned.
+    pub recommender: Option<Recommender>,
     /// Changes by the arrival from which they hold.
     upcoming: BTreeMap<u64, Vec<Change>>,
 }
@@ -92,6 +97,7 @@ impl Tables {
             barred: [0; SLOTS_MAX],
             layouts: vec![Vec::new(); LEAVES_MAX],
             shelf: None,
+            recommender: None,
             upcoming: BTreeMap::new(),
         }
     }
@@ -114,8 +120,15 @@ impl Tables {
     pub fn turn(&mut self, at: ArrivalMs) {
         while self.is_due(at) {
             let (_, changes) = self.upcoming.pop_first().expect("something is due");
+            let mut recommended = Vec::new();
             for change in changes {
-                self.apply(change);
+                match change {
+                    Change::Recommended(update) => recommended.push(update),
+                    other => self.apply(other),
+                }
+            }
+            if let (Some(recommender), Some(shelf)) = (&mut self.recommender, &self.shelf) {
+                recommender.turn(recommended, |item| shelf.catalogue().number(item));
             }
         }
     }
@@ -136,6 +149,7 @@ impl Tables {
                 self.barred[usize::from(slot)] = barred;
             }
             Change::Layouts { leaf, layouts } => self.layouts[usize::from(leaf)] = layouts,
+            Change::Recommended(_) => unreachable!("updates of a version are taken together"),
         }
     }
 

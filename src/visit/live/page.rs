@@ -18,6 +18,7 @@ use crate::visit::learned::{Drawer, Said, Standing, Together, Turn, turn, turn_t
 use crate::visit::phase::Phase;
 use crate::visit::policy::{Context, Policy, SLOTS_MAX, Situation, Slot};
 use crate::visit::products::list::{For, list};
+use crate::visit::products::propose::{Room, Sources};
 
 /// Bit per slot that changed, and per slot that was drawn.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +53,7 @@ impl Visit {
         let (at, starts) = (judgement.at, judgement.trigger == Trigger::Start);
         let mut moves = Moves::default();
         if at.0 < policy.learning.from_ms {
-            self.relist(starts, (policy, tables), &mut moves);
+            self.relist(starts, (policy, tables), &mut said.room, &mut moves);
             return moves;
         }
         let situation = Situation {
@@ -91,7 +92,7 @@ impl Visit {
             }
         }
         if settled || moves.changed != 0 {
-            self.relist(starts, (policy, tables), &mut moves);
+            self.relist(starts, (policy, tables), &mut said.room, &mut moves);
         }
         if moves.changed != 0 {
             self.changed_at = at;
@@ -107,7 +108,13 @@ impl Visit {
     }
 
     /// Makes the list of products anew if anything that it is made of has changed.
-    fn relist(&mut self, starts: bool, (policy, tables): (&Policy, &Tables), moves: &mut Moves) {
+    fn relist(
+        &mut self,
+        starts: bool,
+        (policy, tables): (&Policy, &Tables),
+        room: &mut Room,
+        moves: &mut Moves,
+    ) {
         let (Some((index, slot, spec)), Some(shelf)) = (policy.products(), &tables.shelf) else {
             return;
         };
@@ -124,7 +131,11 @@ impl Visit {
             browsed: &shown.browsed,
             items: &self.session.items,
         };
-        let made = list(spec, ranker, shelf, whom);
+        let sources = Sources {
+            shelf,
+            learned: policy.index.as_ref().zip(tables.recommender.as_ref()),
+        };
+        let made = list(spec, ranker, &sources, whom, room);
         if made != shown.list {
             shown.list = made;
             moves.changed |= u8::from(!starts) << index;

@@ -7,6 +7,7 @@
 mod check;
 pub mod learning;
 mod parse;
+mod parse_index;
 mod parse_learning;
 mod parse_products;
 mod parse_when;
@@ -18,7 +19,9 @@ use super::feature::{FEATURE_COUNT, FEATURES, Vector};
 use super::learn::spec::LearnSpec;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseRules};
-use super::products::list::{ListSpec, Ranker};
+use super::products::list::ListSpec;
+use super::rank::Ranker;
+use super::rank::recommender::IndexSpec;
 use super::session::SessionLimits;
 use crate::event::{VisitorId, hash_text, mix};
 use learning::{Bots, Cost, Learning, Promotions};
@@ -76,6 +79,8 @@ pub struct Policy {
     pub promotions: Promotions,
     /// Who is taken for a bot.
     pub bots: Bots,
+    /// Which sessions products are recommended from, if any arm's ranker learns.
+    pub index: Option<IndexSpec>,
 }
 
 /// Where sessions come from and when they end.
@@ -298,6 +303,11 @@ impl Policy {
     /// Whether any slot learns what to show.
     pub fn learns(&self) -> bool {
         self.slots.iter().any(|slot| slot.learn.is_some())
+    }
+
+    /// Whether decisions rest on tables that the job keeps: weights of arms, or recommendations.
+    pub fn has_tables(&self) -> bool {
+        self.learns() || self.index.is_some()
     }
 
     /// The slot that shows products, with its place.

@@ -68,6 +68,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         learning: reader.learning(&file.learning)?,
         promotions: reader.promotions(&file.promotions)?,
         bots: reader.bots(&file.bots)?,
+        index: None,
         lag_ms: 0,
         slots: Vec::new(),
         factors: match &file.reason.factors {
@@ -145,6 +146,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         policy.slots.push(slot);
     }
     reader.together(&file.slot, &policy.slots)?;
+    policy.index = reader.index(&file.index, &file.rankers, &policy)?;
     Ok(policy)
 }
 

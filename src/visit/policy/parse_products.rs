@@ -1,6 +1,7 @@
 //! `products` and `ranker` of a policy's TOML: what a slot's lists of products look like.
 
-use super::super::products::list::{ListSpec, PRODUCTS_MAX, Ranker, Target};
+use super::super::products::list::{ListSpec, PRODUCTS_MAX, Target};
+use super::super::rank::Ranker;
 use super::parse::{PolicyError, Reader};
 use super::tables::{ArmTable, ProductsTable, TargetTable};
 use crate::event::Id;

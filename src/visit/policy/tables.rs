@@ -33,6 +33,10 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) bots: BotsTable,
     #[serde(default)]
+    pub(super) index: IndexTable,
+    #[serde(default)]
+    pub(super) rankers: RankersTable,
+    #[serde(default)]
     pub(super) slot: Vec<Spanned<SlotTable>>,
 }
 
@@ -209,6 +213,45 @@ pub(super) struct ProductsTable {
     pub(super) pin: Vec<String>,
     pub(super) boost: Vec<Spanned<TargetTable>>,
     pub(super) bury: Vec<Spanned<TargetTable>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct IndexTable {
+    pub(super) enters: Option<Spanned<String>>,
+    pub(super) window: Option<Spanned<String>>,
+    pub(super) sessions: Option<Spanned<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RankersTable {
+    pub(super) trending: TrendingTable,
+    pub(super) sequential_rules: SequentialRulesTable,
+    pub(super) session_knn: SessionKnnTable,
+    pub(super) blend: Option<Spanned<BTreeMap<Spanned<String>, Spanned<f64>>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct TrendingTable {
+    pub(super) half_life: Option<Spanned<String>>,
+    pub(super) quantum: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SequentialRulesTable {
+    pub(super) steps: Option<Spanned<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SessionKnnTable {
+    pub(super) sessions: Option<Spanned<u64>>,
+    pub(super) neighbours: Option<Spanned<u64>>,
+    pub(super) last_items: Option<Spanned<u64>>,
+    pub(super) idf: Option<Spanned<f64>>,
 }
 
 #[derive(Default, Deserialize)]

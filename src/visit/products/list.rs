@@ -1,8 +1,8 @@
 //! A list of products for a visit: what a ranker proposes, less what may not be shown, with what the
 //! shop wants moved.
 //!
-//! A ranker proposes items, best first; what it is short of comes from the catalogue's own order, so
-//! that a first visit has a full list, too. Of the proposals those are left out that are not for sale,
+//! A ranker proposes items, best first ([`super::propose`]); what it is short of comes from what trends
+//! and then from the catalogue's own order, so that a first visit has a full list, too. Of the proposals those are left out that are not for sale,
 //! leave less than the least margin, or are excluded by the policy (bought in this visit, in the cart,
 //! viewed). Where the policy moves anything, the first [`POOL_MAX`] that remain are moved: an item that is
 //! boosted moves up by so many places, one that is buried goes behind all that are not. Then a category's
@@ -15,8 +15,10 @@
 //! a dozen, tens of µs where the policy moves items.
 
 use super::super::items::Items;
+use super::super::rank::Ranker;
 use super::browsed::Browsed;
 use super::catalogue::Product;
+use super::propose::{Room, Sources};
 use super::shelf::Shelf;
 use crate::event::Id;
 
@@ -28,23 +30,6 @@ pub const POOL_MAX: usize = 256;
 pub const RANKED_MAX: usize = 512;
 /// Most items of the catalogue's order that are looked at.
 pub const LOOKED_AT_MAX: usize = 4_096;
-
-/// Who proposes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ranker {
-    /// The catalogue's own order.
-    Catalogue,
-    /// Items of the category of the item touched last, those nearest to it in price first.
-    PriceMatch,
-}
-
-impl Ranker {
-    /// All rankers with their names in policies.
-    pub const ALL: [(Ranker, &'static str); 2] = [
-        (Ranker::Catalogue, "catalogue"),
-        (Ranker::PriceMatch, "price_match"),
-    ];
-}
 
 /// What an instruction is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +82,14 @@ pub struct For<'a> {
 }
 
 /// Makes a list: the numbers of the products, first to last.
-pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>) -> Vec<u32> {
+pub fn list(
+    spec: &ListSpec,
+    ranker: Ranker,
+    sources: &Sources<'_>,
+    whom: For<'_>,
+    room: &mut Room,
+) -> Vec<u32> {
+    let shelf = sources.shelf;
     let moves = !(spec.boost.is_empty() && spec.bury.is_empty());
     let mut maker = Maker {
         spec,
@@ -111,8 +103,9 @@ pub fn list(spec: &ListSpec, ranker: Ranker, shelf: &Shelf, whom: For<'_>) -> Ve
     let pinned = pinned.filter_map(|item| shelf.catalogue().number(*item));
     maker.propose(pinned);
     let pinned = maker.taken.len();
-    maker.ranked(ranker);
+    maker.ranked(ranker, sources, room);
     // What the ranker is short of.
+    maker.ranked(Ranker::Trending, sources, room);
     maker.propose(shelf.by_order().iter().copied().take(LOOKED_AT_MAX));
     if moves {
         maker.arrange(pinned);
@@ -136,12 +129,7 @@ impl Maker<'_> {
     /// Takes what may be shown of some proposals, until there are enough.
     fn propose(&mut self, proposals: impl Iterator<Item = u32>) {
         for number in proposals {
-            let enough = if self.moves {
-                POOL_MAX
-            } else {
-                self.spec.count
-            };
-            if self.taken.len() == enough {
+            if self.is_complete() {
                 return;
             }
             let may = self.may_show(number) && !self.taken.contains(&number);
@@ -180,28 +168,29 @@ impl Maker<'_> {
         })
     }
 
-    fn ranked(&mut self, ranker: Ranker) {
-        match ranker {
-            Ranker::Catalogue => {}
-            Ranker::PriceMatch => {
-                let shelf = self.shelf;
-                let trail = self.whom.browsed.trail().iter().rev();
-                let focus = trail
-                    .filter_map(|item| shelf.catalogue().number(*item))
-                    .next();
-                let found = focus.and_then(|number| Some((number, shelf.product(number)?)));
-                if let Some((focus, product)) = found.filter(|(_, product)| product.price > 0) {
-                    let like = shelf.by_price(product.category);
-                    let nearest = Nearest::to(like, product.price, shelf);
-                    let nearest = nearest.filter(|number| *number != focus);
-                    for number in nearest.take(RANKED_MAX) {
-                        if self.is_full(product.category) {
-                            return;
-                        }
-                        self.propose([number].into_iter());
-                    }
-                }
-            }
+    /// Takes what may be shown of what a ranker proposes.
+    fn ranked(&mut self, ranker: Ranker, sources: &Sources<'_>, room: &mut Room) {
+        let (trail, mut looked_at) = (self.whom.browsed.trail(), 0);
+        sources.propose(ranker, trail, room, |number| {
+            self.propose([number].into_iter());
+            looked_at += 1;
+            // All of one category: there is room for none of them, or for the next.
+            let category = self.shelf.product(number).map(|product| product.category);
+            let full = ranker == Ranker::PriceMatch && category.is_some_and(|c| self.is_full(c));
+            looked_at < RANKED_MAX && !self.is_complete() && !full
+        });
+    }
+
+    fn is_complete(&self) -> bool {
+        self.taken.len() == self.enough()
+    }
+
+    /// How many are wanted before they are moved and cut.
+    fn enough(&self) -> usize {
+        if self.moves {
+            POOL_MAX
+        } else {
+            self.spec.count
         }
     }
 
@@ -258,54 +247,6 @@ impl Maker<'_> {
     }
 }
 
-/// Items by how near their price is to a price, from items sorted by price; the cheaper of two that
-/// are as near comes first.
-struct Nearest<'a> {
-    below: &'a [u32],
-    above: &'a [u32],
-    price: i64,
-    shelf: &'a Shelf,
-}
-
-impl<'a> Nearest<'a> {
-    fn to(sorted: &'a [u32], price: i64, shelf: &'a Shelf) -> Nearest<'a> {
-        let cheaper = |number: &u32| shelf.product(*number).is_some_and(|p| p.price < price);
-        let (below, above) = sorted.split_at(sorted.partition_point(cheaper));
-        Nearest {
-            below,
-            above,
-            price,
-            shelf,
-        }
-    }
-
-    fn away(&self, number: Option<&u32>) -> Option<u64> {
-        let product = self.shelf.product(*number?)?;
-        Some(product.price.abs_diff(self.price))
-    }
-}
-
-impl Iterator for Nearest<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let (below, above) = (self.away(self.below.last()), self.away(self.above.first()));
-        let cheaper = match (below, above) {
-            (Some(below), Some(above)) => below <= above,
-            (below, None) => below.is_some(),
-            (None, Some(_)) => false,
-        };
-        if cheaper {
-            let (last, rest) = self.below.split_last()?;
-            self.below = rest;
-            return Some(*last);
-        }
-        let (first, rest) = self.above.split_first()?;
-        self.above = rest;
-        Some(*first)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::catalogue::{Builder, Statement};
@@ -356,7 +297,11 @@ mod tests {
             browsed: &browsed,
             items: &session.items,
         };
-        list(spec, ranker, &shelf, whom)
+        let sources = Sources {
+            shelf: &shelf,
+            learned: None,
+        };
+        list(spec, ranker, &sources, whom, &mut Room::default())
     }
 
     fn spec(count: usize) -> ListSpec {

@@ -18,6 +18,7 @@ pub mod leaders;
 pub mod lists;
 pub mod numbering;
 pub mod pairs;
+pub mod recommender;
 pub mod row;
 pub mod rules;
 pub mod session_knn;
@@ -26,9 +27,53 @@ pub mod sessions;
 mod tests;
 pub mod top;
 pub mod trending;
+pub mod window;
 
 use crate::event::Id;
+use serde::{Deserialize, Serialize};
 use sessions::Sessions;
+
+/// Who proposes the products of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ranker {
+    /// The catalogue's own order.
+    Catalogue,
+    /// Items of the category of the item touched last, those nearest to it in price first.
+    PriceMatch,
+    /// What many look at now.
+    Trending,
+    /// What is seen in the same session as the item on the page.
+    AssociationRules,
+    /// What is seen soon after the item on the page.
+    SequentialRules,
+    /// What the sessions most alike held besides.
+    SessionKnn,
+    /// Several of them, by the ranks that they give.
+    Blend,
+}
+
+impl Ranker {
+    /// All rankers with their names in policies and on the command line.
+    pub const ALL: [(Ranker, &'static str); 7] = [
+        (Ranker::Catalogue, "catalogue"),
+        (Ranker::PriceMatch, "price_match"),
+        (Ranker::Trending, "trending"),
+        (Ranker::AssociationRules, "association_rules"),
+        (Ranker::SequentialRules, "sequential_rules"),
+        (Ranker::SessionKnn, "session_knn"),
+        (Ranker::Blend, "blend"),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Ranker::ALL[self as usize].1
+    }
+
+    /// Whether it learns from the sessions of others.
+    pub fn learns(self) -> bool {
+        !matches!(self, Ranker::Catalogue | Ranker::PriceMatch)
+    }
+}
 
 /// Items that an item's list, and a recommendation, has at most by default.
 pub const LIST_LENGTH: usize = 20;
@@ -38,7 +83,9 @@ pub const LIST_LENGTH: usize = 20;
 pub const SESSION_ITEMS_MAX: usize = 1_000;
 
 /// The name of a session in an index: a hash, unique among the sessions that stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct SessionKey(pub u64);
 
 /// An item and how strongly it is recommended. Scores compare within one list only.
@@ -51,7 +98,7 @@ pub struct Scored {
 }
 
 /// A list whose items, or their order, are not what they were at the version before.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The item whose list it is; [`Id::NONE`] for the list that goes for all.
     pub item: Id,
