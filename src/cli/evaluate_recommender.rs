@@ -4,7 +4,7 @@
 use super::args::{LogArgs, PassArgs, policy_or_shipped};
 use super::judged::JudgeArgs;
 use super::progress::{Spinner, stop_at_signals};
-use super::rankers::{RankerArgs, RankerName};
+use super::rankers::{RankerArgs, judged};
 use super::{Failure, print};
 use crate::evaluate::recommender::report::{Counted, Latency, Report};
 use crate::evaluate::recommender::sequences::{Gatherer, Sequence};
@@ -73,7 +73,7 @@ struct ListRow<'a> {
 impl RecommenderArgs {
     /// Trains, asks at every position, and says how good the answers were.
     pub fn run(self) -> Result<(), Failure> {
-        let name: RankerName = self.name.parse().map_err(Failure::usage)?;
+        let name = judged(&self.name)?;
         let [train, test] = self.two_logs()?;
         let mut ranker = self.ask.ranker.ranker(name)?;
         let out = [("--out", self.ask.out.as_deref()), ("", None)];
@@ -115,7 +115,7 @@ impl RecommenderArgs {
             lists.finish(true).map_err(|error| Failure::new(5, error))?;
         }
         let report = Report {
-            recommender: name.to_string(),
+            recommender: name.name().to_owned(),
             settings: self.ask.ranker.words(name),
             protocol: self.protocol(),
             predictions,

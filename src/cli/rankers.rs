@@ -6,61 +6,34 @@
 use super::Failure;
 use crate::suggest::hint;
 use crate::visit::duration::parse_duration_ms;
-use crate::visit::rank::Index;
+use crate::visit::rank::blend::{self, Blend};
+use crate::visit::rank::recommender::PROPOSED_MAX;
 use crate::visit::rank::rules::{Count, Rules, Spec as RulesSpec};
 use crate::visit::rank::session_knn::{SessionKnn, Spec as KnnSpec};
 use crate::visit::rank::trending::{Spec as TrendingSpec, Trending};
+use crate::visit::rank::{Index, Ranker};
 use clap::Args;
-use std::fmt;
-use std::str::FromStr;
 
-/// A ranker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RankerName {
-    SessionKnn,
-    AssociationRules,
-    SequentialRules,
-    Trending,
-}
+/// Those that can be judged by a log alone: the others need a catalogue.
+const JUDGED: [Ranker; 5] = [
+    Ranker::SessionKnn,
+    Ranker::AssociationRules,
+    Ranker::SequentialRules,
+    Ranker::Trending,
+    Ranker::Blend,
+];
 
-impl RankerName {
-    const ALL: [RankerName; 4] = [
-        RankerName::SessionKnn,
-        RankerName::AssociationRules,
-        RankerName::SequentialRules,
-        RankerName::Trending,
-    ];
-
-    const fn name(self) -> &'static str {
-        match self {
-            RankerName::SessionKnn => "session_knn",
-            RankerName::AssociationRules => "association_rules",
-            RankerName::SequentialRules => "sequential_rules",
-            RankerName::Trending => "trending",
-        }
-    }
-}
-
-impl fmt::Display for RankerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for RankerName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<RankerName, String> {
-        let mut known = RankerName::ALL.into_iter();
-        known.find(|ranker| ranker.name() == text).ok_or_else(|| {
-            let names = RankerName::ALL.map(RankerName::name);
-            format!(
-                "--recommender: `{text}` is not a recommender{}; there are {}",
-                hint(text, names),
-                names.join(", ")
-            )
-        })
-    }
+/// The ranker of a name, if it can be judged.
+pub fn judged(name: &str) -> Result<Ranker, Failure> {
+    let known = Ranker::named(name).filter(|ranker| JUDGED.contains(ranker));
+    known.ok_or_else(|| {
+        let names = JUDGED.map(Ranker::name);
+        Failure::usage(format!(
+            "--recommender: `{name}` is not a recommender{}; there are {}",
+            hint(name, names),
+            names.join(", ")
+        ))
+    })
 }
 
 /// Settings of the rankers.
@@ -99,25 +72,44 @@ pub struct RankerArgs {
 
 impl RankerArgs {
     /// The ranker, without sessions.
-    pub fn ranker(&self, name: RankerName) -> Result<Box<dyn Index>, Failure> {
+    pub fn ranker(&self, name: Ranker) -> Result<Box<dyn Index>, Failure> {
         self.refuse_strangers(name)?;
+        self.of(name)
+    }
+
+    fn of(&self, name: Ranker) -> Result<Box<dyn Index>, Failure> {
         Ok(match name {
-            RankerName::SessionKnn => Box::new(SessionKnn::new(self.knn()?)),
-            RankerName::AssociationRules | RankerName::SequentialRules => {
+            Ranker::SessionKnn => Box::new(SessionKnn::new(self.knn()?)),
+            Ranker::AssociationRules | Ranker::SequentialRules => {
                 Box::new(Rules::new(self.rules(name)?))
             }
-            RankerName::Trending => Box::new(Trending::new(self.trending()?)),
+            Ranker::Blend => {
+                let part = |(ranker, weight): (Ranker, u64)| Ok((self.of(ranker)?, weight));
+                let parts = blend::DEFAULT.into_iter().map(part);
+                Box::new(Blend::new(
+                    parts.collect::<Result<_, Failure>>()?,
+                    PROPOSED_MAX,
+                ))
+            }
+            _ => Box::new(Trending::new(self.trending()?)),
         })
     }
 
     /// The settings in force, in words.
-    pub fn words(&self, name: RankerName) -> String {
+    pub fn words(&self, name: Ranker) -> String {
         match (name, self.knn(), self.rules(name), self.trending()) {
-            (RankerName::SessionKnn, Ok(spec), ..) => format!(
+            (Ranker::SessionKnn, Ok(spec), ..) => format!(
                 "m = {}, k = {}, last {} events, idf to the power of {}",
                 spec.sessions, spec.neighbours, spec.last_items, spec.idf
             ),
-            (RankerName::Trending, _, _, Ok(spec)) => format!(
+            (Ranker::Blend, ..) => {
+                let part = |(ranker, weight): (Ranker, u64)| {
+                    format!("{} {}", ranker.name(), weight as f64 / 1e6)
+                };
+                let parts = blend::DEFAULT.map(part).join(", ");
+                format!("reciprocal ranks of {parts}")
+            }
+            (Ranker::Trending, _, _, Ok(spec)) => format!(
                 "half-life {} h, by quanta of {} h",
                 spec.half_life_ms as f64 / 3.6e6,
                 spec.quantum_ms as f64 / 3.6e6
@@ -139,8 +131,8 @@ impl RankerArgs {
     }
 
     /// Refuses settings that belong to other rankers.
-    fn refuse_strangers(&self, name: RankerName) -> Result<(), Failure> {
-        use RankerName::{SequentialRules, SessionKnn, Trending};
+    fn refuse_strangers(&self, name: Ranker) -> Result<(), Failure> {
+        use Ranker::{SequentialRules, SessionKnn, Trending};
         let given = [
             ("--knn-sessions", self.knn_sessions.is_some(), SessionKnn),
             (
@@ -154,9 +146,14 @@ impl RankerArgs {
             ("--quantum", self.quantum.is_some(), Trending),
             ("--half-life", self.half_life.is_some(), Trending),
         ];
-        match given.into_iter().find(|one| one.1 && one.2 != name) {
+        // A blend has the settings of its parts.
+        let parts = blend::DEFAULT.map(|part| part.0);
+        let takes = |owner| owner == name || name == Ranker::Blend && parts.contains(&owner);
+        match given.into_iter().find(|one| one.1 && !takes(one.2)) {
             Some((flag, _, owner)) => Err(Failure::usage(format!(
-                "{flag} is a setting of {owner}; {name} has none of that name"
+                "{flag} is a setting of {}; {} has none of that name",
+                owner.name(),
+                name.name()
             ))),
             None => Ok(()),
         }
@@ -186,9 +183,9 @@ impl RankerArgs {
         Ok(spec)
     }
 
-    fn rules(&self, name: RankerName) -> Result<RulesSpec, Failure> {
+    fn rules(&self, name: Ranker) -> Result<RulesSpec, Failure> {
         let own_pairs = !self.no_repeats;
-        if name == RankerName::AssociationRules {
+        if name == Ranker::AssociationRules {
             return Ok(RulesSpec {
                 own_pairs,
                 ..RulesSpec::ASSOCIATION

@@ -116,10 +116,7 @@ fn decided(dir: &Path, rules: &Arc<Rules>, workers: usize, pace: Pace) -> String
         decisions: Some(LineWriter::create(Target::parse(&out), stop.clone()).unwrap()),
         lines: Lines::Json,
         stop,
-        ..JobSpec::of(
-            Arc::clone(rules),
-            vec![Source::parse(dir.join("log.csv"))],
-        )
+        ..JobSpec::of(Arc::clone(rules), vec![Source::parse(dir.join("log.csv"))])
     });
     result.unwrap().unwrap().finish(true).unwrap();
     std::fs::read_to_string(&out).unwrap()

@@ -133,7 +133,8 @@ impl Plain {
         let come = come.map(|seen| Update::Session(seen.clone(), 1));
         let lists = self.lists(spec, version);
         for update in lists.into_iter().chain(gone).chain(come) {
-            self.visitors.learn(version, TableChange::Recommended(update));
+            self.visitors
+                .learn(version, TableChange::Recommended(update));
         }
     }
 

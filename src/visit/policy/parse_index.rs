@@ -7,7 +7,7 @@ use super::super::rank::recommender::IndexSpec;
 use super::super::rank::rules::{Count, Spec as RulesSpec};
 use super::super::rank::session_knn::Spec as KnnSpec;
 use super::super::rank::trending::{QUANTA_MAX, Spec as TrendingSpec};
-use super::super::rank::{LIST_LENGTH, Ranker};
+use super::super::rank::{LIST_LENGTH, Ranker, blend};
 use super::Policy;
 use super::parse::{PolicyError, Reader};
 use super::tables::{IndexTable, RankersTable, SessionKnnTable, TrendingTable};
@@ -20,12 +20,6 @@ const SESSIONS_MAX: u64 = 1 << 28;
 const KNN_MAX: u64 = 1_000_000;
 /// Ways in which a session enters.
 const ENTERS: [&str; 2] = ["closed", "growing"];
-/// What a blend is made of where the policy does not say.
-const BLEND: [(Ranker, u64); 3] = [
-    (Ranker::SessionKnn, 1_000_000),
-    (Ranker::SequentialRules, 1_000_000),
-    (Ranker::Trending, 250_000),
-];
 
 impl Reader<'_> {
     /// The index that a policy's arms need, if any does.
@@ -131,7 +125,7 @@ impl Reader<'_> {
 
     fn blend(&self, table: &RankersTable) -> Result<Vec<(Ranker, u64)>, PolicyError> {
         let Some(parts) = &table.blend else {
-            return Ok(BLEND.to_vec());
+            return Ok(blend::DEFAULT.to_vec());
         };
         let mut blend = Vec::new();
         for (name, weight) in parts.get_ref() {

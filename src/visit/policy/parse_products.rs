@@ -98,9 +98,8 @@ impl Reader<'_> {
             }
             (Some(ranker), true) => {
                 let given = ranker.get_ref();
-                let known = Ranker::ALL.into_iter().find(|(_, name)| name == given);
                 let names = Ranker::ALL.map(|(_, name)| name);
-                known.map(|(ranker, _)| Some(ranker)).ok_or_else(|| {
+                Ranker::named(given).map(Some).ok_or_else(|| {
                     let (all, hint) = (names.join(", "), suggest::hint(given, names));
                     let what = format!("`{given}` is not a ranker; it is one of {all}{hint}");
                     self.error(ranker.span(), what)

@@ -1,21 +1,15 @@
 //! What each ranker proposes for a visit: numbers of the catalogue, best first.
 //!
-//! Proposals know nothing of what may be shown; a list is made of them in [`super::list`]. `blend` is a
-//! reciprocal rank fusion (Cormack, Clarke, Büttcher 2009, SIGIR): an item scores the sum, over the
-//! rankers that propose it, of weight / (60 + rank); ranks compare where scores do not. Sums are
-//! integers, ties go to the item that the catalogue named first.
+//! Proposals know nothing of what may be shown; a list is made of them in [`super::list`]. Of items that
+//! tie in a blend, the one that the catalogue named first comes first.
 //!
 //! Cost: what the ranker costs; for a blend, that of all its parts and a sort of some hundred items.
 
+use super::super::rank::blend::Fusion;
 use super::super::rank::recommender::{IndexSpec, PROPOSED_MAX, Recommender};
 use super::super::rank::{Ranker, Scored, Scratch};
 use super::shelf::Shelf;
 use crate::event::Id;
-
-/// The constant of a reciprocal rank fusion, as published.
-const RANK_OFFSET: u64 = 60;
-/// 1 / rank, in units that weights in millionths leave exact enough.
-const RECIPROCAL: u64 = 1_000_000;
 
 /// What proposals are made from.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +73,7 @@ impl<'a> Sources<'a> {
 
     fn blend(&self, trail: &[Id], room: &mut Room) -> Vec<u32> {
         let parts = self.learned.map_or(&[][..], |(spec, _)| &spec.blend);
-        let mut sums: Vec<(u32, u64)> = Vec::with_capacity(PROPOSED_MAX * parts.len());
+        let mut fusion = Fusion::default();
         for &(ranker, weight_ppm) in parts {
             let mut proposed = Vec::with_capacity(PROPOSED_MAX);
             self.propose(ranker, trail, room, |number| {
@@ -88,19 +82,10 @@ impl<'a> Sources<'a> {
                 }
                 proposed.len() < PROPOSED_MAX
             });
-            for (number, rank) in proposed.into_iter().zip(1u64..) {
-                let score = weight_ppm * RECIPROCAL / (RANK_OFFSET + rank);
-                sums.push((number, score));
-            }
+            fusion.add(proposed.into_iter(), weight_ppm);
         }
-        sums.sort_unstable();
-        sums.dedup_by(|next, sum| {
-            let same = next.0 == sum.0;
-            sum.1 += if same { next.1 } else { 0 };
-            same
-        });
-        sums.sort_unstable_by_key(|&(number, score)| (std::cmp::Reverse(score), number));
-        sums.into_iter().map(|(number, _)| number).collect()
+        let fused = fusion.finish().into_iter();
+        fused.map(|(number, _)| number).collect()
     }
 }
 

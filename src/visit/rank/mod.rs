@@ -1,7 +1,8 @@
 //! Product rankers: which items to show a visit, from the sessions of others.
 //!
 //! [`rules::Rules`] goes by pairs of items within a session, [`session_knn::SessionKnn`] by the
-//! sessions most alike (VMIS-kNN), [`trending::Trending`] by what many look at now. Each is an index
+//! sessions most alike (VMIS-kNN), [`trending::Trending`] by what many look at now, [`blend::Blend`] by
+//! several of them. Each is an index
 //! over sessions behind the same small interface, [`Index`]: a session enters as it closes or as
 //! it grows, and leaves when the window moves on, its visitor is erased or ruled a bot.
 //!
@@ -14,6 +15,7 @@
 //! passes the [`Change`]s on to others, who keep them as [`lists::Lists`], and asks on. [`pairs`],
 //! [`leaders`], [`numbering`] and [`sessions`] are what the indexes are made of; docs/recommenders.md has the formulas and the figures.
 
+pub mod blend;
 pub mod leaders;
 pub mod lists;
 pub mod numbering;
@@ -67,6 +69,12 @@ impl Ranker {
     /// Its name.
     pub fn name(self) -> &'static str {
         Ranker::ALL[self as usize].1
+    }
+
+    /// The ranker of a name.
+    pub fn named(name: &str) -> Option<Ranker> {
+        let mut all = Ranker::ALL.into_iter();
+        all.find(|one| one.1 == name).map(|one| one.0)
     }
 
     /// Whether it learns from the sessions of others.
