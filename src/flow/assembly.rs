@@ -77,8 +77,11 @@ pub fn assemble(
             changes.push(weights.changes);
             to_sink.push(weights.emissions);
         }
-        if let Some(spec) = rules.index() {
-            changes.push(index(scope, out.indexed, spec));
+        let of_rival = spec.what_if.as_ref().and_then(|what_if| what_if.index());
+        for (whose, spec) in [(Whose::Own, rules.index()), (Whose::Rival, of_rival)] {
+            if let Some(spec) = spec {
+                changes.push(index(scope, out.indexed.clone(), spec, whose));
+            }
         }
         let changes = scope.concatenate(changes);
         // A hop costs as much as a version: with one worker everybody is there already.

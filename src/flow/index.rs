@@ -41,26 +41,35 @@ use timely::dataflow::{Scope, Stream};
 /// Sessions that enter and leave the index.
 pub type Sessions<'scope> = Stream<'scope, u64, Vec<(Seen, u64, isize)>>;
 
+/// The same, with whose index it is.
+pub type Indexed<'scope> = Stream<'scope, u64, Vec<((Whose, Seen), u64, isize)>>;
+
 /// Attaches what a policy's arms need; says what changes for every worker.
 pub fn index<'scope>(
     scope: Scope<'scope, u64>,
-    sessions: Sessions<'scope>,
+    indexed: Indexed<'scope>,
     spec: &IndexSpec,
+    whose: Whose,
 ) -> Changes<'scope> {
+    let sessions = indexed.flat_map(move |((of, seen), time, diff)| {
+        let meant = of == whose;
+        meant.then_some((seen, time, diff))
+    });
     let mut changes = Vec::new();
     for (ranker, rules) in [
         (Ranker::AssociationRules, spec.association),
         (Ranker::SequentialRules, spec.sequential),
     ] {
         if let Some(rules) = rules {
-            changes.push(lists_of_rules(sessions.clone(), ranker, rules));
+            let sessions = sessions.clone();
+            changes.push(lists_of_rules(sessions, (ranker, whose), rules));
         }
     }
-    changes.push(list_of_trends(sessions.clone(), spec.trending));
+    changes.push(list_of_trends(sessions.clone(), whose, spec.trending));
     if spec.session_knn.is_some() {
-        changes.push(sessions.map(|(seen, time, diff)| {
+        changes.push(sessions.map(move |(seen, time, diff)| {
             let update = Update::Session(seen, diff as i64);
-            (time + 1, Whose::Own, TableChange::Recommended(update))
+            (time + 1, whose, TableChange::Recommended(update))
         }));
     }
     scope.concatenate(changes)
@@ -69,7 +78,7 @@ pub fn index<'scope>(
 /// The lists of every item, by its pairs.
 fn lists_of_rules<'scope>(
     sessions: Sessions<'scope>,
-    ranker: Ranker,
+    of: (Ranker, Whose),
     spec: rules::Spec,
 ) -> Changes<'scope> {
     let pairs = sessions.as_collection().explode(move |seen: Seen| {
@@ -84,7 +93,7 @@ fn lists_of_rules<'scope>(
         pairs,
         "Rules",
         |(item, _)| item.0,
-        ranker,
+        of,
         move |_, changes| {
             for ((item, other), weight) in changes.iter().filter(|change| change.1 > 0) {
                 known.add(*item, *other, *weight as u64);
@@ -98,7 +107,11 @@ fn lists_of_rules<'scope>(
 }
 
 /// The one list of what trends.
-fn list_of_trends<'scope>(sessions: Sessions<'scope>, spec: TrendingSpec) -> Changes<'scope> {
+fn list_of_trends<'scope>(
+    sessions: Sessions<'scope>,
+    whose: Whose,
+    spec: TrendingSpec,
+) -> Changes<'scope> {
     let counts = sessions.as_collection().explode(move |seen: Seen| {
         let quantum = spec.quantum(seen.at_ms);
         let mut items = seen.items.into_vec();
@@ -111,7 +124,7 @@ fn list_of_trends<'scope>(sessions: Sessions<'scope>, spec: TrendingSpec) -> Cha
         counts,
         "Trends",
         |_| 0,
-        Ranker::Trending,
+        (Ranker::Trending, whose),
         move |version_ms, changes| {
             for ((item, quantum), _) in changes.iter().filter(|change| change.1 > 0) {
                 trends.add(*item, *quantum);
@@ -133,7 +146,7 @@ fn by_version<'scope, D: ExchangeData>(
     changes: VecCollection<'scope, u64, D, isize>,
     name: &'static str,
     home: impl Fn(&D) -> u64 + 'static,
-    ranker: Ranker,
+    (ranker, whose): (Ranker, Whose),
     mut close: impl FnMut(u64, &[(D, isize)]) -> Vec<Change> + 'static,
 ) -> Changes<'scope> {
     let by_home = Exchange::new(move |(data, _, _): &(D, u64, isize)| home(data));
@@ -156,7 +169,7 @@ fn by_version<'scope, D: ExchangeData>(
                         let lists = lists.into_iter();
                         output.session(&held).give_iterator(lists.map(|change| {
                             let update = Update::List(ranker, change);
-                            (version_ms, Whose::Own, TableChange::Recommended(update))
+                            (version_ms, whose, TableChange::Recommended(update))
                         }));
                     }
                 }

@@ -9,6 +9,7 @@
 
 use super::container::{Emissions, Spares, Tag};
 use super::failure;
+use super::index::Indexed;
 use super::pending::Pending;
 pub use super::sample::Sample;
 use super::what_if::{Watch, WhatIf};
@@ -21,7 +22,6 @@ use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::live::{Judgement, Rules, Visit};
-use crate::visit::policy::Policy;
 use crate::visit::rank::window::Seen;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
@@ -59,6 +59,14 @@ pub struct SessionsSpec {
     pub what_if: Option<Arc<WhatIf>>,
     /// Whether this worker reports the memory of its process.
     pub reports_memory: bool,
+}
+
+impl SessionsSpec {
+    /// Whether any decision rests on tables that come back through the loop.
+    fn has_tables(&self) -> bool {
+        let of_rival = self.what_if.as_ref().and_then(|what_if| what_if.index());
+        self.rules.policy.has_tables() || of_rival.is_some()
+    }
 }
 
 /// Where decisions are seen as they are made, in the worker's own thread.
@@ -108,7 +116,7 @@ pub struct SessionsOut<'scope> {
     /// Exposures by cell, promises and visitors, which are only counted.
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
     /// Sessions that enter and leave the index that products are recommended from.
-    pub indexed: Stream<'scope, u64, Vec<(Seen, u64, isize)>>,
+    pub indexed: Indexed<'scope>,
 }
 
 /// Whose tables: the policy's in force, or those of the one that it is compared with.
@@ -168,7 +176,7 @@ pub fn sessions<'scope>(
             watched = what_if.attend(watched);
         }
         let mut visitors = Some(watched);
-        let mut clock = Clock::new(&rules.policy);
+        let mut clock = Clock::new(rules.policy.quantum_ms, spec.has_tables());
         let mut pending = Pending::default();
         let mut out = Emitter::new(spec.clone(), tap);
         move |frontiers| {
@@ -279,10 +287,10 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(policy: &Policy) -> Clock {
+    fn new(quantum_ms: u64, has_tables: bool) -> Clock {
         Clock {
-            quantum_ms: policy.quantum_ms,
-            has_tables: policy.has_tables(),
+            quantum_ms,
+            has_tables,
             closed_ms: None,
             last_ms: 0,
             ended: false,
@@ -351,7 +359,7 @@ struct Emitter {
 struct Facts {
     credited: Of<Fact>,
     counts: Vec<(Subject, u64, Stat)>,
-    indexed: Vec<(Seen, u64, isize)>,
+    indexed: Vec<((Whose, Seen), u64, isize)>,
 }
 
 /// Most counts that are looked through for one of the same subject.
@@ -378,7 +386,7 @@ impl Emitter {
     fn new(spec: SessionsSpec, tap: Option<Tap>) -> Emitter {
         let policy = &spec.rules.policy;
         Emitter {
-            quantum_ms: policy.has_tables().then_some(policy.quantum_ms),
+            quantum_ms: spec.has_tables().then_some(policy.quantum_ms),
             facts: Facts::default(),
             watch: spec
                 .what_if
@@ -434,6 +442,15 @@ impl Emitter {
         }
     }
 
+    /// Says that a session enters or leaves an index.
+    fn index(&mut self, at: ArrivalMs, whose: Whose, seen: Seen, sign: i8) {
+        if let Some(quantum_ms) = self.quantum_ms {
+            let time = version_after(at, quantum_ms) - 1;
+            let update = ((whose, seen), time, isize::from(sign));
+            self.facts.indexed.push(update);
+        }
+    }
+
     /// Lets those who watch go on, and states what was chosen where the log says so.
     #[inline]
     fn follow(&mut self, go_on: impl FnOnce(&mut Watch)) {
@@ -441,7 +458,11 @@ impl Emitter {
             return;
         };
         go_on(watch);
-        for (at, visitor, exposure) in watch.take_exposures() {
+        let (indexed, exposures) = (watch.take_indexed(), watch.take_exposures());
+        for (at, seen, sign) in indexed {
+            self.index(at, Whose::Rival, seen, sign);
+        }
+        for (at, visitor, exposure) in exposures {
             self.count(at, Subject::Cell(exposure.cell), 1, 0);
             let whose = (visitor, exposure.session);
             self.credited(at, whose, Fact::Exposure(exposure), 1);
@@ -518,10 +539,9 @@ impl Output for Emitter {
         self.steps += 1;
         let number = self.steps.to_be_bytes();
         let recorder = &self.spec.recorder;
-        let model = self.spec.rules.models.get(step.visit.model);
         self.emissions
             .write(step.at.0, Tag::Story, &[&number], |body| {
-                super::story::write(step, recorder, model, body);
+                super::story::write(step, recorder, &self.spec.rules, body);
             });
     }
 
@@ -551,11 +571,7 @@ impl Output for Emitter {
     }
 
     fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
-        if let Some(quantum_ms) = self.quantum_ms {
-            let time = version_after(at, quantum_ms) - 1;
-            let update = (seen.clone(), time, isize::from(sign));
-            self.facts.indexed.push(update);
-        }
+        self.index(at, Whose::Own, seen.clone(), sign);
     }
 
     fn observed(&mut self, visit: &Visit, features: &Vector) {

@@ -5,27 +5,32 @@ use crate::event::{Event, Texts};
 use crate::visit::choose::Why;
 use crate::visit::decision::Recorder;
 use crate::visit::feature::{FEATURE_COUNT, FEATURES, Vector};
+use crate::visit::live::Rules;
 use crate::visit::model::{Label, Model};
+use crate::visit::products::catalogue::Catalogue;
 use crate::visit::visitors::{Cause, Step};
 use jiff::Timestamp;
 use std::io::Write;
 
 /// Features whose contribution to a score is shown.
 const CONTRIBUTIONS_MAX: usize = 3;
+/// Products of a list that are named.
+const PRODUCTS_MAX: usize = 8;
 
 /// Writes one step of the story.
-pub fn write(step: &Step<'_>, recorder: &Recorder, model: &Model, out: &mut Vec<u8>) {
+pub fn write(step: &Step<'_>, recorder: &Recorder, rules: &Rules, out: &mut Vec<u8>) {
     // Writing to memory cannot fail.
-    let _ = paragraph(step, recorder, model, out);
+    let _ = paragraph(step, recorder, rules, out);
 }
 
 fn paragraph(
     step: &Step<'_>,
     recorder: &Recorder,
-    model: &Model,
+    rules: &Rules,
     out: &mut Vec<u8>,
 ) -> std::io::Result<()> {
     let visit = step.visit;
+    let model = rules.models.get(visit.model);
     let session = String::from_utf8_lossy(&visit.session_text);
     match step.cause {
         Cause::End(ending) => {
@@ -101,12 +106,17 @@ fn paragraph(
     } else {
         writeln!(out, "    phase     {}", phase.name())?;
     }
-    decided(step, recorder, out)?;
+    decided(step, recorder, rules, out)?;
     writeln!(out)
 }
 
 /// What was decided at this step, if anything.
-fn decided(step: &Step<'_>, recorder: &Recorder, out: &mut Vec<u8>) -> std::io::Result<()> {
+fn decided(
+    step: &Step<'_>,
+    recorder: &Recorder,
+    rules: &Rules,
+    out: &mut Vec<u8>,
+) -> std::io::Result<()> {
     let visit = step.visit;
     let starts = step.before.is_none();
     let before = if starts {
@@ -143,8 +153,36 @@ fn decided(step: &Step<'_>, recorder: &Recorder, out: &mut Vec<u8>) -> std::io::
     if first && starts {
         let why = if visit.holdout() { " (holdout)" } else { "" };
         writeln!(out, "    decision {seq}  the default layout{why}")?;
+        first = false;
+    }
+    if let Some(catalogue) = &rules.catalogue
+        && (starts || visit.list() != step.list_before)
+    {
+        let label = if first {
+            format!("decision {seq}")
+        } else {
+            String::new()
+        };
+        writeln!(
+            out,
+            "    {label:<10}  {}",
+            products(visit.list(), catalogue)
+        )?;
     }
     Ok(())
+}
+
+/// The products of a list, the first by name.
+fn products(list: &[u32], catalogue: &Catalogue) -> String {
+    let named = list.iter().take(PRODUCTS_MAX);
+    let names: Vec<_> = named
+        .map(|number| String::from_utf8_lossy(catalogue.text(*number)))
+        .collect();
+    match list.len() - names.len() {
+        0 if names.is_empty() => "no products".into(),
+        0 => format!("products: {}", names.join(", ")),
+        more => format!("products: {}, and {more} more", names.join(", ")),
+    }
 }
 
 fn describe(event: &Event, texts: Texts<'_>) -> String {

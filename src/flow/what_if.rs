@@ -24,6 +24,8 @@ use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::output::{Output, Step};
+use crate::visit::rank::recommender::IndexSpec;
+use crate::visit::rank::window::Seen;
 use crate::visit::view::View;
 use crate::visit::visitors::Visitors;
 use differential_dataflow::VecCollection;
@@ -46,11 +48,20 @@ pub struct Watch {
 }
 
 /// Takes what the rival says.
-struct Paired(Pairing);
+struct Paired {
+    pairing: Pairing,
+    /// Sessions that entered and left the rival's index.
+    indexed: Vec<(ArrivalMs, Seen, i8)>,
+}
 
 impl WhatIf {
     fn has_rival(&self) -> bool {
         matches!(self.setup.logger, Logger::Policy(_))
+    }
+
+    /// The rival's index of sessions, if it has one.
+    pub(super) fn index(&self) -> Option<&IndexSpec> {
+        self.target.index().filter(|_| self.has_rival())
     }
 
     /// What the comparison is called among processes.
@@ -75,7 +86,10 @@ impl WhatIf {
             Logger::Records(_) => &self.target.policy.learning,
         };
         Watch {
-            pairing: Paired(Pairing::new(Arc::clone(&self.setup), learning.clone())),
+            pairing: Paired {
+                pairing: Pairing::new(Arc::clone(&self.setup), learning.clone()),
+                indexed: Vec::new(),
+            },
             rival: self.has_rival().then(rival),
         }
     }
@@ -87,7 +101,7 @@ impl Watch {
         if let Some(rival) = &mut self.rival {
             rival.observe(event, &mut self.pairing);
         }
-        self.pairing.0.settle();
+        self.pairing.pairing.settle();
     }
 
     /// The rival's clock moves to where the job's is.
@@ -96,7 +110,7 @@ impl Watch {
             rival.advance(to, &mut self.pairing);
             rival.expire(to, &mut self.pairing);
         }
-        self.pairing.0.settle();
+        self.pairing.pairing.settle();
     }
 
     /// A change of the rival's tables.
@@ -108,18 +122,18 @@ impl Watch {
 
     /// The job's core has decided.
     pub(super) fn decided(&mut self, decision: &Decision<'_>) {
-        self.pairing.0.decided(decision);
+        self.pairing.pairing.decided(decision);
     }
 
     /// The job's core has considered.
     pub(super) fn considered(&mut self, visit: &Visit, judgement: &Judgement, view: &View) {
-        self.pairing.0.considered(visit, judgement, view);
+        self.pairing.pairing.considered(visit, judgement, view);
     }
 
     /// A session of the job's core has ended.
     pub(super) fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
         if self.rival.is_none() {
-            self.pairing.0.ended(visit, at);
+            self.pairing.pairing.ended(visit, at);
         }
     }
 
@@ -137,17 +151,22 @@ impl Watch {
         fact: &Fact,
         sign: i8,
     ) -> bool {
-        self.pairing.0.fact(at, visitor, fact, sign);
+        self.pairing.pairing.fact(at, visitor, fact, sign);
         self.is_shown() || matches!(fact, Fact::Outcome(_) | Fact::Spend { .. })
     }
 
     /// Choices that the records tell of, as facts; nothing beside a rival.
     pub(super) fn take_exposures(&mut self) -> Vec<(ArrivalMs, VisitorId, Exposure)> {
-        let exposures = self.pairing.0.take_exposures();
+        let exposures = self.pairing.pairing.take_exposures();
         if self.is_shown() {
             return Vec::new();
         }
         exposures
+    }
+
+    /// Sessions that entered and left the rival's index.
+    pub(super) fn take_indexed(&mut self) -> Vec<(ArrivalMs, Seen, i8)> {
+        std::mem::take(&mut self.pairing.indexed)
     }
 
     /// The log is over.
@@ -155,7 +174,7 @@ impl Watch {
         if let Some(rival) = self.rival.take() {
             rival.finish(&mut self.pairing);
         }
-        self.pairing.0.finish()
+        self.pairing.pairing.finish()
     }
 }
 
@@ -166,12 +185,16 @@ impl Output for Paired {
 
     fn step(&mut self, _step: &Step<'_>) {}
 
+    fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
+        self.indexed.push((at, seen.clone(), sign));
+    }
+
     fn considered(&mut self, visit: &Visit, judgement: &Judgement, view: &View) {
-        self.0.considered(visit, judgement, view);
+        self.pairing.considered(visit, judgement, view);
     }
 
     fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
-        self.0.ended(visit, at);
+        self.pairing.ended(visit, at);
     }
 }
 

@@ -275,12 +275,15 @@ impl Visit {
             .map_or(&[], |shown| shown.browsed.trail())
     }
 
+    /// The products shown after the last judgement, by number.
+    pub fn list(&self) -> &[u32] {
+        self.products.as_ref().map_or(&[], |shown| &shown.list)
+    }
+
     /// Whether any of some products, which are in order, is on the page.
     pub fn shows_any(&self, numbers: &[u32]) -> bool {
-        let shown = self.products.iter().flat_map(|shown| &shown.list);
-        shown
-            .into_iter()
-            .any(|number| numbers.binary_search(number).is_ok())
+        let mut shown = self.list().iter();
+        shown.any(|number| numbers.binary_search(number).is_ok())
     }
 
     fn judgement(

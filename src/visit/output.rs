@@ -64,6 +64,8 @@ pub struct Step<'a> {
     pub phase_before: Phase,
     /// Layout before.
     pub layout_before: PerSlot<u8>,
+    /// Products shown before, by number.
+    pub list_before: &'a [u32],
 }
 
 /// The causes of a step.

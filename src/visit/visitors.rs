@@ -48,6 +48,7 @@ struct Before {
     scores: Scores,
     phase: Phase,
     layout: PerSlot<u8>,
+    list: Vec<u32>,
 }
 
 /// Timers that nobody waits for, kept whatever the number of live sessions.
@@ -392,6 +393,7 @@ impl Visitors {
             scores: visit.scores,
             phase: visit.phase(),
             layout: *visit.layout(),
+            list: visit.list().to_vec(),
         })
     }
 
@@ -414,6 +416,7 @@ impl Visitors {
             scores_before: before.scores,
             phase_before: before.phase,
             layout_before: before.layout,
+            list_before: &before.list,
         });
     }
 
@@ -518,6 +521,7 @@ impl Visitors {
                 scores_before: visit.scores,
                 phase_before: visit.phase(),
                 layout_before: *visit.layout(),
+                list_before: visit.list(),
             });
         }
         let tally = &mut self.tally;

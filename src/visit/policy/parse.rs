@@ -113,6 +113,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
             check::gains(&policy.slots, *min_gain.get_ref())
                 .map_err(|what| reader.error(min_gain.span(), what))?;
         }
+        policy.index = reader.index(&file.index, &file.rankers, &policy)?;
         return Ok(policy);
     }
     if file.slot.len() > SLOTS_MAX {

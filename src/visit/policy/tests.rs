@@ -2,6 +2,7 @@
 //! point; it is taken out before the text is read.
 
 mod any_text;
+mod index;
 mod learning;
 mod limits;
 

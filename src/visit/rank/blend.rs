@@ -18,8 +18,8 @@ const UNIT: u64 = 1_000_000;
 
 /// What a blend is made of where nobody says: rankers with weights in millionths.
 pub const DEFAULT: [(Ranker, u64); 3] = [
-    (Ranker::SessionKnn, 1_000_000),
     (Ranker::SequentialRules, 1_000_000),
+    (Ranker::SessionKnn, 1_000_000),
     (Ranker::Trending, 250_000),
 ];
 
