@@ -3,9 +3,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod plain;
 #[path = "../script/mod.rs"]
 mod script;
+
+mod against;
+mod plain;
 
 use plain::Plain;
 use restage::event::{Id, Kind};
