@@ -7,6 +7,8 @@
 //!
 //! Cost: the core's step per event, and a sort only where batches overlap in time.
 
+mod forgotten;
+
 use super::container::{Emissions, Spares, Tag};
 use super::failure;
 use super::pending::Pending;
@@ -25,7 +27,7 @@ use crate::visit::policy::Policy;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::view::View;
-use crate::visit::visitors::{Output, Step, Visitors};
+use crate::visit::visitors::{Forgotten, Output, Step, Visitors};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -431,10 +433,10 @@ impl Emitter {
             return;
         };
         go_on(watch);
-        for (at, visitor, exposure) in watch.take_exposures() {
-            self.count(at, Subject::Cell(exposure.cell), 1, 0);
+        for (at, visitor, exposure, sign) in watch.take_exposures() {
+            self.count(at, Subject::Cell(exposure.cell), i64::from(sign), 0);
             let whose = (visitor, exposure.session);
-            self.credited(at, whose, Fact::Exposure(exposure), 1);
+            self.credited(at, whose, Fact::Exposure(exposure), sign);
         }
     }
 
@@ -568,6 +570,10 @@ impl Output for Emitter {
             });
             self.cut_if_full();
         }
+    }
+
+    fn forgotten(&mut self, gone: &Forgotten<'_>) {
+        self.forget(gone);
     }
 }
 

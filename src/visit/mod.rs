@@ -10,6 +10,7 @@
 pub mod choose;
 pub mod decision;
 pub mod duration;
+pub mod erasure;
 pub mod feature;
 pub mod history;
 pub mod items;
