@@ -138,7 +138,8 @@ fn own_log(path: &Path) -> Result<Held, AppendError> {
     }
     match held(path) {
         Ok(held) if held.is_decisions() => {
-            let why = "it holds decisions; name the log of events, or take the visitor out with --scrub";
+            let why =
+                "it holds decisions; name the log of events, or take the visitor out with --scrub";
             Err(unfit(why.into()))
         }
         Ok(held) => Ok(held),
@@ -201,7 +202,9 @@ fn arrival(latest_ms: Option<u64>, at_ms: Option<u64>) -> Result<u64, String> {
         )),
         (Some(at_ms), _) => Ok(at_ms),
         (None, Some(latest_ms)) => Ok(latest_ms),
-        (None, None) => Err("it holds no event whose time could be taken; state one with --at".into()),
+        (None, None) => {
+            Err("it holds no event whose time could be taken; state one with --at".into())
+        }
     }
 }
 
@@ -241,8 +244,8 @@ fn csv_row(header: &[String], visitor: &str, arrival_ms: u64) -> Vec<u8> {
 }
 
 fn json_row(visitor: &str, arrival_ms: u64) -> Vec<u8> {
-    let mut row =
-        format!("{{\"arrival_ms\":{arrival_ms},\"event_ms\":{arrival_ms},\"visitor\":").into_bytes();
+    let mut row = format!("{{\"arrival_ms\":{arrival_ms},\"event_ms\":{arrival_ms},\"visitor\":")
+        .into_bytes();
     json_text(visitor.as_bytes(), &mut row);
     row.extend_from_slice(format!(",\"kind\":\"{}\"}}\n", Kind::Erase.name()).as_bytes());
     row
@@ -255,7 +258,11 @@ fn write(file: &mut File, row: Vec<u8>) -> io::Result<()> {
         file.seek(SeekFrom::End(-1))?;
         file.read_exact(&mut last)?;
     }
-    let mut piece = if last == [b'\n'] { Vec::new() } else { vec![b'\n'] };
+    let mut piece = if last == [b'\n'] {
+        Vec::new()
+    } else {
+        vec![b'\n']
+    };
     piece.extend_from_slice(&row);
     file.write_all(&piece)?;
     file.sync_all()

@@ -335,9 +335,18 @@ impl<'a> Scrubber<'a> {
     }
 }
 
-/// Whether every quote is closed again.
-fn is_closed(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'"', text).count().is_multiple_of(2)
+/// Whether every quoted field of a record is closed again. A quote opens a field only at its start;
+/// within one, two of them are one that is meant.
+fn is_closed(record: &[u8]) -> bool {
+    let (mut quoted, mut may_open) = (false, true);
+    for &byte in record {
+        match byte {
+            b'"' if quoted => (quoted, may_open) = (false, true),
+            b'"' if may_open => (quoted, may_open) = (true, false),
+            _ => may_open = byte == b',',
+        }
+    }
+    !quoted
 }
 
 /// A line without its ending, and without the byte-order mark that the first may have.

@@ -69,7 +69,13 @@ impl<O: Output> Desk<'_, O> {
 
     /// Changes the sums that a visitor's account is part of: in whose group it is, overall and, bit by
     /// bit, slot by slot.
-    fn sum(&mut self, at: ArrivalMs, (holdout, held): (bool, u8), before: &Account, after: &Account) {
+    fn sum(
+        &mut self,
+        at: ArrivalMs,
+        (holdout, held): (bool, u8),
+        before: &Account,
+        after: &Account,
+    ) {
         let policy = &self.rules.policy;
         let learned = policy
             .slots
@@ -347,7 +353,8 @@ impl Ledger {
     }
 
     /// Forgets what a visitor taught in all sessions, and what the visitor came to, which `history`
-    /// says. Returns how many facts were taken back.
+    /// says. Every erasure comes through here, with or without a live session: what else learns from
+    /// sessions is told of it here. Returns how many facts were taken back.
     pub fn erase(
         &mut self,
         at: ArrivalMs,

@@ -42,10 +42,7 @@ fn the_row_follows_the_header() {
         "event_ms,arrival_ms,visitor,kind,item,device\n1600000000000,1600000000009,ann,search,,",
         "b,o\"b",
     );
-    assert_eq!(
-        row,
-        "\n1600000000009,1600000000009,\"b,o\"\"b\",erase,,\n"
-    );
+    assert_eq!(row, "\n1600000000009,1600000000009,\"b,o\"\"b\",erase,,\n");
     assert_eq!(said["events_before"], 0);
 
     let (row, _) = appended(
@@ -112,11 +109,7 @@ fn what_cannot_be_appended_to_is_left_alone() {
     erase(&dir.path().join("none.csv"), 5, "could not open");
     erase(dir.path(), 5, "directory");
     refused(&["erase", "--visitor", "", text(&good)], 2, "empty");
-    refused(
-        &["erase", "--visitor", "b\nb", text(&good)],
-        2,
-        "one line",
-    );
+    refused(&["erase", "--visitor", "b\nb", text(&good)], 2, "one line");
     let long = "b".repeat(129);
     refused(&["erase", "--visitor", &long, text(&good)], 2, "128");
     refused(
@@ -137,7 +130,14 @@ fn a_job_forgets_from_there_on_and_a_scrubbed_log_never_knew() {
     let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/data/learning.toml");
     let out = dir.path().join("decisions.jsonl");
     let replay = || {
-        let args = ["replay", text(&log), "--policy", policy, "--out", text(&out)];
+        let args = [
+            "replay",
+            text(&log),
+            "--policy",
+            policy,
+            "--out",
+            text(&out),
+        ];
         (report(&args), fs::read_to_string(&out).unwrap())
     };
     let (before, decisions) = replay();
@@ -147,9 +147,14 @@ fn a_job_forgets_from_there_on_and_a_scrubbed_log_never_knew() {
     assert!(said["events_before"].as_u64() > Some(0));
 
     let (forgets, decisions) = replay();
-    assert_ne!(forgets["digest"], before["digest"], "the record is part of it");
+    assert_ne!(
+        forgets["digest"], before["digest"],
+        "the record is part of it"
+    );
     assert_eq!(forgets["set_aside"]["erased"], 1);
-    let records = decisions.lines().filter(|line| line.contains("\"forgotten\""));
+    let records = decisions
+        .lines()
+        .filter(|line| line.contains("\"forgotten\""));
     assert_eq!(records.count(), 1);
 
     // The story ends with it.
@@ -157,14 +162,27 @@ fn a_job_forgets_from_there_on_and_a_scrubbed_log_never_knew() {
     let story = String::from_utf8(story.stdout).unwrap();
     let end = story.trim_end().rsplit("\n\n").next().unwrap();
     assert!(end.contains("erase: the visitor is forgotten"), "{end}");
-    assert!(end.contains("no event of the visitor is taken before"), "{end}");
+    assert!(
+        end.contains("no event of the visitor is taken before"),
+        "{end}"
+    );
 
-    let args = ["erase", "--visitor", &visitor, "--scrub", text(&log), text(&out)];
+    let args = [
+        "erase",
+        "--visitor",
+        &visitor,
+        "--scrub",
+        text(&log),
+        text(&out),
+    ];
     let page = String::from_utf8(run(&args).stdout).unwrap();
     assert_eq!(page.lines().count(), 2, "{page}");
     assert!(!fs::read_to_string(&out).unwrap().contains(&visitor));
     let (never, scrubbed) = replay();
     assert!(!scrubbed.contains(&format!("\"visitor\":\"{visitor}\"")));
     assert_eq!(never["set_aside"].get("erased"), None);
-    assert_eq!(never["visitors"].as_u64(), before["visitors"].as_u64().map(|all| all - 1));
+    assert_eq!(
+        never["visitors"].as_u64(),
+        before["visitors"].as_u64().map(|all| all - 1)
+    );
 }

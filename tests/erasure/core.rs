@@ -1,11 +1,11 @@
 //! What one erasure does to the state of a worker, case by case.
 
 use crate::script::{HELPFUL, Lines, START_MS, Scenario, Told, neighbours, rules, searching, with};
-use restage::event::{Event, Id, Kind, Micros, VisitorId};
+use restage::event::{Event, Id, Kind, Micros};
 use restage::visit::decision::Decision;
+use restage::visit::learn::moments::Groups;
 use restage::visit::live::Rules;
 use restage::visit::output::{Forgotten, Output, Step};
-use restage::visit::learn::moments::Groups;
 use restage::visit::tally::{Tally, Timeline};
 use restage::visit::visitors::Visitors;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ fn a_live_session_is_dropped_without_a_trace() {
     assert_eq!((tally.erased, tally.erased_events), (1, 1));
     assert_eq!(tally.kind(Kind::Erase), 1, "it counts as an event");
     assert_eq!(tally.accepted(), 5);
-    assert_eq!(tally.phases[0], 1, "bea's");
+    assert_eq!(tally.phases.iter().sum::<u64>(), 1, "bea's");
     assert_eq!((tally.sessions_bought, tally.carts_abandoned), (0, 0));
     assert_eq!(tally.peak_bought.total() + tally.bought_at_once, 0);
     assert_eq!(live_at_the_end(&tally), [0; 5]);
@@ -181,20 +181,20 @@ fn a_tombstone_stands_as_long_as_the_policy_says() {
     };
     scenario("10m").holds(
         "0s v1 search
-         > 0s v1/@0s/0 start browsing
+         > 0s v1/@0s/0 start exploring
          1m v1 erase
          10m59s999ms v1 search
          11m v1 search
-         > 11m v1/@11m/0 start browsing
+         > 11m v1/@11m/0 start exploring
          end
          > 41m v1 ends: idle",
     );
     let tally = scenario("0s").holds(
         "0s v1 search
-         > 0s v1/@0s/0 start browsing
+         > 0s v1/@0s/0 start exploring
          1m v1 erase
          1m v1 search
-         > 1m v1/@1m/0 start browsing
+         > 1m v1/@1m/0 start exploring
          end
          > 31m v1 ends: idle",
     );
@@ -214,10 +214,8 @@ fn timers_of_a_session_that_is_gone_do_not_fire() {
          10s v1 erase
          20s v2 add_to_cart i1 10
          > 20s v2/@20s/0 start browsing
-         50s v2 exit_intent
          end
-         > 1m35s v2/@20s/1 timer:hesitation hesitating note=help
-         > 30m50s v2 ends: idle",
+         > 1m5s v2/@20s/1 timer:hesitation hesitating note=help",
     );
 }
 
@@ -281,10 +279,6 @@ fn judgements_that_wait_come_before_the_erasure() {
         assert_eq!(visitors.live(), 4);
         let tally = visitors.finish(&mut heard);
         assert_eq!(tally.lift[0].treated.visitors, 4);
-        assert_eq!(
-            tally.phases[0], 4,
-            "{:?}",
-            VisitorId::of(b"v3")
-        );
+        assert_eq!(tally.phases.iter().max(), Some(&4));
     }
 }

@@ -145,7 +145,14 @@ fn nothing_is_touched_unless_all_is_understood() {
         (&dir.path().to_path_buf(), 5, "directory"),
         (&"-".into(), 2, "standard input"),
     ] {
-        let refused = run(&["erase", "--visitor", "bob", "--scrub", text(&good), text(bad)]);
+        let refused = run(&[
+            "erase",
+            "--visitor",
+            "bob",
+            "--scrub",
+            text(&good),
+            text(bad),
+        ]);
         let said = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(code), "{said}");
         assert!(said.contains(words), "{said}");

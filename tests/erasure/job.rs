@@ -146,9 +146,18 @@ fn an_erased_visitor_leaves_the_job_as_if_never_there() {
         let (with, without, visitor, erased_ms) = two_logs(dir.path(), seed);
         let rules = dir.path().join("even.toml");
         fs::write(&rules, policy("30d")).unwrap();
-        let held = replay(&with, &rules, "1", "json");
-        let never = replay(&without, &rules, "1", "json");
+        let held = replay(&with, &rules, "1", "jsonl");
+        let never = replay(&without, &rules, "1", "jsonl");
         assert_eq!(held.report["set_aside"]["erased"], 1, "seed {seed}");
+        let kept = dir.path().join("kept.csv");
+        let all = fs::read_to_string(&with).unwrap();
+        let rows = all.split_inclusive('\n');
+        let kept_rows: String = rows.filter(|row| !row.contains(",erase,")).collect();
+        fs::write(&kept, kept_rows).unwrap();
+        let kept = replay(&kept, &rules, "1", "jsonl");
+        for part in ["slots", "lift"] {
+            assert_ne!(kept.report[part], never.report[part], "the visitor matters");
+        }
         assert!(held.report["set_aside"]["erased_events"].as_u64() >= Some(2));
 
         // Nobody else is shown anything else, at any time.
@@ -175,7 +184,12 @@ fn an_erased_visitor_leaves_the_job_as_if_never_there() {
             last,
             &serde_json::json!({"at_ms": erased_ms, "visitor": visitor, "trigger": "forgotten"})
         );
-        assert!(own.len() > 1 && own.iter().all(|one| one["at_ms"].as_u64() <= Some(erased_ms)));
+        assert!(
+            own.len() > 1
+                && own
+                    .iter()
+                    .all(|one| one["at_ms"].as_u64() <= Some(erased_ms))
+        );
         let forgotten = own.iter().filter(|one| one["trigger"] == "forgotten");
         assert_eq!(forgotten.count(), 1);
     }
@@ -190,8 +204,8 @@ fn even_draws_do_not_know_who_was_there() {
     let rules = dir.path().join("even.toml");
     let fixed = policy("1m").replace("thompson", "fixed");
     fs::write(&rules, fixed).unwrap();
-    let held = replay(&with, &rules, "1", "json");
-    let never = replay(&without, &rules, "1", "json");
+    let held = replay(&with, &rules, "1", "jsonl");
+    let never = replay(&without, &rules, "1", "jsonl");
     let others = of_others(&held.decisions, &visitor);
     assert!(others == of_others(&never.decisions, &visitor));
     assert_eq!(held.report["slots"], never.report["slots"]);
@@ -204,7 +218,7 @@ fn the_record_is_the_same_on_any_number_of_workers() {
     let (with, _, visitor, erased_ms) = two_logs(dir.path(), 6);
     let rules = dir.path().join("even.toml");
     fs::write(&rules, policy("1m")).unwrap();
-    for form in ["json", "csv"] {
+    for form in ["jsonl", "csv"] {
         let one = replay(&with, &rules, "1", form);
         let three = replay(&with, &rules, "3", form);
         assert_eq!(one.report["digest"], three.report["digest"]);

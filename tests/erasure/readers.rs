@@ -16,6 +16,18 @@ learn = { method = "fixed" }
 arm = [{ name = "plain" }, { name = "bold" }]
 "#;
 
+/// Shows one of the two to everybody who does not leave, and learns from nobody.
+const BOLD: &str = r#"
+version = 1
+name = "bold"
+holdout = { share = 0.0 }
+[[slot]]
+name = "banner"
+default = "bold"
+arm = [{ name = "plain" }, { name = "bold" }]
+rule = [{ arm = "plain", gain = 0.1, when = { exit_intents = { min = 1 } } }]
+"#;
+
 struct Shop {
     dir: tempfile::TempDir,
     log: PathBuf,
@@ -30,9 +42,7 @@ impl Shop {
         let (log, even, bold) = (path("shop.csv"), path("even.toml"), path("bold.toml"));
         simulated(&log, 21, 6_000);
         fs::write(&even, EVEN).unwrap();
-        let learns = "learn = { method = \"thompson\", warm_up = 5 }";
-        let other = EVEN.replace("learn = { method = \"fixed\" }", learns);
-        fs::write(&bold, other.replace("\"even\"", "\"other\"")).unwrap();
+        fs::write(&bold, BOLD).unwrap();
         Shop {
             dir,
             log,
@@ -88,7 +98,17 @@ impl Shop {
 
 /// What is said of a policy, but for the counts of what was seen on the way.
 fn estimates(judged: &Value) -> Vec<Value> {
-    let parts = ["rows", "replay", "dm", "ipw", "snipw", "dr", "switch_dr", "ess", "interval"];
+    let parts = [
+        "rows",
+        "replay",
+        "dm",
+        "ipw",
+        "snipw",
+        "dr",
+        "switch_dr",
+        "ess",
+        "interval",
+    ];
     let at = judged.get("estimates").unwrap_or(judged);
     let found: Vec<Value> = parts.iter().map(|part| at[*part].clone()).collect();
     assert!(found.iter().any(|part| !part.is_null()), "{judged}");
@@ -137,7 +157,13 @@ fn a_record_cut_short_is_no_erasure() {
         "{\"at_ms\":1,\"trigger\":\"forgotten\"}\n",
     ] {
         fs::write(&path, line).unwrap();
-        let args = ["evaluate", "--policy", text(&shop.bold), "--log", text(&path)];
+        let args = [
+            "evaluate",
+            "--policy",
+            text(&shop.bold),
+            "--log",
+            text(&path),
+        ];
         let output = run(&[&args[..], &[text(&shop.log)]].concat());
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");

@@ -25,9 +25,7 @@ struct Left {
 fn run(rules: &Arc<Rules>, events: &[Told]) -> Left {
     let mut world = World::new(rules);
     for told in events {
-        world
-            .visitors
-            .observe(told.borrowed(), &mut world.heard);
+        world.visitors.observe(told.borrowed(), &mut world.heard);
     }
     let blank = World::new(rules).visitors;
     let visitors = std::mem::replace(&mut world.visitors, blank);
@@ -50,7 +48,13 @@ fn run(rules: &Arc<Rules>, events: &[Told]) -> Left {
         .counts
         .retain(|subject, _| !matches!(subject, Subject::Spend { .. }));
     Left {
-        decisions: world.heard.lines.lines.into_iter().map(|line| line.1).collect(),
+        decisions: world
+            .heard
+            .lines
+            .lines
+            .into_iter()
+            .map(|line| line.1)
+            .collect(),
         standing,
         sums,
         tally,
@@ -117,7 +121,11 @@ fn what_stands_is_what_would_stand_without_them() {
                 all.sort_unstable();
                 all
             };
-            assert_eq!(numbered(&held.standing), numbered(&never.standing), "{place}");
+            assert_eq!(
+                numbered(&held.standing),
+                numbered(&never.standing),
+                "{place}"
+            );
             let full = |tally: &Tally| {
                 let mut lift = tally.lift.clone();
                 lift.resize(1 + rules.policy.slots.len(), Groups::default());
