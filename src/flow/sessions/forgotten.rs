@@ -79,8 +79,8 @@ fn paragraph(gone: &Forgotten<'_>, out: &mut Vec<u8>) -> std::io::Result<()> {
     }
     writeln!(
         out,
-        "    taken     {} facts of what is learned back; {} sessions were known",
-        gone.facts, gone.sessions
+        "    known     sessions: {}; facts taken back from what is learned: {}",
+        gone.sessions, gone.facts
     )?;
     match gone.keep_ms {
         0 => writeln!(out, "    after it  a stranger at the next event")?,
