@@ -45,13 +45,14 @@ fn the_commands_shown_exist() {
         "docs/formats.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "docs/forgetting.md",
     ] {
         let path = format!("{}/{page}", env!("CARGO_MANIFEST_DIR"));
         let page = std::fs::read_to_string(path).unwrap();
         for rest in page.split("restage ").skip(1) {
             let command: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
             if [
-                "replay", "explain", "import", "validate", "simulate", "policy",
+                "replay", "explain", "import", "validate", "simulate", "policy", "erase",
             ]
             .contains(&command.as_str())
             {

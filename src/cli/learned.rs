@@ -74,6 +74,7 @@ impl Learned {
                 [
                     ("bots", tally.bots),
                     ("erased", tally.erased),
+                    ("erased_events", tally.erased_events),
                     ("orders_repeated", tally.orders_repeated),
                     ("refunds_unmatched", tally.refunds_unmatched),
                     ("impressions_unmatched", tally.impressions_unmatched),

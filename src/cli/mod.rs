@@ -8,6 +8,7 @@
 mod args;
 mod collect;
 mod drift;
+mod erase;
 mod evaluate;
 mod evaluate_intent;
 mod evaluate_obd;
@@ -53,6 +54,7 @@ enum Command {
     Train(train::Train),
     Evaluate(evaluate::Evaluate),
     Explain(explain::Explain),
+    Erase(erase::Erase),
     Policy(policy::PolicyCommand),
     Simulate(simulate::Simulate),
 }
@@ -94,6 +96,7 @@ pub fn run() -> i32 {
                 Command::Train(command) => command.run(),
                 Command::Evaluate(command) => command.run(),
                 Command::Explain(command) => command.run(),
+                Command::Erase(command) => command.run(),
                 Command::Policy(command) => command.run(),
                 Command::Simulate(command) => command.run(),
             }

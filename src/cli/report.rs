@@ -155,6 +155,7 @@ impl Report {
                     ("live_sessions", limits.live_sessions),
                     ("histories", limits.histories),
                     ("event_ids", limits.event_ids),
+                    ("erased", limits.erased),
                     ("facts", limits.facts),
                     ("exposures", limits.exposures),
                     ("index_sessions", limits.indexed),

@@ -437,6 +437,7 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
         return Err(JobError::TooManyRows(collected.rows_count));
     }
     let (tally, digest) = collected.total();
+    let rows = collected.rows_kept();
     let peaks = collected.workers.iter().map(|worker| worker.peak_rss_bytes);
     let peak_rss_bytes = peaks.sum();
     Ok(JobResult {
@@ -444,7 +445,7 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
         digest,
         lanes: collected.lanes,
         story: collected.story,
-        rows: collected.rows,
+        rows,
         rows_digest: collected.rows_digest,
         learned: collected.learned,
         evidence: collected.evidence,

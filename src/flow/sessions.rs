@@ -7,26 +7,27 @@
 //!
 //! Cost: the core's step per event, and a sort only where batches overlap in time.
 
-use super::container::{Emissions, Spares, Tag};
+mod emitter;
+mod forgotten;
+
+use super::container::{Emissions, Spares};
 use super::failure;
 use super::index::Indexed;
 use super::pending::Pending;
 pub use super::sample::Sample;
-use super::what_if::{Watch, WhatIf};
-use crate::event::{ArrivalMs, Batch, Event, Reason, Reject, VisitorId, bin_of};
+use super::what_if::WhatIf;
+use crate::event::{ArrivalMs, Batch, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
-use crate::visit::decision::{Decision, Digest, Recorder};
-use crate::visit::feature::Vector;
-use crate::visit::learn::fact::{Exposure, Fact, version_after};
+use crate::visit::decision::Recorder;
+use crate::visit::learn::fact::Fact;
 use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
-use crate::visit::live::{Judgement, Rules, Visit};
-use crate::visit::rank::window::Seen;
-use crate::visit::rows::RowKeeper;
+use crate::visit::live::Rules;
 use crate::visit::tally::Tally;
-use crate::visit::view::View;
-use crate::visit::visitors::{Output, Step, Visitors};
+use crate::visit::visitors::Visitors;
+use emitter::Emitter;
+pub use emitter::emit_reject;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -331,284 +332,4 @@ impl Clock {
         }
         quiet_ms.min(events.unwrap_or(u64::MAX)).max(closed_ms)
     }
-}
-
-/// Bytes of emissions after which a container is sent on.
-const EMISSION_BYTES: usize = 256 * 1024;
-
-/// Turns what the core says into emissions.
-struct Emitter {
-    spec: SessionsSpec,
-    tap: Option<Tap>,
-    emissions: Emissions,
-    /// Containers that have as much as one should hold.
-    full: Vec<Emissions>,
-    rows: RowKeeper,
-    digest: Digest,
-    line: Vec<u8>,
-    steps: u64,
-    /// What is said to those who learn; nothing where nobody does.
-    facts: Facts,
-    quantum_ms: Option<u64>,
-    /// What another policy would do.
-    watch: Option<Box<Watch>>,
-}
-
-/// Facts on their way out, each with the last time before the version that will first know it.
-#[derive(Default)]
-struct Facts {
-    credited: Of<Fact>,
-    counts: Vec<(Subject, u64, Stat)>,
-    indexed: Vec<((Whose, Seen), u64, isize)>,
-}
-
-/// Most counts that are looked through for one of the same subject.
-const COUNTS_BACK_MAX: usize = 16;
-
-impl Facts {
-    /// Counts: many visitors are shown the same, and one sum says it.
-    fn count(&mut self, subject: Subject, time: u64, change: &Stat) {
-        let mut latest = self.counts.iter_mut().rev().take(COUNTS_BACK_MAX);
-        match latest.find(|(other, at, _)| (*other, *at) == (subject, time)) {
-            Some((_, _, sum)) => sum.add(change),
-            None => self.counts.push((subject, time, *change)),
-        }
-    }
-
-    fn clear(&mut self) {
-        self.credited.clear();
-        self.counts.clear();
-        self.indexed.clear();
-    }
-}
-
-impl Emitter {
-    fn new(spec: SessionsSpec, tap: Option<Tap>) -> Emitter {
-        let policy = &spec.rules.policy;
-        Emitter {
-            quantum_ms: spec.has_tables().then_some(policy.quantum_ms),
-            facts: Facts::default(),
-            watch: spec
-                .what_if
-                .as_ref()
-                .map(|what_if| Box::new(what_if.watch())),
-            spec,
-            tap,
-            emissions: Emissions::default(),
-            full: Vec::new(),
-            rows: RowKeeper::default(),
-            digest: Digest::default(),
-            line: Vec::with_capacity(1024),
-            steps: 0,
-        }
-    }
-
-    /// Sets the container aside when it holds enough: one call of the core may end every session.
-    fn cut_if_full(&mut self) {
-        if self.emissions.heap_bytes() >= EMISSION_BYTES {
-            self.full.push(std::mem::take(&mut self.emissions));
-        }
-    }
-
-    /// Sets the container aside if it holds anything.
-    fn cut(&mut self, spares: &Spares<Emissions>) {
-        if !self.emissions.is_empty() {
-            let room = spares.take().unwrap_or_default();
-            self.full.push(std::mem::replace(&mut self.emissions, room));
-        }
-    }
-
-    /// Sends a fact to where exposures and outcomes are matched.
-    fn credited(&mut self, at: ArrivalMs, whose: (VisitorId, u64), fact: Fact, sign: i8) {
-        let learning = &self.spec.rules.policy.learning;
-        if let Some(quantum_ms) = self.quantum_ms {
-            let time = version_after(at, quantum_ms) - 1;
-            let of = credited_by(learning.window_ms, whose);
-            let update = ((of, fact), time, isize::from(sign));
-            self.facts.credited.push(update);
-        }
-    }
-
-    /// Counts a fact that is only counted, from the version after it.
-    fn count(&mut self, at: ArrivalMs, subject: Subject, trials: i64, reward: i64) {
-        if let Some(quantum_ms) = self.quantum_ms {
-            let change = Stat {
-                trials,
-                reward,
-                square: 0,
-            };
-            let time = version_after(at, quantum_ms) - 1;
-            self.facts.count(subject, time, &change);
-        }
-    }
-
-    /// Says that a session enters or leaves an index.
-    fn index(&mut self, at: ArrivalMs, whose: Whose, seen: Seen, sign: i8) {
-        if let Some(quantum_ms) = self.quantum_ms {
-            let time = version_after(at, quantum_ms) - 1;
-            let update = ((whose, seen), time, isize::from(sign));
-            self.facts.indexed.push(update);
-        }
-    }
-
-    /// Lets those who watch go on, and states what was chosen where the log says so.
-    #[inline]
-    fn follow(&mut self, go_on: impl FnOnce(&mut Watch)) {
-        let Some(watch) = &mut self.watch else {
-            return;
-        };
-        go_on(watch);
-        let (indexed, exposures) = (watch.take_indexed(), watch.take_exposures());
-        for (at, seen, sign) in indexed {
-            self.index(at, Whose::Rival, seen, sign);
-        }
-        for (at, visitor, exposure) in exposures {
-            self.count(at, Subject::Cell(exposure.cell), 1, 0);
-            let whose = (visitor, exposure.session);
-            self.credited(at, whose, Fact::Exposure(exposure), 1);
-        }
-    }
-
-    fn tally(&mut self, tally: Tally) {
-        if let Some(watch) = self.watch.take() {
-            let evidence = watch.finish();
-            self.emissions.write(u64::MAX, Tag::Evidence, &[], |body| {
-                serde_json::to_writer(body, &evidence).expect("evidence is plain data");
-            });
-        }
-        let tally = WorkerTally {
-            tally,
-            digest: self.digest.to_string(),
-            peak_rss_bytes: if self.spec.reports_memory {
-                super::job::peak_rss_bytes()
-            } else {
-                0
-            },
-        };
-        self.emissions.write(u64::MAX, Tag::Tally, &[], |body| {
-            serde_json::to_writer(body, &tally).expect("counters are plain data");
-        });
-    }
-}
-
-impl Output for Emitter {
-    fn decision(&mut self, decision: &Decision<'_>) {
-        if let Some(tap) = &self.tap {
-            tap.borrow_mut().push(Shown::of(decision));
-        }
-        if let Some(watch) = &mut self.watch {
-            watch.decided(decision);
-        }
-        self.line.clear();
-        self.spec.recorder.json(decision, &mut self.line);
-        self.digest.add(&self.line);
-        let line = &mut self.line;
-        match self.spec.lines {
-            Lines::None => return,
-            Lines::Json => line.push(b'\n'),
-            Lines::Csv => {
-                line.clear();
-                self.spec.recorder.csv(decision, line);
-            }
-        }
-        // No id holds a NUL, so the order of the key is that of (visitor, session, seq).
-        let seq = decision.seq.to_be_bytes();
-        let key: [&[u8]; 5] = [decision.visitor, b"\0", decision.session, b"\0", &seq];
-        self.emissions
-            .write(decision.at.0, Tag::Decision, &key, |body| {
-                body.extend_from_slice(line);
-            });
-        self.cut_if_full();
-    }
-
-    fn duplicate(&mut self, event: &Event) {
-        if self.spec.rejects {
-            let reject = Reject {
-                arrival: event.arrival,
-                lane: event.lane,
-                line: event.line,
-                offset: event.offset,
-                reason: Reason::Duplicate,
-                text: Vec::new(),
-            };
-            emit_reject(&reject, &mut self.emissions);
-        }
-    }
-
-    fn step(&mut self, step: &Step<'_>) {
-        self.steps += 1;
-        let number = self.steps.to_be_bytes();
-        let recorder = &self.spec.recorder;
-        self.emissions
-            .write(step.at.0, Tag::Story, &[&number], |body| {
-                super::story::write(step, recorder, &self.spec.rules, body);
-            });
-    }
-
-    fn fact(&mut self, at: ArrivalMs, visitor: VisitorId, fact: &Fact, sign: i8) {
-        if let Some(watch) = &mut self.watch
-            && !watch.lets_pass(at, visitor, fact, sign)
-        {
-            return;
-        }
-        let trials = i64::from(sign);
-        let (subject, reward) = match *fact {
-            Fact::Outcome(outcome) => {
-                return self.credited(at, (visitor, outcome.session), *fact, sign);
-            }
-            Fact::Exposure(exposure) => (Subject::Cell(exposure.cell), 0),
-            Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount * trials),
-            Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
-        };
-        self.count(at, subject, trials, reward);
-    }
-
-    fn creditable(&mut self, at: ArrivalMs, visitor: VisitorId, shown: &Exposure, sign: i8) {
-        if self.watch.as_ref().is_some_and(|watch| !watch.is_shown()) {
-            return;
-        }
-        self.credited(at, (visitor, shown.session), Fact::Exposure(*shown), sign);
-    }
-
-    fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
-        self.index(at, Whose::Own, seen.clone(), sign);
-    }
-
-    fn observed(&mut self, visit: &Visit, features: &Vector) {
-        if let Some(sample) = self.spec.rows
-            && sample.holds(visit.visitor)
-        {
-            self.rows.observed(visit, features);
-        }
-    }
-
-    fn considered(&mut self, visit: &Visit, judgement: &Judgement, view: &View) {
-        if let Some(watch) = &mut self.watch {
-            watch.considered(visit, judgement, view);
-        }
-    }
-
-    fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
-        if let Some(watch) = &mut self.watch {
-            watch.ended(visit, at);
-        }
-        if let Some(sample) = self.spec.rows
-            && sample.holds(visit.visitor)
-        {
-            let key: [&[u8]; 3] = [&visit.visitor_text, b"\0", &visit.session_text];
-            let rows = &mut self.rows;
-            self.emissions.write(at.0, Tag::Rows, &key, |body| {
-                rows.ended(visit, body);
-            });
-            self.cut_if_full();
-        }
-    }
-}
-
-/// Adds a rejected row as its line of JSON.
-pub fn emit_reject(reject: &Reject, emissions: &mut Emissions) {
-    let key: [&[u8]; 2] = [&reject.lane.0.to_be_bytes(), &reject.offset.0.to_be_bytes()];
-    emissions.write(reject.arrival.0, Tag::Reject, &key, |body| {
-        reject.write_json(body);
-    });
 }

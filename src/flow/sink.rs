@@ -10,11 +10,13 @@ use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
 use crate::evaluate::what_if::worth::Evidence;
+use crate::event::VisitorId;
 use crate::visit::decision::Digest;
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::rows::SessionRows;
 use crate::visit::tally::Tally;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
@@ -36,6 +38,8 @@ pub struct Collected {
     pub rows_count: u64,
     /// The sum of the sessions' digests.
     pub rows_digest: u128,
+    /// Visitors who were erased, and how many sessions had ended by then.
+    pub erased: BTreeMap<VisitorId, usize>,
     /// What the slots have learned.
     pub learned: Vec<SlotReport>,
     /// What was found out about another policy.
@@ -211,8 +215,26 @@ impl Collected {
         }
     }
 
-    /// Keeps the rows of a session, while there is room.
+    /// The rows of sessions whose visitors were not erased later.
+    pub fn rows_kept(&mut self) -> Vec<SessionRows> {
+        let rows = std::mem::take(&mut self.rows).into_iter().enumerate();
+        let is_gone = |place: usize, visitor: VisitorId| {
+            let before = self.erased.get(&visitor);
+            before.is_some_and(|before| place < *before)
+        };
+        rows.filter(|(place, session)| !is_gone(*place, session.visitor))
+            .map(|(_, session)| session)
+            .collect()
+    }
+
+    /// Keeps the rows of a session, while there is room; or takes note that a visitor was erased,
+    /// where the visitor's id is all there is.
     fn take_rows(&mut self, body: &[u8]) {
+        if let Ok(visitor) = body.try_into() {
+            let visitor = VisitorId(u64::from_le_bytes(visitor));
+            self.erased.insert(visitor, self.rows.len());
+            return;
+        }
         let session = SessionRows::decode(body).expect("the operator's rows are well-formed");
         self.rows_digest = self.rows_digest.wrapping_add(SessionRows::digest(body));
         self.rows_count += session.rows.len() as u64;

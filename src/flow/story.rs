@@ -265,7 +265,7 @@ fn short(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
-fn time(at_ms: u64) -> String {
+pub(super) fn time(at_ms: u64) -> String {
     i64::try_from(at_ms)
         .ok()
         .and_then(|ms| Timestamp::from_millisecond(ms).ok())

@@ -23,7 +23,7 @@ use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::live::{Judgement, Rules, Visit};
-use crate::visit::output::{Output, Step};
+use crate::visit::output::{Forgotten, Output, Step};
 use crate::visit::rank::recommender::IndexSpec;
 use crate::visit::rank::window::Seen;
 use crate::visit::view::View;
@@ -155,8 +155,15 @@ impl Watch {
         self.is_shown() || matches!(fact, Fact::Outcome(_) | Fact::Spend { .. })
     }
 
-    /// Choices that the records tell of, as facts; nothing beside a rival.
-    pub(super) fn take_exposures(&mut self) -> Vec<(ArrivalMs, VisitorId, Exposure)> {
+    /// A visitor of the job's core was erased. A rival is about to say the same.
+    pub(super) fn forgotten(&mut self, gone: &Forgotten<'_>) {
+        if self.rival.is_none() {
+            self.pairing.pairing.forget(gone.at, gone.visitor);
+        }
+    }
+
+    /// Choices that the records tell of, as facts with their signs; nothing beside a rival.
+    pub(super) fn take_exposures(&mut self) -> Vec<(ArrivalMs, VisitorId, Exposure, i8)> {
         let exposures = self.pairing.pairing.take_exposures();
         if self.is_shown() {
             return Vec::new();
@@ -195,6 +202,10 @@ impl Output for Paired {
 
     fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
         self.pairing.ended(visit, at);
+    }
+
+    fn forgotten(&mut self, gone: &Forgotten<'_>) {
+        self.pairing.forget(gone.at, gone.visitor);
     }
 }
 

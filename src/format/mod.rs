@@ -8,6 +8,7 @@
 //! A row is one physical line in every format: a quoted field may not span lines, so that one
 //! stray quote can never swallow the rest of a log.
 
+pub mod append;
 pub mod catalogue;
 pub(crate) mod clock;
 mod csv_row;
@@ -33,6 +34,7 @@ pub mod restage_csv;
 pub mod restage_jsonl;
 pub mod retailrocket;
 pub mod rows;
+pub mod scrub;
 pub mod sink;
 mod table;
 pub mod taobao;

@@ -1,8 +1,8 @@
 //! A file that is being written: compressed as its name says, and there only once it is whole.
 //!
 //! Until [`Sink::finish`] a regular file is `NAME.partial`; then its bytes are brought to the disk
-//! and it is renamed. A sink dropped before that leaves what was there before. Pipes, devices and
-//! standard output are written to directly.
+//! and it is renamed, with the permissions of the file that it replaces. A sink dropped before that
+//! leaves what was there before. Pipes, devices and standard output are written to directly.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -34,6 +34,10 @@ impl Sink {
         } else {
             let partial = Partial::of(path)?;
             let file = File::create(partial.as_ref().map_or(path, |partial| &partial.path))?;
+            if let (Some(_), Ok(about)) = (&partial, fs::metadata(path)) {
+                // Who may not read what is replaced may not read what replaces it.
+                file.set_permissions(about.permissions())?;
+            }
             (Box::new(file), partial)
         };
         let raw = BufWriter::with_capacity(BUFFER_BYTES, raw);

@@ -5,6 +5,8 @@
 //! Probabilities are written with up to six decimals from integers, which costs a tenth of the
 //! shortest-float algorithms and is the same everywhere.
 
+mod forgotten;
+
 use super::choose::Why;
 use super::feature::FEATURES;
 use super::live::Rules;
@@ -15,6 +17,8 @@ use super::products::catalogue::Catalogue;
 use crate::event::{ArrivalMs, Device, Kind};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
+
+pub use forgotten::FORGOTTEN;
 
 /// What made the job decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -319,6 +323,10 @@ impl Recorder {
 
     /// The header of the CSV form.
     pub fn csv_header(&self, out: &mut Vec<u8>) {
+        csv_row(self.csv_columns().iter().map(String::as_bytes), out);
+    }
+
+    fn csv_columns(&self) -> Vec<String> {
         let mut fields: Vec<String> =
             "at_ms,visitor,session,seq,trigger,phase,p_purchase,p_abandon,holdout"
                 .split(',')
@@ -335,7 +343,7 @@ impl Recorder {
         fields.push("changed".into());
         fields.extend(self.learns.then(|| "drawn".into()));
         fields.extend(["reason", "policy", "model", "tables_ms"].map(String::from));
-        csv_row(fields.iter().map(String::as_bytes), out);
+        fields
     }
 
     /// Appends a decision as one CSV row with its newline.

@@ -14,6 +14,7 @@
 //!
 //! Cost: about 150 ns for a session and for each outcome and exposure.
 
+use super::history::History;
 use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind};
 use super::learn::moments::Account;
 use super::learn::store::FactStore;
@@ -85,8 +86,19 @@ impl<O: Output> Desk<'_, O> {
             return;
         }
         visit.session.history.account = after;
+        self.sum(at, (visit.holdout(), visit.held()), &before, &after);
+    }
+
+    /// Changes the sums that a visitor's account is part of: in whose group it is, overall and, bit by
+    /// bit, slot by slot.
+    fn sum(
+        &mut self,
+        at: ArrivalMs,
+        (holdout, held): (bool, u8),
+        before: &Account,
+        after: &Account,
+    ) {
         let policy = &self.rules.policy;
-        let (holdout, held) = (visit.holdout(), visit.held());
         let learned = policy
             .slots
             .iter()
@@ -96,10 +108,30 @@ impl<O: Output> Desk<'_, O> {
             .filter(|_| !holdout)
             .map(|(index, _)| (1 + index, held >> index & 1 == 1));
         for (place, held) in std::iter::once((0, holdout)).chain(slots) {
-            self.tally.lift_of(place).change(held, &before, &after);
+            self.tally.lift_of(place).change(held, before, after);
         }
         if let Some(timeline) = &mut self.tally.timeline {
-            timeline.at(at.0).lift.change(holdout, &before, &after);
+            timeline.at(at.0).lift.change(holdout, before, after);
+        }
+    }
+
+    /// Counts a visitor of a group among those who are compared slot by slot (`1`), or not any more
+    /// (`-1`).
+    fn compare(
+        &mut self,
+        at: ArrivalMs,
+        visitor: VisitorId,
+        (holdout, held): (bool, u8),
+        sign: i8,
+    ) {
+        let slots = self.rules.policy.slots.iter().enumerate();
+        let learned = slots.filter(|(_, slot)| slot.learn.is_some() && !holdout);
+        for (index, _) in learned {
+            let fact = Fact::Visitor {
+                slot: index as u8,
+                held: held >> index & 1 == 1,
+            };
+            self.out.fact(at, visitor, &fact, sign);
         }
     }
 }
@@ -149,7 +181,7 @@ impl Ledger {
     /// look at the page.
     pub fn touches_facts(&self, event: &Event, visit: &Visit, rules: &Rules) -> bool {
         match event.kind {
-            Kind::Purchase | Kind::Refund | Kind::Impression | Kind::Erase => true,
+            Kind::Purchase | Kind::Refund | Kind::Impression => true,
             Kind::AddToCart if !visit.carted => true,
             _ => !visit.muted && is_bot(visit, rules),
         }
@@ -181,8 +213,8 @@ impl Ledger {
         let (at, counts) = (event.arrival, event.arrival.0 >= policy.learning.from_ms);
         match event.kind {
             Kind::Refund => return self.refund(event, visit, desk),
-            Kind::Erase => return self.erase(at, visit, desk),
-            Kind::Consent => return,
+            // An erasure is no part of a session.
+            Kind::Consent | Kind::Erase => return,
             _ => {}
         }
         if visit.muted {
@@ -346,15 +378,25 @@ impl Ledger {
         desk.settle(visit, at, |account| account.add(&less));
     }
 
-    /// Forgets what a visitor taught; the rest of the session teaches nothing, either.
-    fn erase(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        let bin = self.bin(visit.visitor, at, desk.out);
-        bin.take_back(at, visit.visitor, |_| true, desk.out);
-        self.unindex(at, visit.visitor, None, desk.out);
-        self.compare(at, visit, false, desk);
-        desk.settle(visit, at, |account| *account = Account::default());
-        desk.tally.erased += 1;
-        visit.mute();
+    /// Forgets what a visitor taught in all sessions, and what the visitor came to, which `history`
+    /// says. Every erasure comes through here, with or without a live session. Returns how many facts were taken back.
+    pub fn erase(
+        &mut self,
+        at: ArrivalMs,
+        visitor: VisitorId,
+        history: &History,
+        desk: &mut Desk<'_, impl Output>,
+    ) -> u64 {
+        let bin = self.bin(visitor, at, desk.out);
+        let facts = bin.take_back(at, visitor, |_| true, desk.out);
+        self.unindex(at, visitor, None, desk.out);
+        let policy = &desk.rules.policy;
+        let group = (policy.holdout.holds(visitor), policy.held(visitor));
+        if history.compared {
+            desk.compare(at, visitor, group, -1);
+        }
+        desk.sum(at, group, &history.account, &Account::default());
+        facts
     }
 
     /// The session turned out to be a bot's: what it taught is taken back, and it teaches no more.
@@ -419,7 +461,10 @@ impl Ledger {
         exposure: Exposure,
         desk: &mut Desk<'_, impl Output>,
     ) {
-        self.compare(at, visit, true, desk);
+        if !std::mem::replace(&mut visit.session.history.compared, true) {
+            let group = (visit.holdout(), visit.held());
+            desk.compare(at, visit.visitor, group, 1);
+        }
         let fact = Fact::Exposure(Exposure {
             at_ms: at.0,
             ..exposure
@@ -438,34 +483,6 @@ impl Ledger {
         };
         for exposure in visit.take_awaited(seq) {
             self.expose(event.arrival, visit, exposure, desk);
-        }
-    }
-
-    /// Counts a visitor among those who are compared slot by slot, or not any more.
-    fn compare(
-        &mut self,
-        at: ArrivalMs,
-        visit: &mut Visit,
-        counted: bool,
-        desk: &mut Desk<'_, impl Output>,
-    ) {
-        let compared = &mut visit.session.history.compared;
-        if *compared == counted {
-            return;
-        }
-        *compared = counted;
-        if visit.holdout() {
-            return;
-        }
-        for (index, slot) in desk.rules.policy.slots.iter().enumerate() {
-            if slot.learn.is_some() {
-                let fact = Fact::Visitor {
-                    slot: index as u8,
-                    held: visit.held() >> index & 1 == 1,
-                };
-                let sign = if counted { 1 } else { -1 };
-                desk.out.fact(at, visit.visitor, &fact, sign);
-            }
         }
     }
 

@@ -11,6 +11,7 @@ pub mod choose;
 pub mod dated;
 pub mod decision;
 pub mod duration;
+pub mod erasure;
 pub mod feature;
 pub mod history;
 pub mod items;

@@ -43,6 +43,29 @@ pub trait Output {
     /// Is shown every visit whose session has just ended.
     #[inline]
     fn ended(&mut self, _visit: &Visit, _at: ArrivalMs) {}
+    /// Takes note that a visitor was erased, after the facts have been taken back. A session that was
+    /// live has not [`ended`](Output::ended): whoever keeps anything of it drops it.
+    #[inline]
+    fn forgotten(&mut self, _gone: &Forgotten<'_>) {}
+}
+
+/// A visitor who was erased.
+#[derive(Clone, Copy, Debug)]
+pub struct Forgotten<'a> {
+    /// When, on the arrival clock.
+    pub at: ArrivalMs,
+    /// Who.
+    pub visitor: VisitorId,
+    /// The visitor's id as the log has it.
+    pub visitor_text: &'a [u8],
+    /// The visit that was dropped, if a session was live.
+    pub live: Option<&'a Visit>,
+    /// Sessions that were known of the visitor, the live one among them.
+    pub sessions: u64,
+    /// Facts that were taken back.
+    pub facts: u64,
+    /// For how long the visitor's events are not taken, in ms.
+    pub keep_ms: u64,
 }
 
 /// What happened to the visitor that is followed.

@@ -68,6 +68,11 @@ impl RowKeeper {
         }
     }
 
+    /// Drops the rows of a live session whose visitor was erased.
+    pub fn forget(&mut self, visitor: VisitorId) {
+        self.open.remove(&visitor.0);
+    }
+
     /// Gives up the rows of a session that has ended, encoded.
     pub fn ended(&mut self, visit: &Visit, out: &mut Vec<u8>) {
         let rows = self.open.remove(&visit.visitor.0).unwrap_or_default();

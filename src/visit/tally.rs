@@ -66,8 +66,10 @@ pub struct Tally {
     pub impressions_unmatched: u64,
     /// Sessions taken for a bot's.
     pub bots: u64,
-    /// Visitors whose facts were erased.
+    /// Erasures: visitors who were forgotten, each as often as it was asked for.
     pub erased: u64,
+    /// Events passed over because their visitor had been erased.
+    pub erased_events: u64,
     /// Events and decisions over time, where a plot wants them.
     pub timeline: Option<Timeline>,
 }
@@ -85,6 +87,8 @@ pub struct LimitCounts {
     pub histories: u64,
     /// Event ids forgotten early.
     pub event_ids: u64,
+    /// Tombstones of erased visitors taken down early.
+    pub erased: u64,
     /// Facts that stopped to count early.
     pub facts: u64,
     /// Exposures dropped while they waited for an impression.
@@ -287,6 +291,7 @@ impl Tally {
         self.limits.live_sessions += other.limits.live_sessions;
         self.limits.histories += other.limits.histories;
         self.limits.event_ids += other.limits.event_ids;
+        self.limits.erased += other.limits.erased;
         self.limits.facts += other.limits.facts;
         self.limits.exposures += other.limits.exposures;
         self.limits.indexed += other.limits.indexed;
@@ -298,6 +303,7 @@ impl Tally {
         self.impressions_unmatched += other.impressions_unmatched;
         self.bots += other.bots;
         self.erased += other.erased;
+        self.erased_events += other.erased_events;
         for (model, observed) in &other.drift {
             self.drift.entry(*model).or_default().merge(observed);
         }

@@ -12,7 +12,10 @@
 //! Cost: one map probe an event, plus the visit's own step. Memory: the live sessions, what is
 //! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
 
+mod erase;
+
 use super::decision::PerSlot;
+use super::erasure::Tombstones;
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
 use super::judging::{Judging, QUEUE_MAX, Reach};
@@ -33,13 +36,14 @@ use super::wheel::{Timer, Wheel};
 use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
 use std::sync::Arc;
 
-pub use super::output::{Cause, Ending, Output, Step};
+pub use super::output::{Cause, Ending, Forgotten, Output, Step};
 
 #[derive(Default)]
 struct Bin {
     live: KeyMap<u32>,
     memory: Memory,
     recent: RecentIds,
+    erased: Tombstones,
 }
 
 /// How the visit that is followed stood before a step.
@@ -122,18 +126,26 @@ impl Visitors {
     }
 
     /// Takes the next event in canonical order.
-    pub fn observe(&mut self, event: EventRef<'_>, out: &mut impl Output) {
-        let EventRef { event, texts } = event;
+    pub fn observe(&mut self, taken: EventRef<'_>, out: &mut impl Output) {
+        let EventRef { event, texts } = taken;
         self.run_to(event.arrival, out);
         self.turn_tables(event.arrival, out);
         let bin = bin_of(event.visitor);
+        let live = self.bins[bin].live.get(&event.visitor.0).copied();
+        if live.is_none() && self.is_erased(bin, event) {
+            self.tally.erased_events += 1;
+            return;
+        }
         if !event.event_id.is_none() && self.is_duplicate(bin, event) {
             self.tally.duplicates += 1;
             out.duplicate(event);
             return;
         }
-        let key = match self.bins[bin].live.get(&event.visitor.0) {
-            Some(&key) => {
+        if event.kind == Kind::Erase {
+            return self.erase(live, taken, out);
+        }
+        let key = match live {
+            Some(key) => {
                 if let Some(ending) = self.ends_before(key, event) {
                     let history = self.end(key, event.arrival, ending, out);
                     self.begin(key, event, texts, history);

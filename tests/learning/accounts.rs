@@ -43,21 +43,28 @@ struct Person {
     sessions: Vec<Session>,
     orders: Vec<Order>,
     before: i64,
+    /// When it was forgotten last.
+    erased_ms: Option<u64>,
+    /// Numbers of the sessions that were forgotten.
+    gone: Vec<u64>,
 }
 
 struct Book {
     policy: Policy,
     people: BTreeMap<&'static str, Person>,
+    /// Events of visitors who had been erased.
+    passed_over: u64,
 }
 
 impl Person {
-    fn forget(&mut self) {
-        self.orders.clear();
-        self.before = 0;
-        for session in &mut self.sessions {
-            (session.counted, session.converted) = (false, false);
-            (session.muted, session.promised) = (true, false);
-        }
+    fn forget(&mut self, at: u64) {
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.extend(self.sessions.iter().map(|session| session.number));
+        *self = Person {
+            erased_ms: Some(at),
+            gone,
+            ..Person::default()
+        };
     }
 
     fn account(&self) -> Account {
@@ -80,6 +87,14 @@ impl Book {
         let (at, time) = (event.arrival.0, event.time.0);
         let name = *NAMES.iter().find(|name| **name == told.visitor).unwrap();
         let person = self.people.entry(name).or_default();
+        if event.kind == Kind::Erase {
+            return person.forget(at);
+        }
+        let keep = policy.limits.erased_keep_ms;
+        if person.erased_ms.is_some_and(|erased| at < erased + keep) {
+            self.passed_over += 1;
+            return;
+        }
         let idle = policy.session.idle_ms;
         let goes_on = person.sessions.last().is_some_and(|session| {
             at <= session.last_arrival + idle
@@ -108,7 +123,6 @@ impl Book {
         let number = session.number;
         match event.kind {
             Kind::Refund => return refund(person, at, event.revenue(), policy),
-            Kind::Erase => return person.forget(),
             _ if session.muted => return,
             _ => {}
         }
@@ -297,7 +311,8 @@ fn check(world: &mut World, book: &Book, now: u64, place: &str) {
         book.people.iter().any(|(name, person)| {
             let mut sessions = person.sessions.iter();
             VisitorId::of(name.as_bytes()) == who
-                && sessions.any(|session| session.number == number && session.muted)
+                && (person.gone.contains(&number)
+                    || sessions.any(|session| session.number == number && session.muted))
         })
     };
     let all = world.told.values().flatten().chain(&world.heard.said);
@@ -326,7 +341,7 @@ fn check(world: &mut World, book: &Book, now: u64, place: &str) {
 
 #[test]
 fn facts_and_accounts_are_those_of_the_rules() {
-    let mut counts = [0; 4];
+    let mut counts = [0; 5];
     for (number, mode) in MODES.iter().enumerate() {
         // Where room is short, what stands is not a matter of these rules alone.
         if mode.contains("facts") {
@@ -338,6 +353,7 @@ fn facts_and_accounts_are_those_of_the_rules() {
             let mut book = Book {
                 policy: rules.policy.clone(),
                 people: BTreeMap::new(),
+                passed_over: 0,
             };
             let mut world = World::new(&rules);
             let last_ms = walk(seed, &mut world, 150, |world, told, before| {
@@ -363,9 +379,11 @@ fn facts_and_accounts_are_those_of_the_rules() {
                 .buckets()
                 .for_each(|(_, bucket)| over_time.merge(&bucket.lift));
             assert_eq!(over_time, lift[0], "seed {seed}, over time");
+            assert_eq!(tally.erased_events, book.passed_over, "seed {seed}");
             let more = [
                 tally.bots,
                 tally.erased,
+                tally.erased_events,
                 tally.orders_repeated,
                 tally.refunds_unmatched,
             ];

@@ -12,6 +12,7 @@ mod script;
 mod accounts;
 mod alike;
 mod chances;
+mod erasure;
 mod lag;
 mod naive;
 mod promises;

@@ -34,6 +34,7 @@ pub fn policy(mode: &str) -> String {
 version = 1
 [limits]
 event_ids_keep = "1m"
+erased_keep = "20m"
 [stability]
 cooldown = "5s"
 min_gain = 0.0

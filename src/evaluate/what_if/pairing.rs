@@ -7,7 +7,7 @@
 //! fires at another time), the last one before. What meets nothing is counted.
 //!
 //! Invariant: a function of each session's own moments, so sessions may be spread in any way.
-//! Memory: a view (650 bytes) a live session, and 60 bytes a choice.
+//! Memory: a view (650 bytes) a live session, and 60 bytes a choice, beside records 130.
 
 use super::differences::{Differences, Page};
 use super::records::Records;
@@ -68,7 +68,7 @@ struct Seen {
 
 #[derive(Debug)]
 enum Moment {
-    Logged(u64, Logged),
+    Logged(u64, VisitorId, Logged),
     Seen(u64, Seen),
     Ended(u64, u64),
 }
@@ -76,6 +76,7 @@ enum Moment {
 /// A session in which something was logged, or seen.
 #[derive(Debug, Default)]
 struct Open {
+    visitor: VisitorId,
     waiting: VecDeque<Logged>,
     last: Option<Seen>,
     differs: super::differences::Session,
@@ -100,8 +101,11 @@ pub struct Pairing {
     evidence: Evidence,
     /// The orders and carts that stand, and when they were stated.
     outcomes: BTreeMap<(u64, Outcome), u64>,
-    /// Exposures by logged choices since they were last taken, each with the time of the meeting.
-    exposures: Vec<(ArrivalMs, VisitorId, Exposure)>,
+    /// Exposures by logged choices since they were last taken, each with the time of the meeting, or,
+    /// taken back, of the erasure.
+    exposures: Vec<(ArrivalMs, VisitorId, Exposure, i8)>,
+    /// Those that stand, where the log is records: else they are the job's own facts.
+    stated: Vec<(VisitorId, Exposure)>,
 }
 
 /// A session's key: the hash of visitor and session, as records name them. No id holds a NUL.
@@ -132,6 +136,7 @@ impl Pairing {
             evidence: Evidence::default(),
             outcomes: BTreeMap::new(),
             exposures: Vec::new(),
+            stated: Vec::new(),
         }
     }
 
@@ -140,7 +145,8 @@ impl Pairing {
         if let Logger::Policy(policy) = &self.setup.logger {
             let logged = logged(&self.setup, policy, decision);
             let key = session_key(decision.visitor, decision.session);
-            self.logged.push_back(Moment::Logged(key, logged));
+            let visitor = VisitorId::of(decision.visitor);
+            self.logged.push_back(Moment::Logged(key, visitor, logged));
         }
     }
 
@@ -180,8 +186,29 @@ impl Pairing {
     }
 
     /// Exposures by logged choices since the call before, in the order in which they were found.
-    pub fn take_exposures(&mut self) -> Vec<(ArrivalMs, VisitorId, Exposure)> {
+    pub fn take_exposures(&mut self) -> Vec<(ArrivalMs, VisitorId, Exposure, i8)> {
         std::mem::take(&mut self.exposures)
+    }
+
+    /// Forgets a visitor: what is open goes, choices count for nothing, exposures are taken back.
+    /// What was only counted, of visits that are over, stays counted.
+    pub fn forget(&mut self, at: ArrivalMs, visitor: VisitorId) {
+        self.settle();
+        self.open.retain(|_, open| open.visitor != visitor);
+        let others = |choice: &Choice| choice.unit != visitor.0;
+        self.evidence.choices.retain(others);
+        let of_visitor = |stated: &mut (VisitorId, Exposure)| stated.0 == visitor;
+        let back = self.stated.extract_if(.., of_visitor);
+        self.exposures
+            .extend(back.map(|(visitor, exposure)| (at, visitor, exposure, -1)));
+    }
+
+    /// Notes an exposure by a logged choice.
+    fn expose(&mut self, at: ArrivalMs, visitor: VisitorId, exposure: Exposure) {
+        self.exposures.push((at, visitor, exposure, 1));
+        if matches!(self.setup.logger, Logger::Records(_)) {
+            self.stated.push((visitor, exposure));
+        }
     }
 
     /// Merges what both lines have brought up to now.
@@ -199,8 +226,9 @@ impl Pairing {
                 &mut self.seen
             };
             match line.pop_front() {
-                Some(Moment::Logged(key, logged)) => {
+                Some(Moment::Logged(key, visitor, logged)) => {
                     let open = self.open.entry(key).or_default();
+                    open.visitor = visitor;
                     self.differences
                         .logged(&mut open.differs, logged.at_ms, logged.page);
                     open.waiting.push_back(logged);
@@ -215,6 +243,7 @@ impl Pairing {
 
     fn see(&mut self, key: u64, seen: Seen) {
         let mut open = self.open.remove(&key).unwrap_or_default();
+        open.visitor = seen.visitor;
         self.take_records(key, &mut open, seen.at_ms);
         self.meet_before(&mut open, seen.at_ms, seen.at_ms);
         let page = super::differences::page_of(&seen.view.layout, self.setup.mapping.slot_count());
@@ -299,8 +328,7 @@ impl Pairing {
                 // for it.
                 exposure.cell.set = seen.view.set[slot] | 1 << chosen.arm;
                 exposure.cell.epoch = self.learning.epoch_of(ArrivalMs(choice.at_ms));
-                self.exposures
-                    .push((ArrivalMs(now_ms), seen.visitor, exposure));
+                self.expose(ArrivalMs(now_ms), seen.visitor, exposure);
             }
         }
         self.expose_layout(&logged, seen, now_ms);
@@ -340,14 +368,14 @@ impl Pairing {
             propensity_ppm: 1_000_000,
             tables_ms: 0,
         };
-        self.exposures
-            .push((ArrivalMs(now_ms), seen.visitor, exposure));
+        self.expose(ArrivalMs(now_ms), seen.visitor, exposure);
     }
 
     /// Beside records, a leaf that is new to the session of a visitor who keeps a slot's default is a
     /// fact, too.
     fn expose_held(&mut self, open: &mut Open) {
-        let mapping = &self.setup.mapping;
+        let setup = Arc::clone(&self.setup);
+        let mapping = &setup.mapping;
         let (Some(met), Some(seen)) = (&open.met, &open.last) else {
             return;
         };
@@ -371,8 +399,7 @@ impl Pairing {
                 propensity_ppm: 1_000_000,
                 tables_ms: 0,
             };
-            self.exposures
-                .push((ArrivalMs(seen.at_ms), seen.visitor, exposure));
+            self.expose(ArrivalMs(seen.at_ms), seen.visitor, exposure);
         }
     }
 
@@ -406,7 +433,7 @@ impl Pairing {
 impl Moment {
     fn at_ms(&self) -> u64 {
         match self {
-            Moment::Logged(_, logged) => logged.at_ms,
+            Moment::Logged(_, _, logged) => logged.at_ms,
             Moment::Seen(_, seen) => seen.at_ms,
             Moment::Ended(_, at_ms) => *at_ms,
         }
@@ -415,7 +442,7 @@ impl Moment {
     /// Whether this logged decision comes before a moment of the target. A session's start comes
     /// after the end of the one before it, which it may share a name with.
     fn precedes(&self, other: &Moment) -> bool {
-        let begins = matches!(self, Moment::Logged(_, logged) if logged.trigger == start());
+        let begins = matches!(self, Moment::Logged(_, _, logged) if logged.trigger == start());
         let tied = !(begins && matches!(other, Moment::Ended(..)));
         self.at_ms() < other.at_ms() || (self.at_ms() == other.at_ms() && tied)
     }

@@ -6,11 +6,16 @@
 //! back that was drawn before, and nothing was chosen. Names become the target's numbers here; what
 //! only the records know is noted by [`Mapping`].
 //!
+//! The record of an erased visitor voids every record of that visitor up to its time: they count for
+//! nothing, as if they had never been written.
+//!
 //! A line that is no record ends the reading, with its number: a file of decisions was written by a
 //! program, and a hole in it would bias every estimate. Memory: 100 bytes a record.
 
 use super::names::{Mapping, NO_ARM};
 use super::pairing::{Chosen, Logged, session_key, trigger_hash};
+use crate::event::VisitorId;
+use crate::visit::decision::FORGOTTEN;
 use crate::visit::policy::{Policy, SLOTS_MAX};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -81,6 +86,48 @@ struct Record {
     policy: String,
 }
 
+/// The record of a visitor who was erased.
+#[derive(Deserialize)]
+struct Erasure {
+    at_ms: u64,
+    visitor: String,
+    trigger: String,
+}
+
+/// A line.
+enum Line {
+    Record(Box<Record>),
+    Erasure(VisitorId, u64),
+}
+
+impl Line {
+    fn read(text: &[u8]) -> Result<Line, String> {
+        let error = match serde_json::from_slice(text) {
+            Ok(record) => return Ok(Line::Record(record)),
+            Err(error) => error,
+        };
+        match serde_json::from_slice(text) {
+            Ok(Erasure {
+                at_ms,
+                visitor,
+                trigger,
+            }) if trigger == FORGOTTEN => {
+                Ok(Line::Erasure(VisitorId::of(visitor.as_bytes()), at_ms))
+            }
+            _ => Err(without_line(&error)),
+        }
+    }
+}
+
+/// A record that was read, before it is known which slots learn and who was erased.
+struct Read {
+    key: u64,
+    visitor: VisitorId,
+    starts: bool,
+    drawn: u8,
+    logged: Logged,
+}
+
 /// Reads records, and finds out what they name in the target.
 ///
 /// # Errors
@@ -88,8 +135,9 @@ struct Record {
 pub fn read(mut input: impl BufRead, target: &Policy) -> Result<(Records, Mapping), RecordsError> {
     let mut mapping = Mapping::to(target);
     let mut records = Records::default();
-    let (mut slots, mut learns) = (BTreeSet::new(), 0u8);
-    let mut read: Vec<(u64, bool, u8, Logged)> = Vec::new();
+    let mut slots = BTreeSet::new();
+    let mut read: Vec<Read> = Vec::new();
+    let mut erased: BTreeMap<VisitorId, u64> = BTreeMap::new();
     let (mut line, mut text) = (0, Vec::new());
     loop {
         line += 1;
@@ -101,8 +149,14 @@ pub fn read(mut input: impl BufRead, target: &Policy) -> Result<(Records, Mappin
             break;
         }
         let wrong = |what: String| RecordsError::Line { line, what };
-        let record: Record =
-            serde_json::from_slice(&text).map_err(|error| wrong(without_line(&error)))?;
+        let record = match Line::read(&text).map_err(wrong)? {
+            Line::Record(record) => record,
+            Line::Erasure(visitor, at_ms) => {
+                let latest = erased.entry(visitor).or_default();
+                *latest = at_ms.max(*latest);
+                continue;
+            }
+        };
         for slot in record.layout.keys() {
             if !slots.contains(slot) {
                 slots.insert(slot.clone());
@@ -110,17 +164,34 @@ pub fn read(mut input: impl BufRead, target: &Policy) -> Result<(Records, Mappin
         }
         let places = record.drawn.iter().filter_map(|slot| mapping.slot(slot));
         let drawn = places.fold(0u8, |bits, place| bits | 1 << place);
-        learns |= drawn;
         let logged = logged(&record, &mut mapping).map_err(wrong)?;
-        let key = session_key(record.visitor.as_bytes(), record.session.as_bytes());
-        read.push((key, record.trigger == "start", drawn, logged));
+        read.push(Read {
+            key: session_key(record.visitor.as_bytes(), record.session.as_bytes()),
+            visitor: VisitorId::of(record.visitor.as_bytes()),
+            starts: record.trigger == "start",
+            drawn,
+            logged,
+        });
         records.policy = record.policy;
     }
     if read.is_empty() {
         return Err(RecordsError::Empty);
     }
+    let is_void = |read: &Read| {
+        let until = erased.get(&read.visitor);
+        until.is_some_and(|until_ms| read.logged.at_ms <= *until_ms)
+    };
+    read.retain(|read| !is_void(read));
     records.count = read.len() as u64;
-    for (key, starts, drawn, mut logged) in read {
+    let learns = read.iter().fold(0, |bits, read| bits | read.drawn);
+    for one in read {
+        let Read {
+            key,
+            starts,
+            drawn,
+            mut logged,
+            ..
+        } = one;
         let undrawn = learns & !drawn;
         if starts {
             logged.held |= undrawn;

@@ -109,6 +109,10 @@ pub struct Limits {
     pub event_ids_per_bin: usize,
     /// How long an event id is remembered, in ms of the arrival clock.
     pub event_ids_keep_ms: u64,
+    /// Tombstones of erased visitors in a bin; the oldest is taken down beyond it.
+    pub erased_per_bin: usize,
+    /// For how long the events of an erased visitor are not taken, in ms of the arrival clock.
+    pub erased_keep_ms: u64,
 }
 
 /// How often a page may change.

@@ -258,6 +258,8 @@ impl Reader<'_> {
             history_keep_ms: self.duration(&table.history_keep, 90 * 86_400_000)?,
             event_ids_per_bin: per_bin(&table.event_ids, 1_048_576)?,
             event_ids_keep_ms: self.duration(&table.event_ids_keep, 600_000)?,
+            erased_per_bin: per_bin(&table.erased, 1_048_576)?,
+            erased_keep_ms: self.duration(&table.erased_keep, 400 * 86_400_000)?,
         })
     }
 

@@ -65,6 +65,8 @@ pub(super) struct LimitsTable {
     pub(super) history_keep: Option<Spanned<String>>,
     pub(super) event_ids: Option<Spanned<u64>>,
     pub(super) event_ids_keep: Option<Spanned<String>>,
+    pub(super) erased: Option<Spanned<u64>>,
+    pub(super) erased_keep: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]
