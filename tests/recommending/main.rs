@@ -35,6 +35,8 @@ fn rules(ranker: &str, lines: &str) -> Arc<Rules> {
         version = 1
         [session]
         idle = "20s"
+        [limits]
+        erased_keep = "5s"
         [hesitation]
         after = "7s"
         [stability]

@@ -7,7 +7,7 @@ use restage::visit::decision::Decision;
 use restage::visit::learn::fact::version_after;
 use restage::visit::learn::tables::Change as TableChange;
 use restage::visit::live::Rules;
-use restage::visit::output::{Output, Step};
+use restage::visit::output::{Forgotten, Output, Step};
 use restage::visit::rank::recommender::{IndexSpec, Update};
 use restage::visit::rank::rules::Rules as RuleIndex;
 use restage::visit::rank::trending::Trending;
@@ -30,6 +30,10 @@ impl Output for Heard {
     fn duplicate(&mut self, _: &Event) {}
 
     fn step(&mut self, _: &Step<'_>) {}
+
+    fn forgotten(&mut self, gone: &Forgotten<'_>) {
+        self.lines.forgotten(gone);
+    }
 
     fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
         self.said.push((at, seen.clone(), i64::from(sign)));

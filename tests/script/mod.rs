@@ -30,7 +30,7 @@ use restage::visit::model::schedule::Schedule;
 use restage::visit::model::{Model, ModelFeature, Scorer, Transform, empty_file, file};
 use restage::visit::policy::Policy;
 use restage::visit::tally::Tally;
-use restage::visit::visitors::{Cause, Ending, Output, Step, Visitors};
+use restage::visit::visitors::{Cause, Ending, Forgotten, Output, Step, Visitors};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -404,6 +404,14 @@ impl Output for Lines {
     fn duplicate(&mut self, _: &Event) {}
 
     fn step(&mut self, _: &Step<'_>) {}
+
+    fn forgotten(&mut self, gone: &Forgotten<'_>) {
+        let mut line = Vec::new();
+        let recorder = &self.recorder;
+        recorder.forgotten_json(gone.at, gone.visitor_text, &mut line);
+        let key = (gone.at.0, gone.visitor_text.to_vec(), Vec::new(), 0);
+        self.lines.push((key, String::from_utf8(line).unwrap()));
+    }
 
     fn ended(&mut self, visit: &Visit, _at: ArrivalMs) {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
