@@ -9,6 +9,7 @@ use super::report::Counts;
 use crate::evaluate::lift::{Lift, LiftOptions, LiftPoint, Verdict, lift, over_time};
 use crate::flow::job::JobResult;
 use crate::grouped::grouped;
+use crate::visit::bots::{RULE_COUNT, Rule};
 use crate::visit::learn::learner::{ArmReport, LeafReport, SlotReport};
 use crate::visit::learn::moments::{Groups, Moments};
 use crate::visit::policy::{Policy, Slot};
@@ -31,6 +32,10 @@ pub(super) struct Learned {
     layouts: Option<SlotReport>,
     /// What was set aside, by its name.
     set_aside: Counts,
+    /// Sessions taken for a bot's, by rule.
+    bots_by_rule: Counts,
+    /// Events in them, by rule.
+    bot_events_by_rule: Counts,
 }
 
 /// A slot that learns.
@@ -70,9 +75,12 @@ impl Learned {
             lift: compared(tally, 0, policy.holdout.share_ppm),
             slots: slots.collect(),
             layouts: layouts.into_iter().next().cloned(),
+            bots_by_rule: by_rule(tally.bots.sessions),
+            bot_events_by_rule: by_rule(tally.bots.events),
             set_aside: Counts::above_zero(
                 [
-                    ("bots", tally.bots),
+                    ("bots", tally.bots.total()),
+                    ("bots_earlier", tally.bots.earlier),
                     ("erased", tally.erased),
                     ("orders_repeated", tally.orders_repeated),
                     ("refunds_unmatched", tally.refunds_unmatched),
@@ -88,6 +96,14 @@ impl Learned {
         let mut rows = Vec::new();
         if !self.set_aside.is_empty() {
             rows.push(("set aside", self.set_aside.line()));
+        }
+        if !self.bots_by_rule.is_empty() {
+            let line = format!(
+                "{}, with as many events: {}",
+                self.bots_by_rule.line(),
+                self.bot_events_by_rule.line()
+            );
+            rows.push(("bots", line));
         }
         match &self.lift {
             Some(lift) if has_orders(lift) => rows.extend(lift.rows()),
@@ -155,6 +171,11 @@ fn has_orders(lift: &Lift) -> bool {
     let conversion = &lift.metrics.conversion;
     let bought = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
     bought(conversion.treated) || bought(conversion.held)
+}
+
+/// Counts by the rules' names.
+fn by_rule(counts: [u64; RULE_COUNT]) -> Counts {
+    Counts::above_zero(Rule::ALL.iter().map(|rule| rule.name()).zip(counts))
 }
 
 fn budgets(slot: &Slot) -> Vec<Option<f64>> {

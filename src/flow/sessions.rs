@@ -508,10 +508,11 @@ impl Output for Emitter {
         self.steps += 1;
         let number = self.steps.to_be_bytes();
         let recorder = &self.spec.recorder;
-        let model = self.spec.rules.models.get(step.visit.model);
+        let rules = &self.spec.rules;
+        let model = rules.models.get(step.visit.model);
         self.emissions
             .write(step.at.0, Tag::Story, &[&number], |body| {
-                super::story::write(step, recorder, model, body);
+                super::story::write(step, rules, recorder, model, body);
             });
     }
 

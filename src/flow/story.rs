@@ -2,9 +2,11 @@
 //! phase, decision, and the rule that made it.
 
 use crate::event::{Event, Texts};
+use crate::visit::bots::Rule;
 use crate::visit::choose::Why;
 use crate::visit::decision::Recorder;
 use crate::visit::feature::{FEATURE_COUNT, FEATURES, Vector};
+use crate::visit::live::{Rules, Visit};
 use crate::visit::model::{Label, Model};
 use crate::visit::visitors::{Cause, Step};
 use jiff::Timestamp;
@@ -14,13 +16,20 @@ use std::io::Write;
 const CONTRIBUTIONS_MAX: usize = 3;
 
 /// Writes one step of the story.
-pub fn write(step: &Step<'_>, recorder: &Recorder, model: &Model, out: &mut Vec<u8>) {
+pub fn write(
+    step: &Step<'_>,
+    rules: &Rules,
+    recorder: &Recorder,
+    model: &Model,
+    out: &mut Vec<u8>,
+) {
     // Writing to memory cannot fail.
-    let _ = paragraph(step, recorder, model, out);
+    let _ = paragraph(step, rules, recorder, model, out);
 }
 
 fn paragraph(
     step: &Step<'_>,
+    rules: &Rules,
     recorder: &Recorder,
     model: &Model,
     out: &mut Vec<u8>,
@@ -60,9 +69,14 @@ fn paragraph(
                 } else {
                     ""
                 };
-                writeln!(out, "session {session} begins: {known} visit{holdout}")?;
+                let bot = match visit.ruled_out {
+                    Some((Rule::Known, _)) => ", of a visitor known for a bot: it teaches nothing",
+                    _ => "",
+                };
+                writeln!(out, "session {session} begins: {known} visit{holdout}{bot}")?;
             }
             writeln!(out, "{}  {}", time(step.at.0), describe(event, texts))?;
+            ruled_out(visit, rules, out)?;
         }
     }
     let moved = moved(step.before, step.after);
@@ -103,6 +117,29 @@ fn paragraph(
     }
     decided(step, recorder, out)?;
     writeln!(out)
+}
+
+/// Whether this very event made the session a bot's, and by which rule.
+fn ruled_out(visit: &Visit, rules: &Rules, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let Some((rule, at_event)) = visit.ruled_out else {
+        return Ok(());
+    };
+    if at_event != visit.session.events {
+        return Ok(());
+    }
+    let bots = &rules.policy.bots;
+    let words = bots.verdict(&visit.session, &visit.pace);
+    let words = words.map_or(String::new(), |verdict| verdict.words());
+    let taken_back = if bots.earlier {
+        "what the visitor taught"
+    } else {
+        "what the session taught"
+    };
+    writeln!(
+        out,
+        "    bot       at event {at_event} by the rule {}: {words}; {taken_back} is taken back",
+        rule.name()
+    )
 }
 
 /// What was decided at this step, if anything.

@@ -364,7 +364,7 @@ fn facts_and_accounts_are_those_of_the_rules() {
                 .for_each(|(_, bucket)| over_time.merge(&bucket.lift));
             assert_eq!(over_time, lift[0], "seed {seed}, over time");
             let more = [
-                tally.bots,
+                tally.bots.total(),
                 tally.erased,
                 tally.orders_repeated,
                 tally.refunds_unmatched,

@@ -14,6 +14,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use super::bots::Bots;
 use super::feature::{FEATURE_COUNT, FEATURES, Vector};
 use super::learn::spec::LearnSpec;
 use super::model::{Label, Scores};
@@ -21,7 +22,7 @@ use super::phase::{Phase, PhaseRules};
 use super::products::list::{ListSpec, Ranker};
 use super::session::SessionLimits;
 use crate::event::{VisitorId, hash_text, mix};
-use learning::{Bots, Cost, Learning, Promotions};
+use learning::{Cost, Learning, Promotions};
 
 pub use parse::PolicyError;
 pub use parse_learning::method_name;
