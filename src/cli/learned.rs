@@ -13,7 +13,7 @@ use crate::visit::bots::{RULE_COUNT, Rule};
 use crate::visit::learn::learner::{ArmReport, LeafReport, SlotReport};
 use crate::visit::learn::moments::{Groups, Moments};
 use crate::visit::policy::{Policy, Slot};
-use crate::visit::tally::Tally;
+use crate::visit::tally::{BotCounts, Tally};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -36,6 +36,9 @@ pub(super) struct Learned {
     bots_by_rule: Counts,
     /// Events in them, by rule.
     bot_events_by_rule: Counts,
+    /// Both for people.
+    #[serde(skip)]
+    bots: String,
 }
 
 /// A slot that learns.
@@ -77,6 +80,7 @@ impl Learned {
             layouts: layouts.into_iter().next().cloned(),
             bots_by_rule: by_rule(tally.bots.sessions),
             bot_events_by_rule: by_rule(tally.bots.events),
+            bots: bots_line(&tally.bots),
             set_aside: Counts::above_zero(
                 [
                     ("bots", tally.bots.total()),
@@ -97,13 +101,8 @@ impl Learned {
         if !self.set_aside.is_empty() {
             rows.push(("set aside", self.set_aside.line()));
         }
-        if !self.bots_by_rule.is_empty() {
-            let line = format!(
-                "{}, with as many events: {}",
-                self.bots_by_rule.line(),
-                self.bot_events_by_rule.line()
-            );
-            rows.push(("bots", line));
+        if !self.bots.is_empty() {
+            rows.push(("bots", self.bots.clone()));
         }
         match &self.lift {
             Some(lift) if has_orders(lift) => rows.extend(lift.rows()),
@@ -176,6 +175,20 @@ fn has_orders(lift: &Lift) -> bool {
 /// Counts by the rules' names.
 fn by_rule(counts: [u64; RULE_COUNT]) -> Counts {
     Counts::above_zero(Rule::ALL.iter().map(|rule| rule.name()).zip(counts))
+}
+
+/// Sessions taken for a bot's, by the rules that any fell to.
+fn bots_line(bots: &BotCounts) -> String {
+    let counts = bots.sessions.iter().zip(bots.events);
+    let by_rule = Rule::ALL.iter().zip(counts);
+    let parts =
+        by_rule
+            .filter(|(_, (sessions, _))| **sessions > 0)
+            .map(|(rule, (sessions, events))| {
+                let (sessions, events) = (grouped(*sessions), grouped(events));
+                format!("{} {sessions} ({events} events)", rule.name())
+            });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn budgets(slot: &Slot) -> Vec<Option<f64>> {

@@ -11,6 +11,7 @@ mod script;
 
 mod accounts;
 mod alike;
+mod bots;
 mod chances;
 mod lag;
 mod naive;
