@@ -9,10 +9,11 @@ use super::report::Counts;
 use crate::evaluate::lift::{Lift, LiftOptions, LiftPoint, Verdict, lift, over_time};
 use crate::flow::job::JobResult;
 use crate::grouped::grouped;
+use crate::visit::bots::{RULE_COUNT, Rule};
 use crate::visit::learn::learner::{ArmReport, LeafReport, SlotReport};
 use crate::visit::learn::moments::{Groups, Moments};
 use crate::visit::policy::{Policy, Slot};
-use crate::visit::tally::Tally;
+use crate::visit::tally::{BotCounts, Tally};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -31,6 +32,13 @@ pub(super) struct Learned {
     layouts: Option<SlotReport>,
     /// What was set aside, by its name.
     set_aside: Counts,
+    /// Sessions taken for a bot's, by rule.
+    bots_by_rule: Counts,
+    /// Events in them, by rule.
+    bot_events_by_rule: Counts,
+    /// Both for people.
+    #[serde(skip)]
+    bots: String,
 }
 
 /// A slot that learns.
@@ -70,9 +78,13 @@ impl Learned {
             lift: compared(tally, 0, policy.holdout.share_ppm),
             slots: slots.collect(),
             layouts: layouts.into_iter().next().cloned(),
+            bots_by_rule: by_rule(tally.bots.sessions),
+            bot_events_by_rule: by_rule(tally.bots.events),
+            bots: bots_line(&tally.bots),
             set_aside: Counts::above_zero(
                 [
-                    ("bots", tally.bots),
+                    ("bots", tally.bots.total()),
+                    ("bots_earlier", tally.bots.earlier),
                     ("erased", tally.erased),
                     ("erased_events", tally.erased_events),
                     ("orders_repeated", tally.orders_repeated),
@@ -89,6 +101,9 @@ impl Learned {
         let mut rows = Vec::new();
         if !self.set_aside.is_empty() {
             rows.push(("set aside", self.set_aside.line()));
+        }
+        if !self.bots.is_empty() {
+            rows.push(("bots", self.bots.clone()));
         }
         match &self.lift {
             Some(lift) if has_orders(lift) => rows.extend(lift.rows()),
@@ -156,6 +171,25 @@ fn has_orders(lift: &Lift) -> bool {
     let conversion = &lift.metrics.conversion;
     let bought = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
     bought(conversion.treated) || bought(conversion.held)
+}
+
+/// Counts by the rules' names.
+fn by_rule(counts: [u64; RULE_COUNT]) -> Counts {
+    Counts::above_zero(Rule::ALL.iter().map(|rule| rule.name()).zip(counts))
+}
+
+/// Sessions taken for a bot's, by the rules that any fell to.
+fn bots_line(bots: &BotCounts) -> String {
+    let counts = bots.sessions.iter().zip(bots.events);
+    let by_rule = Rule::ALL.iter().zip(counts);
+    let parts =
+        by_rule
+            .filter(|(_, (sessions, _))| **sessions > 0)
+            .map(|(rule, (sessions, events))| {
+                let (sessions, events) = (grouped(*sessions), grouped(events));
+                format!("{} {sessions} ({events} events)", rule.name())
+            });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn budgets(slot: &Slot) -> Vec<Option<f64>> {

@@ -2,10 +2,11 @@
 //! phase, decision, and the rule that made it.
 
 use crate::event::{Event, Texts};
+use crate::visit::bots::Rule;
 use crate::visit::choose::Why;
 use crate::visit::decision::Recorder;
 use crate::visit::feature::{FEATURE_COUNT, FEATURES, Vector};
-use crate::visit::live::Rules;
+use crate::visit::live::{Rules, Visit};
 use crate::visit::model::{Label, Model};
 use crate::visit::products::catalogue::Catalogue;
 use crate::visit::visitors::{Cause, Step};
@@ -65,9 +66,14 @@ fn paragraph(
                 } else {
                     ""
                 };
-                writeln!(out, "session {session} begins: {known} visit{holdout}")?;
+                let bot = match visit.ruled_out {
+                    Some((Rule::Known, _)) => ", of a visitor known for a bot: it teaches nothing",
+                    _ => "",
+                };
+                writeln!(out, "session {session} begins: {known} visit{holdout}{bot}")?;
             }
             writeln!(out, "{}  {}", time(step.at.0), describe(event, texts))?;
+            ruled_out(visit, rules, out)?;
         }
     }
     let moved = moved(step.before, step.after);
@@ -108,6 +114,29 @@ fn paragraph(
     }
     decided(step, recorder, rules, out)?;
     writeln!(out)
+}
+
+/// Whether this very event made the session a bot's, and by which rule.
+fn ruled_out(visit: &Visit, rules: &Rules, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let Some((rule, at_event)) = visit.ruled_out else {
+        return Ok(());
+    };
+    if at_event != visit.session.events {
+        return Ok(());
+    }
+    let bots = &rules.policy.bots;
+    let words = bots.verdict(&visit.session, &visit.pace);
+    let words = words.map_or(String::new(), |verdict| verdict.words());
+    let taken_back = if bots.earlier {
+        "what the visitor taught"
+    } else {
+        "what the session taught"
+    };
+    writeln!(
+        out,
+        "    bot       at event {at_event} by the rule {}: {words}; {taken_back} is taken back",
+        rule.name()
+    )
 }
 
 /// What was decided at this step, if anything.

@@ -22,6 +22,8 @@ pub struct History {
     pub account: Account,
     /// Whether the visitor counts among those who are compared slot by slot.
     pub compared: bool,
+    /// Whether the visitor was found to be a bot: later sessions teach nothing.
+    pub bot: bool,
 }
 
 impl History {

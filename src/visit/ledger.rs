@@ -14,6 +14,7 @@
 //!
 //! Cost: about 150 ns for a session and for each outcome and exposure.
 
+use super::bots::{Rule, Verdict};
 use super::history::History;
 use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind};
 use super::learn::moments::Account;
@@ -183,7 +184,7 @@ impl Ledger {
         match event.kind {
             Kind::Purchase | Kind::Refund | Kind::Impression => true,
             Kind::AddToCart if !visit.carted => true,
-            _ => !visit.muted && is_bot(visit, rules),
+            _ => !visit.muted && verdict(visit, rules).is_some(),
         }
     }
 
@@ -239,8 +240,8 @@ impl Ledger {
             Kind::Impression => self.seen(event, visit, desk),
             _ => {}
         }
-        if is_bot(visit, desk.rules) {
-            self.rule_out(at, visit, desk);
+        if let Some(verdict) = verdict(visit, desk.rules) {
+            self.rule_out(at, verdict.rule(), visit, desk);
         }
     }
 
@@ -400,19 +401,39 @@ impl Ledger {
     }
 
     /// The session turned out to be a bot's: what it taught is taken back, and it teaches no more.
-    fn rule_out(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+    /// Where the policy takes bots for bots from the first, so is what the visitor's earlier sessions
+    /// taught, and later ones begin muted. What was spent on promotions stays spent.
+    fn rule_out(
+        &mut self,
+        at: ArrivalMs,
+        rule: Rule,
+        visit: &mut Visit,
+        desk: &mut Desk<'_, impl Output>,
+    ) {
+        let earlier = desk.rules.policy.bots.earlier;
         let (visitor, session) = (visit.visitor, visit.session_number);
-        let of_session = |fact: &Fact| match fact {
-            Fact::Exposure(exposure) => exposure.session == session,
-            Fact::Outcome(outcome) => outcome.session == session,
+        let taught = |fact: &Fact| match fact {
+            Fact::Exposure(exposure) => earlier || exposure.session == session,
+            Fact::Outcome(outcome) => earlier || outcome.session == session,
             Fact::Spend { .. } | Fact::Visitor { .. } => false,
         };
         let bin = self.bin(visitor, at, desk.out);
-        bin.take_back(at, visitor, of_session, desk.out);
-        self.unindex(at, visitor, Some(session), desk.out);
+        bin.take_back(at, visitor, taught, desk.out);
+        let indexed = (!earlier).then_some(session);
+        self.unindex(at, visitor, indexed, desk.out);
         let earned = std::mem::take(&mut visit.earned);
         desk.settle(visit, at, |account| account.remove(&earned));
-        desk.tally.bots += 1;
+        if earlier {
+            // What is left of the account is that of earlier sessions.
+            let sessions = visit.session.history.account.sessions;
+            desk.tally.bots.earlier += u64::try_from(sessions).unwrap_or(0);
+            desk.settle(visit, at, |account| *account = Account::default());
+            if std::mem::take(&mut visit.session.history.compared) {
+                desk.compare(at, visitor, (visit.holdout(), visit.held()), -1);
+            }
+            visit.session.history.bot = true;
+        }
+        visit.ruled_out = Some((rule, visit.session.events));
         visit.mute();
     }
 
@@ -518,12 +539,13 @@ impl Ledger {
                 desk.out.fact(at, visit.visitor, &fact, -1);
             }
         }
+        if let Some((rule, _)) = visit.ruled_out {
+            desk.tally.bots.count(rule, visit.session.events);
+        }
     }
 }
 
-/// Whether a visit's session is a bot's.
-fn is_bot(visit: &Visit, rules: &Rules) -> bool {
-    let session = &visit.session;
-    let bots = &rules.policy.bots;
-    bots.rules_out(u64::from(session.events), session.active_ms)
+/// Whether a visit's session is a bot's, and why.
+fn verdict(visit: &Visit, rules: &Rules) -> Option<Verdict> {
+    rules.policy.bots.verdict(&visit.session, &visit.pace)
 }

@@ -10,6 +10,7 @@
 mod asked;
 mod page;
 
+use super::bots::{Pace, Rule};
 use super::choose::{CERTAIN_PPM, Why};
 use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
@@ -110,6 +111,10 @@ pub struct Visit {
     pub orders: u32,
     /// Whether the session teaches nothing any more.
     pub muted: bool,
+    /// How fast the session goes on.
+    pub pace: Pace,
+    /// The rule by which the session was taken for a bot's, and the number of the event at which.
+    pub ruled_out: Option<(Rule, u32)>,
     /// Whether something went into the cart.
     pub carted: bool,
     /// Whether an order was booked.
@@ -209,6 +214,8 @@ impl Visit {
             layout,
             propensity_ppm: [CERTAIN_PPM; SLOTS_MAX],
             timer: self.timer,
+            muted: history.bot,
+            ruled_out: history.bot.then_some((Rule::Known, 0)),
             ..Visit::default()
         };
     }
@@ -224,6 +231,7 @@ impl Visit {
         if let Some(shown) = &mut self.products {
             shown.stale |= shown.browsed.observe(event, &self.session.items);
         }
+        self.pace.observe(event, &rules.policy.bots);
         let overflow = self.session.observe(event, &rules.policy.limits.session);
         self.last_arrival = event.arrival;
         if self.log_session.is_none() {
@@ -415,6 +423,7 @@ impl Visit {
             next_seq: self.next_seq,
             account: before.account,
             compared: before.compared,
+            bot: before.bot,
         }
     }
 

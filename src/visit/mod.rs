@@ -7,6 +7,7 @@
 //! at which it is chosen, [`decision`] the record that comes out. [`rows`] is what models are trained on.
 //! [`rank`] says which items are like those of a visit.
 
+pub mod bots;
 pub mod choose;
 pub mod dated;
 pub mod decision;

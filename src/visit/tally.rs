@@ -1,5 +1,6 @@
 //! What a run counts. Everything is an integer and adds up over workers in any order.
 
+use super::bots::{RULE_COUNT, Rule};
 use super::learn::moments::Groups;
 use super::model::summary::Observed;
 use super::phase::Phase;
@@ -65,7 +66,7 @@ pub struct Tally {
     /// Impressions that named no decision that was waited for.
     pub impressions_unmatched: u64,
     /// Sessions taken for a bot's.
-    pub bots: u64,
+    pub bots: BotCounts,
     /// Erasures: visitors who were forgotten, each as often as it was asked for.
     pub erased: u64,
     /// Events passed over because their visitor had been erased.
@@ -95,6 +96,38 @@ pub struct LimitCounts {
     pub exposures: u64,
     /// Sessions that left the index early.
     pub indexed: u64,
+}
+
+/// Sessions taken for a bot's, and what is in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotCounts {
+    /// Sessions by the number of the rule.
+    pub sessions: [u64; RULE_COUNT],
+    /// Events in these sessions by the number of the rule, those before the verdict among them.
+    pub events: [u64; RULE_COUNT],
+    /// Earlier sessions that counted until their visitor was found out.
+    pub earlier: u64,
+}
+
+impl BotCounts {
+    /// Counts a session of so many events that was ruled out.
+    pub fn count(&mut self, rule: Rule, events: u32) {
+        self.sessions[rule as usize] += 1;
+        self.events[rule as usize] += u64::from(events);
+    }
+
+    /// Sessions ruled out, by whatever rule.
+    pub fn total(&self) -> u64 {
+        self.sessions.iter().sum()
+    }
+
+    fn merge(&mut self, other: &BotCounts) {
+        for rule in 0..RULE_COUNT {
+            self.sessions[rule] += other.sessions[rule];
+            self.events[rule] += other.events[rule];
+        }
+        self.earlier += other.earlier;
+    }
 }
 
 /// A histogram of scores between 0 and 1 with [`SCORE_BARS`] equal bars.
@@ -301,7 +334,7 @@ impl Tally {
         self.orders_repeated += other.orders_repeated;
         self.refunds_unmatched += other.refunds_unmatched;
         self.impressions_unmatched += other.impressions_unmatched;
-        self.bots += other.bots;
+        self.bots.merge(&other.bots);
         self.erased += other.erased;
         self.erased_events += other.erased_events;
         for (model, observed) in &other.drift {

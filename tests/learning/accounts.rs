@@ -5,6 +5,7 @@ use super::walk::{MODES, NAMES, rules_of, walk};
 use super::world::{Said, Seen, Standing, World};
 use crate::script::Told;
 use restage::event::{Kind, VisitorId};
+use restage::visit::bots::{Bots, Rule};
 use restage::visit::learn::fact::{Fact, OutcomeKind};
 use restage::visit::learn::moments::{Account, Groups};
 use restage::visit::policy::Policy;
@@ -36,7 +37,11 @@ struct Session {
     /// Whether an order is still hoped for.
     promised: bool,
     ordered: bool,
+    /// What was done, in the order in which it was told: when, what, with which item, how long.
+    deeds: Vec<Deed>,
 }
+
+type Deed = (u64, Kind, u64, Option<i64>);
 
 #[derive(Clone, Debug, Default)]
 struct Person {
@@ -47,6 +52,8 @@ struct Person {
     erased_ms: Option<u64>,
     /// Numbers of the sessions that were forgotten.
     gone: Vec<u64>,
+    /// Whether the visitor was found out.
+    bot: bool,
 }
 
 struct Book {
@@ -65,6 +72,16 @@ impl Person {
             gone,
             ..Person::default()
         };
+    }
+
+    /// What all sessions taught goes; the sessions stay.
+    fn take_back(&mut self) {
+        self.orders.clear();
+        self.before = 0;
+        for session in &mut self.sessions {
+            (session.counted, session.converted) = (false, false);
+            (session.muted, session.promised) = (true, false);
+        }
     }
 
     fn account(&self) -> Account {
@@ -113,11 +130,14 @@ impl Book {
                 number: time.max(after),
                 start: time,
                 last: time,
+                muted: person.bot,
                 ..Session::default()
             });
         }
         let session = person.sessions.last_mut().unwrap();
         session.events += 1;
+        let deed = (time, event.kind, event.item.0, event.value.get());
+        session.deeds.push(deed);
         session.active_ms += time.saturating_sub(session.last).min(600_000);
         (session.last, session.last_arrival) = (session.last.max(time), at);
         let number = session.number;
@@ -157,10 +177,11 @@ impl Book {
             }
             _ => {}
         }
-        let bots = &policy.bots;
-        if session.events >= bots.events_min
-            && session.events * 60_000 > bots.per_minute * session.active_ms.max(1)
-        {
+        if is_bot(session, &policy.bots) {
+            if policy.bots.earlier {
+                person.bot = true;
+                return person.take_back();
+            }
             (session.counted, session.converted) = (false, false);
             (session.muted, session.promised) = (true, false);
             person.orders.retain(|order| order.session != number);
@@ -230,6 +251,60 @@ impl Book {
         }
         all
     }
+}
+
+/// Whether any rule holds, each read off the whole list of what was done.
+fn is_bot(session: &Session, bots: &Bots) -> bool {
+    let rate = session.events >= bots.events_min
+        && session.events * 60_000 > bots.per_minute * session.active_ms.max(1);
+    let row = |times: Vec<u64>, least: u64| {
+        let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+        gaps.rev().take_while(|gap| *gap < least).count()
+    };
+    rate || row(left(&session.deeds, bots), bots.dwell_min_ms) >= usize::from(bots.views_max)
+        || row(actions(&session.deeds), bots.gap_min_ms) >= usize::from(bots.gaps_max)
+}
+
+/// When items came into view since something was done with one, pages loaded again and late news
+/// aside.
+fn left(deeds: &[Deed], bots: &Bots) -> Vec<u64> {
+    let looks = |(_, kind, _, micros): &Deed| match kind {
+        Kind::Scroll | Kind::Search | Kind::AddToCart | Kind::Purchase => true,
+        Kind::Dwell => micros.is_none_or(|micros| micros >= bots.dwell_min_ms as i64 * 1_000),
+        _ => false,
+    };
+    let after = deeds.iter().rposition(looks).map_or(0, |last| last + 1);
+    let mut views: Vec<(u64, u64)> = Vec::new();
+    for (time, kind, item, _) in &deeds[after..] {
+        let fits = views
+            .last()
+            .is_none_or(|(latest, shown)| shown != item && time >= latest);
+        if *kind == Kind::ItemView && fits {
+            views.push((*time, *item));
+        }
+    }
+    views.into_iter().map(|(time, _)| time).collect()
+}
+
+/// When somebody did something by hand: a basket or an order once, late news aside.
+fn actions(deeds: &[Deed]) -> Vec<u64> {
+    let hands = [
+        Kind::PageView,
+        Kind::ItemView,
+        Kind::Search,
+        Kind::AddToCart,
+        Kind::Purchase,
+    ];
+    let mut done: Vec<(u64, Kind)> = Vec::new();
+    for (time, kind, ..) in deeds.iter().filter(|deed| hands.contains(&deed.1)) {
+        let latest = done.last().map_or(0, |(latest, _)| *latest);
+        let again = [Kind::AddToCart, Kind::Purchase].contains(kind)
+            && done.last() == Some(&(*time, *kind));
+        if *time >= latest && !again {
+            done.push((*time, *kind));
+        }
+    }
+    done.into_iter().map(|(time, _)| time).collect()
 }
 
 fn refund(person: &mut Person, at: u64, back: i64, policy: &Policy) {
@@ -341,7 +416,7 @@ fn check(world: &mut World, book: &Book, now: u64, place: &str) {
 
 #[test]
 fn facts_and_accounts_are_those_of_the_rules() {
-    let mut counts = [0; 5];
+    let (mut counts, mut bots) = ([0; 5], [0; Rule::ALL.len() + 1]);
     for (number, mode) in MODES.iter().enumerate() {
         // Where room is short, what stands is not a matter of these rules alone.
         if mode.contains("facts") {
@@ -381,12 +456,16 @@ fn facts_and_accounts_are_those_of_the_rules() {
             assert_eq!(over_time, lift[0], "seed {seed}, over time");
             assert_eq!(tally.erased_events, book.passed_over, "seed {seed}");
             let more = [
-                tally.bots,
+                tally.bots.total(),
                 tally.erased,
                 tally.erased_events,
                 tally.orders_repeated,
                 tally.refunds_unmatched,
             ];
+            let by_rule = tally.bots.sessions.iter().chain([&tally.bots.earlier]);
+            bots.iter_mut()
+                .zip(by_rule)
+                .for_each(|(sum, more)| *sum += more);
             counts
                 .iter_mut()
                 .zip(more)
@@ -397,4 +476,5 @@ fn facts_and_accounts_are_those_of_the_rules() {
         counts.iter().all(|count| *count > 10),
         "scripts are dull: {counts:?}"
     );
+    assert!(bots.iter().all(|count| *count > 3), "no bots: {bots:?}");
 }

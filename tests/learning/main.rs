@@ -11,6 +11,7 @@ mod script;
 
 mod accounts;
 mod alike;
+mod bots;
 mod chances;
 mod erasure;
 mod lag;

@@ -185,7 +185,7 @@ fn a_bots_session_teaches_nothing_even_if_it_ordered_long_before() {
     log.extend((0..60).map(|n| Told::new(START_MS + 1 + n * 3_000, "bot", Kind::PageView)));
     let mut world = World::new(&rules);
     let tally = world.play(&log);
-    assert_eq!(tally.bots, 1);
+    assert_eq!(tally.bots.total(), 1);
     let treated = tally.lift[0].treated;
     assert_eq!((treated.visitors, treated.sum(2)), (1, 60_000_000));
     let bot = VisitorId::of(b"bot");

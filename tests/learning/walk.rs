@@ -27,8 +27,10 @@ pub const MODES: [&str; 9] = [
     "reward = \"revenue\"\nprovisional = 0.1\nfacts = 512\nretention = \"3h\"",
 ];
 
-/// A page with two slots that learn, under a mode.
+/// A page with two slots that learn, under a mode. Where a cart promises something, a bot's earlier
+/// sessions keep counting.
 pub fn policy(mode: &str) -> String {
+    let earlier = !mode.contains("provisional");
     format!(
         r#"
 version = 1
@@ -47,6 +49,11 @@ margin = 0.3
 [bots]
 events_per_minute = 30
 events_min = 12
+views_without_dwell = 6
+dwell_min = "500ms"
+gaps = 5
+gap_min = "100ms"
+earlier = {earlier}
 [tables]
 quantum = "1m"
 lag = "2m"
@@ -82,18 +89,21 @@ pub fn walk(
     let mut rng = Rng::of(seed, 1);
     let mut at = START_MS;
     let mut orders: Vec<(&str, i64, u64)> = Vec::new();
-    let mut burst = 0;
+    let (mut burst, mut pace_ms) = (0, 0);
     let mut who = NAMES[0];
     for step in 0..steps {
         if burst > 0 {
             burst -= 1;
-            at += 300;
+            at += pace_ms;
         } else {
             who = NAMES[rng.below(NAMES.len() as u32) as usize];
             let gaps = [0, 1_000, 30_000, 240_000, 1_500_000, 1_900_000, 9_000_000];
             at += gaps[rng.weighted(&[2.0, 8.0, 6.0, 4.0, 1.0, 0.7, 0.3])];
-            burst = if rng.chance(0.01) { 14 } else { 0 };
+            // As fast as a script, a crawler, or somebody who cannot wait.
+            pace_ms = [40, 250, 300][rng.below(3) as usize];
+            burst = if rng.chance(0.015) { 14 } else { 0 };
         }
+        let crawls = burst > 0 && pace_ms == 250;
         let kind = [
             Kind::PageView,
             Kind::Search,
@@ -102,9 +112,19 @@ pub fn walk(
             Kind::Refund,
             Kind::Impression,
             Kind::Erase,
-        ][rng.weighted(&[5.0, 5.0, 3.0, 3.0, 1.5, 4.0, 0.15])];
+            Kind::ItemView,
+            Kind::Scroll,
+            Kind::Dwell,
+        ][rng.weighted(&[5.0, 5.0, 3.0, 3.0, 1.5, 4.0, 0.15, 2.0, 0.5, 0.5])];
+        let kind = if crawls && !rng.chance(0.04) {
+            Kind::ItemView
+        } else {
+            kind
+        };
         let mut told = Told::new(at, who, kind);
         match kind {
+            Kind::ItemView => told.event.item = Id(1 + u64::from(rng.below(20))),
+            Kind::Dwell => told.event.value = Micros::new(100_000 * i64::from(rng.below(10))),
             Kind::AddToCart => {
                 told.event.item = Id(1 + u64::from(rng.below(3)));
                 told.event.price = Micros::new(20_000_000);

@@ -1,5 +1,5 @@
 //! What a policy says about learning: what counts as a success, whom it is credited to, how long it
-//! counts, what promotions may cost, and who is taken for a bot.
+//! counts, and what promotions may cost.
 
 use super::super::learn::attribution::{Credit, Reward, RewardSpec};
 use crate::event::ArrivalMs;
@@ -35,16 +35,6 @@ pub struct Promotions {
     pub margin_ppm: i64,
     /// Least share of the cart's value that must remain after the promotion, in millionths.
     pub floor_ppm: i64,
-}
-
-/// Who is taken for a bot: a session of `events_min` events or more that came faster than
-/// `per_minute`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bots {
-    /// Events a minute of active time; 0 takes nobody for a bot.
-    pub per_minute: u64,
-    /// Events from which on the rate is looked at.
-    pub events_min: u64,
 }
 
 /// What showing an arm hands out.
@@ -90,25 +80,6 @@ impl Default for Promotions {
             margin_ppm: 300_000,
             floor_ppm: 0,
         }
-    }
-}
-
-impl Default for Bots {
-    fn default() -> Self {
-        Bots {
-            per_minute: 60,
-            events_min: 60,
-        }
-    }
-}
-
-impl Bots {
-    /// Whether a session of `events` events within `active_ms` of active time is a bot's.
-    #[inline]
-    pub fn rules_out(&self, events: u64, active_ms: u64) -> bool {
-        self.per_minute > 0
-            && events >= self.events_min
-            && events * 60_000 > self.per_minute * active_ms.max(1)
     }
 }
 
@@ -162,21 +133,5 @@ mod tests {
         assert!(!promotions.allows(cart, &cost(1, 200_000)));
         assert!(!promotions.allows(0, &cost(1, 0)));
         assert!(promotions.allows(0, &Cost::default()));
-    }
-
-    #[test]
-    fn a_bot_is_fast_and_does_not_stop() {
-        let bots = Bots {
-            per_minute: 60,
-            events_min: 30,
-        };
-        assert!(bots.rules_out(30, 29_000));
-        assert!(!bots.rules_out(29, 1_000), "not long enough");
-        assert!(!bots.rules_out(30, 30_000), "not fast enough");
-        let never = Bots {
-            per_minute: 0,
-            events_min: 0,
-        };
-        assert!(!never.rules_out(1_000_000, 1));
     }
 }

@@ -15,6 +15,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use super::bots::Bots;
 use super::feature::{FEATURE_COUNT, FEATURES, Vector};
 use super::learn::spec::LearnSpec;
 use super::model::{Label, Scores};
@@ -24,7 +25,7 @@ use super::rank::Ranker;
 use super::rank::recommender::IndexSpec;
 use super::session::SessionLimits;
 use crate::event::{VisitorId, hash_text, mix};
-use learning::{Bots, Cost, Learning, Promotions};
+use learning::{Cost, Learning, Promotions};
 
 pub use parse::PolicyError;
 pub use parse_learning::method_name;

@@ -1,10 +1,11 @@
 //! The part of a policy's TOML that is about learning: `[learning]`, `[promotions]`, `[bots]`, the
 //! tables' lag, a slot's `learn` and `context`, and an arm's costs.
 
+use super::super::bots::Bots;
 use super::super::learn::attribution::{Credit, Reward, RewardSpec};
 use super::super::learn::layout::{WEIGHTS_MAX, weight_count};
 use super::super::learn::spec::{LearnSpec, Method};
-use super::learning::{Bots, Cost, Learning, Promotions};
+use super::learning::{Cost, Learning, Promotions};
 use super::parse::{PolicyError, Reader};
 use super::tables::{ArmTable, BotsTable, LearnTable, LearningTable, PromotionsTable, SlotTable};
 use super::{ARMS_MAX, Arm, Context, Slot};
@@ -158,7 +159,24 @@ impl Reader<'_> {
         Ok(Bots {
             per_minute: self.whole(&table.events_per_minute, usual.per_minute, 0..1_000_001)?,
             events_min: self.whole(&table.events_min, usual.events_min, 2..1_000_001)?,
+            views_max: self.row(&table.views_without_dwell, usual.views_max)?,
+            dwell_min_ms: match &table.dwell_min {
+                Some(text) => self.above_zero(text)?,
+                None => usual.dwell_min_ms,
+            },
+            gaps_max: self.row(&table.gaps, usual.gaps_max)?,
+            gap_min_ms: match &table.gap_min {
+                Some(text) => self.above_zero(text)?,
+                None => usual.gap_min_ms,
+            },
+            earlier: table.earlier.unwrap_or(usual.earlier),
         })
+    }
+
+    /// How many in a row are too many; 0 for a rule that is off.
+    fn row(&self, given: &Option<Spanned<u64>>, usual: u16) -> Result<u16, PolicyError> {
+        let many = self.whole(given, u64::from(usual), 0..u64::from(u16::MAX) + 1)?;
+        Ok(many as u16)
     }
 
     /// How old tables are at least; a quantum where nothing is said.

@@ -142,6 +142,11 @@ pub(super) struct PromotionsTable {
 pub(super) struct BotsTable {
     pub(super) events_per_minute: Option<Spanned<u64>>,
     pub(super) events_min: Option<Spanned<u64>>,
+    pub(super) views_without_dwell: Option<Spanned<u64>>,
+    pub(super) dwell_min: Option<Spanned<String>>,
+    pub(super) gaps: Option<Spanned<u64>>,
+    pub(super) gap_min: Option<Spanned<String>>,
+    pub(super) earlier: Option<bool>,
 }
 
 /// Names of arms with their places → their weights.

@@ -123,6 +123,11 @@ fn what_counts_is_read() {
         (400_000, 100_000)
     );
     assert_eq!((policy.bots.per_minute, policy.bots.events_min), (0, 9));
+    let text = "version = 1\n[bots]\nviews_without_dwell = 0\ndwell_min = \"2s\"\ngaps = 65535\ngap_min = \"50ms\"\nearlier = false";
+    let bots = Policy::read(text).unwrap().bots;
+    assert_eq!((bots.views_max, bots.dwell_min_ms), (0, 2_000));
+    assert_eq!((bots.gaps_max, bots.gap_min_ms), (u16::MAX, 50));
+    assert!(!bots.earlier);
     let lagging = Policy::read("version = 1\n[tables]\nquantum = \"5s\"").unwrap();
     assert_eq!(lagging.lag_ms, 5_000, "a quantum where nothing is said");
 }
@@ -205,6 +210,10 @@ fn words_that_are_not_known_get_the_nearest_that_is() {
             "did you mean `events_min`?",
         ),
         (
+            "version = 1\n[bots]\n^view_without_dwell = 3",
+            "did you mean `views_without_dwell`?",
+        ),
+        (
             "version = 1\n[tables]\n^lagg = \"1s\"",
             "did you mean `lag`?",
         ),
@@ -261,6 +270,16 @@ fn numbers_and_times_are_held_to_what_they_can_be() {
         (
             "version = 1\n[bots]\nevents_per_minute = ^1000001",
             "between 0 and",
+        ),
+        (
+            "version = 1\n[bots]\nviews_without_dwell = ^65536",
+            "between 0 and 65535",
+        ),
+        ("version = 1\n[bots]\ngaps = ^65536", "between 0 and 65535"),
+        ("version = 1\n[bots]\ndwell_min = ^\"0\"", "must be above 0"),
+        (
+            "version = 1\n[bots]\ngap_min = ^\"fast\"",
+            "is not a duration",
         ),
         (
             "version = 1\n[tables]\nlag = ^\"0\"",
