@@ -203,3 +203,52 @@ fn a_blend_is_one_of_the_sessions_that_stand() {
     assert_as_plain("blend", QUICK);
     assert_as_plain("blend", CROWDED);
 }
+
+/// A visitor who saw much is erased. From a lag after the next version on, visits that begin are shown
+/// what they would be had the visitor never been there; before, they are not.
+#[test]
+fn lists_forget_an_erased_visitor_within_a_lag_and_a_quantum() {
+    let dir = tempfile::tempdir().unwrap();
+    for ranker in [
+        "trending",
+        "association_rules",
+        "sequential_rules",
+        "session_knn",
+    ] {
+        let rules = rules(ranker, "");
+        let mut events = log(7, 2_500);
+        events.retain(|told| told.event.kind != Kind::Erase);
+        let middle = events[1_200].event.arrival.0;
+        let mut with = events.clone();
+        // Four visits to many items, one after the other, then the wish to be forgotten.
+        for (visit, item) in (0..4u64).flat_map(|visit| (0..30u64).map(move |item| (visit, item))) {
+            let at = START_MS + 10_000 + visit * 60_000 + item * 300;
+            let mut told = Told::new(at, "gone", Kind::ItemView);
+            told.session = format!("i{}", (item * 7) % 40);
+            with.push(told);
+        }
+        with.push(Told::new(middle, "gone", Kind::Erase));
+        with.sort_by_key(|told| told.event.arrival);
+        let lines = |events: &[Told], workers: usize| {
+            std::fs::write(dir.path().join("log.csv"), csv(events)).unwrap();
+            decided(dir.path(), &rules, workers, Pace::default())
+        };
+        let (without, with) = (lines(&events, 1), lines(&with, 2));
+        let complete = middle + 2_000 + 1_000;
+        let begun = |text: &str, after: bool| -> Vec<String> {
+            let of_visit = |line: &&str| {
+                let record: serde_json::Value = serde_json::from_str(line).unwrap();
+                let session = record["session"].as_str().unwrap_or("");
+                let begun: u64 = session.parse().unwrap_or(0);
+                record["visitor"] != "gone" && (begun >= complete) == after
+            };
+            text.lines().filter(of_visit).map(String::from).collect()
+        };
+        let (later, meant) = (begun(&with, true), begun(&without, true));
+        assert!(later.len() > 300, "{ranker}: {}", later.len());
+        assert_eq!(later, meant, "{ranker}");
+        assert_ne!(begun(&with, false), begun(&without, false), "{ranker}");
+        let gone = with.lines().rfind(|line| line.contains("\"gone\""));
+        assert!(gone.unwrap().contains("forgotten"), "{gone:?}");
+    }
+}
