@@ -346,3 +346,33 @@ fn what_does_not_fit_is_refused() {
         "{told}"
     );
 }
+
+#[test]
+fn the_story_tells_the_list_and_how_it_changed() {
+    let case = Case::new(
+        &policy("{ count = 2, exclude = [\"cart\"] }"),
+        "item\na\nb\nc\n",
+        &log(&[
+            (0, "v", "page_view", ""),
+            (20, "v", "search", ""),
+            (40, "v", "add_to_cart", "a"),
+        ]),
+    );
+    let output = run(&[
+        "explain",
+        &case.path("log.csv"),
+        "--policy",
+        &case.path("policy.toml"),
+        "--catalogue",
+        &case.path("items.csv"),
+        "--visitor",
+        "v",
+    ]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    let lists: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("products: "))
+        .map(str::trim)
+        .collect();
+    assert_eq!(lists, ["products: a, b", "decision 1  products: b, c"]);
+}

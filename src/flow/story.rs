@@ -197,6 +197,10 @@ fn decided(
             "    {label:<10}  {}",
             products(visit.list(), catalogue)
         )?;
+        first = false;
+    }
+    if first && visit.next_seq != step.seq_before {
+        writeln!(out, "    decision {seq}  drawn again, and nothing changed")?;
     }
     Ok(())
 }

@@ -87,6 +87,8 @@ pub struct Step<'a> {
     pub phase_before: Phase,
     /// Layout before.
     pub layout_before: PerSlot<u8>,
+    /// Number of the next decision before.
+    pub seq_before: u32,
     /// Products shown before, by number.
     pub list_before: &'a [u32],
 }

@@ -53,6 +53,7 @@ struct Before {
     phase: Phase,
     layout: PerSlot<u8>,
     list: Vec<u32>,
+    seq: u32,
 }
 
 /// Timers that nobody waits for, kept whatever the number of live sessions.
@@ -406,6 +407,7 @@ impl Visitors {
             phase: visit.phase(),
             layout: *visit.layout(),
             list: visit.list().to_vec(),
+            seq: visit.next_seq,
         })
     }
 
@@ -429,6 +431,7 @@ impl Visitors {
             phase_before: before.phase,
             layout_before: before.layout,
             list_before: &before.list,
+            seq_before: before.seq,
         });
     }
 
@@ -534,6 +537,7 @@ impl Visitors {
                 phase_before: visit.phase(),
                 layout_before: *visit.layout(),
                 list_before: visit.list(),
+                seq_before: visit.next_seq,
             });
         }
         let tally = &mut self.tally;
