@@ -1,7 +1,11 @@
 //! What a shopper holds in hand: four kinds, as logs name them.
 
+use serde::{Deserialize, Serialize};
+
 /// The kind of device of an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[repr(u8)]
 pub enum Device {
     /// The log does not say.

@@ -18,7 +18,9 @@ pub const BINS: usize = 256;
 pub struct Id(pub u64);
 
 /// The hash of a visitor's id.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct VisitorId(pub u64);
 
 impl Id {

@@ -1,7 +1,9 @@
 //! What a shopper did: the seventeen kinds of event, their names and the names other logs use.
 
+use serde::{Deserialize, Serialize};
+
 /// The kind of an event. The discriminant is its number in files and counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Kind {
     /// A page was opened.

@@ -10,6 +10,8 @@
 //!
 //! Cost: 96 bytes an event and 16 bytes of text positions, plus the text that a run carries.
 
+use serde::{Deserialize, Serialize};
+
 mod batch;
 mod codec;
 mod device;
@@ -27,19 +29,27 @@ pub use micros::{Micros, MicrosError};
 pub use reject::{Reason, Reject};
 
 /// Milliseconds since 1970-01-01 UTC on the arrival clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct ArrivalMs(pub u64);
 
 /// Milliseconds since 1970-01-01 UTC on the shopper's clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct EventMs(pub u64);
 
 /// The number of a log among the logs of a run, from 0, in the order of the command line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Lane(pub u16);
 
 /// The byte at which an event's text begins in its lane, after decompression.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Offset(pub u64);
 
 /// Longest id in bytes: visitor, session, item, category, event id.

@@ -20,6 +20,7 @@
 
 use super::session::Session;
 use crate::event::{Event, EventMs, Id, Kind};
+use serde::{Deserialize, Serialize};
 
 /// Who is taken for a bot, as a policy's `[bots]` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct Bots {
 }
 
 /// A rule that tells bots from people, by its place in [`Rule::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Rule {
     /// More events a minute than people make.
@@ -86,7 +87,7 @@ pub enum Verdict {
 }
 
 /// How fast a session goes on: the rows of item views without dwell and of gaps too short.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     /// The item in view and since when; 0 while there is none.
     item: Id,

@@ -5,6 +5,7 @@
 //! leaves nothing to chance, so its propensity is 1.
 
 use super::policy::{Rule, Situation, Slot};
+use serde::{Deserialize, Serialize};
 
 /// One, in millionths.
 pub const CERTAIN_PPM: u32 = 1_000_000;
@@ -13,7 +14,7 @@ pub const CERTAIN_PPM: u32 = 1_000_000;
 const GAIN_SLACK: f64 = 1e-12;
 
 /// Why an arm is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Why {
     /// No rule calls for anything else.
     #[default]

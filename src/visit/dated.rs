@@ -10,6 +10,7 @@
 use super::keys::KeyMap;
 use super::slab::Slab;
 use crate::event::VisitorId;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
 
 /// No place.
@@ -49,7 +50,43 @@ impl<T> Default for Dated<T> {
     }
 }
 
+/// A thing on its way to a file or back: whose it is, what, its number, and until when it counts.
+type Kept<T> = (VisitorId, T, u64, u64);
+
+impl<T: Default + Serialize> Serialize for Dated<T> {
+    /// As things in the order of the queue, and how many there ever were.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let kept = self.queue.iter().map(|place| {
+            let entry = self.entries.get(*place);
+            (entry.visitor, &entry.value, entry.number, entry.until_ms)
+        });
+        (self.numbers, kept.collect::<Vec<_>>()).serialize(to)
+    }
+}
+
+impl<'de, T: Default + Deserialize<'de>> Deserialize<'de> for Dated<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Dated<T>, D::Error> {
+        let (numbers, kept): (u64, Vec<Kept<T>>) = Deserialize::deserialize(from)?;
+        let mut dated = Dated::default();
+        for (visitor, value, number, until_ms) in kept {
+            dated.numbers = number.saturating_sub(1);
+            dated.put(visitor, value, until_ms);
+        }
+        dated.numbers = numbers;
+        Ok(dated)
+    }
+}
+
 impl<T: Default> Dated<T> {
+    /// The things of all visitors, those that stop to count earliest first.
+    pub fn iter(&self) -> impl Iterator<Item = (VisitorId, &T)> {
+        let places = self.queue.iter();
+        places.map(|place| {
+            let entry = self.entries.get(*place);
+            (entry.visitor, &entry.value)
+        })
+    }
+
     /// Puts a thing in that counts until `until_ms`; returns its place, which is its own until it
     /// has left.
     pub fn put(&mut self, visitor: VisitorId, value: T, until_ms: u64) -> u32 {

@@ -10,6 +10,7 @@
 
 use super::keys::KeyMap;
 use crate::event::{ArrivalMs, VisitorId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
 
 /// The tombstones of one bin.
@@ -18,6 +19,23 @@ pub struct Tombstones {
     standing: KeyMap<ArrivalMs>,
     /// (erased at, visitor) in the order of erasures; entries of those erased again go stale.
     order: VecDeque<(ArrivalMs, u64)>,
+}
+
+impl Serialize for Tombstones {
+    /// As visitors in the order of their erasures.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let standing = self.order.iter();
+        let standing = standing.filter(|(erased, key)| self.standing.get(key) == Some(erased));
+        standing.collect::<Vec<_>>().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tombstones {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Tombstones, D::Error> {
+        let order: VecDeque<(ArrivalMs, u64)> = Deserialize::deserialize(from)?;
+        let standing = order.iter().map(|(erased, key)| (*key, *erased)).collect();
+        Ok(Tombstones { standing, order })
+    }
 }
 
 impl Tombstones {

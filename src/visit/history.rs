@@ -2,9 +2,10 @@
 
 use super::learn::moments::Account;
 use crate::event::EventMs;
+use serde::{Deserialize, Serialize};
 
 /// What a visitor did in earlier sessions. All zero for a first visit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// Sessions ended so far.
     pub sessions: u32,

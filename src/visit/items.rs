@@ -5,9 +5,10 @@
 //! makes room, and the caller counts that. Cost: O(limit) at worst, two or three compares usually.
 
 use crate::event::Id;
+use serde::{Deserialize, Serialize};
 
 /// One item of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// The item.
     pub id: Id,
@@ -20,7 +21,7 @@ pub struct Item {
 }
 
 /// The items that a session remembers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Items(Vec<Item>);
 
 /// Where an item was found or put.
@@ -111,7 +112,7 @@ impl Items {
 }
 
 /// How often each category was touched in a session, and the sum of the squares of those counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Categories {
     counts: Vec<(Id, u32)>,
     squares: u64,

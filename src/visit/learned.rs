@@ -25,6 +25,7 @@ use super::policy::{ARMS_MAX, Arm, Policy, SLOTS_MAX, Situation, Slot};
 use super::products::propose::Room;
 use super::view::View;
 use crate::event::VisitorId;
+use serde::{Deserialize, Serialize};
 
 /// What is said while a visit is judged: facts to be stated.
 #[derive(Debug, Default)]
@@ -73,7 +74,7 @@ pub struct Standing {
 
 /// The arm that a session had in each leaf that it can reach, by phase: five bits each, one more
 /// than the arm's number, and none where the slot has had no turn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Homes(u32);
 
 const HOME_BITS: usize = 5;

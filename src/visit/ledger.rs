@@ -143,6 +143,49 @@ impl Ledger {
         &self.bins[bin_of(visitor)].facts
     }
 
+    /// The facts of a bin.
+    pub fn facts(&self, bin: usize) -> &FactStore {
+        &self.bins[bin].facts
+    }
+
+    /// The sessions of a bin that stand in the index.
+    pub fn window(&self, bin: usize) -> &Window {
+        &self.bins[bin].sessions
+    }
+
+    /// Takes up a bin's facts, and states again what is joined of them.
+    pub fn take_up_facts(
+        &mut self,
+        bin: usize,
+        facts: FactStore,
+        at: ArrivalMs,
+        out: &mut impl Output,
+    ) {
+        facts.restate(at, out);
+        self.bins[bin].facts = facts;
+        self.took_up(bin);
+    }
+
+    /// Takes up a bin's sessions in the index, and states them again.
+    pub fn take_up_window(
+        &mut self,
+        bin: usize,
+        window: Window,
+        at: ArrivalMs,
+        out: &mut impl Output,
+    ) {
+        for seen in window.iter() {
+            out.indexed(at, seen, 1);
+        }
+        self.bins[bin].sessions = window;
+        self.took_up(bin);
+    }
+
+    fn took_up(&mut self, bin: usize) {
+        let next = self.bins[bin].next_expiry();
+        self.expiry_ms = self.expiry_ms.min(next.unwrap_or(u64::MAX));
+    }
+
     /// The log has ended with this arrival: no fact stops to count after it.
     pub fn log_ends(&mut self, last: ArrivalMs) {
         self.log_end = last;

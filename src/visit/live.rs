@@ -29,6 +29,7 @@ use super::rank::recommender::IndexSpec;
 use super::session::{Overflow, Session};
 use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId};
 use page::Moves;
+use serde::{Deserialize, Serialize};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ impl Rules {
 }
 
 /// A visitor with a live session.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Visit {
     /// Who.
     pub visitor: VisitorId,
@@ -132,7 +133,7 @@ pub struct Visit {
 }
 
 /// The products that a visit is shown, and what they are chosen by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Shown {
     browsed: Browsed,
     /// By number, first to last.

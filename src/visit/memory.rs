@@ -6,6 +6,7 @@
 use super::history::History;
 use super::keys::KeyMap;
 use crate::event::{ArrivalMs, VisitorId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
 
 /// Histories of one bin.
@@ -14,6 +15,28 @@ pub struct Memory {
     kept: KeyMap<(ArrivalMs, History)>,
     /// (end of session, visitor) in the order of ends; entries of returned visitors go stale.
     order: VecDeque<(ArrivalMs, u64)>,
+}
+
+impl Serialize for Memory {
+    /// As visitors in the order in which they left.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let current = self.order.iter();
+        let current = current.filter(|(ended, key)| self.is_current(*ended, *key));
+        let kept = current.map(|(ended, key)| (key, ended, &self.kept[key].1));
+        kept.collect::<Vec<_>>().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Memory {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Memory, D::Error> {
+        let kept: Vec<(u64, ArrivalMs, History)> = Deserialize::deserialize(from)?;
+        let mut memory = Memory::default();
+        for (key, ended, history) in kept {
+            memory.kept.insert(key, (ended, history));
+            memory.order.push_back((ended, key));
+        }
+        Ok(memory)
+    }
 }
 
 impl Memory {

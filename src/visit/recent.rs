@@ -6,6 +6,7 @@
 
 use super::keys::KeySet;
 use crate::event::{ArrivalMs, Id, VisitorId, mix};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
 
 /// Event ids of one bin.
@@ -24,6 +25,21 @@ pub enum Seen {
     FirstCrowded,
     /// Again.
     Again,
+}
+
+impl Serialize for RecentIds {
+    /// As ids in the order in which they came.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.order.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for RecentIds {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<RecentIds, D::Error> {
+        let order: VecDeque<(u64, u64)> = Deserialize::deserialize(from)?;
+        let seen = order.iter().map(|(_, key)| *key).collect();
+        Ok(RecentIds { seen, order })
+    }
 }
 
 impl RecentIds {

@@ -9,6 +9,7 @@
 use super::history::History;
 use super::items::{Categories, Items, Slot};
 use crate::event::{Event, EventMs, Id, KIND_COUNT, Kind};
+use serde::{Deserialize, Serialize};
 
 /// Limits on what one session may remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ const GAP_SHIFT: u32 = 10;
 pub const ACTIVE_GAP_MS: u64 = 600_000;
 
 /// The state of one session.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// What the visitor did before this session.
     pub history: History,

@@ -13,6 +13,7 @@
 //! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
 
 mod erase;
+pub mod saved;
 
 use super::decision::PerSlot;
 use super::erasure::Tombstones;
@@ -75,6 +76,8 @@ pub struct Visitors {
     ledger: Ledger,
     followed: Option<VisitorId>,
     tally: Tally,
+    /// While a snapshot is taken up: from when on bins are to be told what happens.
+    ahead: Option<saved::Ahead>,
 }
 
 impl Visitors {
@@ -110,6 +113,7 @@ impl Visitors {
                 timeline: timeline.then(Timeline::default),
                 ..Tally::default()
             },
+            ahead: None,
         }
     }
 
@@ -132,6 +136,9 @@ impl Visitors {
         self.run_to(event.arrival, out);
         self.turn_tables(event.arrival, out);
         let bin = bin_of(event.visitor);
+        if self.is_behind(bin, event.arrival) {
+            return;
+        }
         let live = self.bins[bin].live.get(&event.visitor.0).copied();
         if live.is_none() && self.is_erased(bin, event) {
             self.tally.erased_events += 1;
@@ -221,7 +228,11 @@ impl Visitors {
         if changed.is_empty() {
             return;
         }
-        let live = self.bins.iter().flat_map(|bin| bin.live.values().copied());
+        // A bin that was put by at this very time has seen it.
+        let next = ArrivalMs(at.0.saturating_sub(1));
+        let bins = self.bins.iter().enumerate();
+        let bins = bins.filter(|(bin, _)| !self.is_behind(*bin, next));
+        let live = bins.flat_map(|(_, bin)| bin.live.values().copied());
         let visits = &self.visits;
         let mut keys: Vec<u32> = live
             .filter(|key| visits.get(*key).shows_any(&changed))

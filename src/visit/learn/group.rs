@@ -17,20 +17,21 @@ use super::spec::Method;
 use super::stat::Stat;
 use super::tables::{Change, leaf_name, leaves};
 use crate::event::mix;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Layouts of a leaf that a report names.
 const REPORTED_MAX: usize = 8;
 
 /// What the slots of a group have learned.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Group {
     arms: Vec<usize>,
     warm_up: i64,
     leaves: Vec<Leaf>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Leaf {
     cells: BTreeMap<u32, Stat>,
     sum: Stat,

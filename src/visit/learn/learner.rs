@@ -61,7 +61,7 @@ impl Subject {
 const BAR_ALPHA: f64 = 0.01;
 
 /// A leaf of a slot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Leaf {
     strata: Strata,
     /// The arms side by side, when it was weighed.
@@ -75,7 +75,7 @@ struct Leaf {
 }
 
 /// A slot that learns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Slot {
     spec: LearnSpec,
     arms: usize,
@@ -155,7 +155,7 @@ pub struct ArmReport {
 }
 
 /// The statistics of the slots that learn.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Learner {
     family: Family,
     slots: Vec<Option<Slot>>,

@@ -13,7 +13,7 @@ pub const MEASURES: usize = 5;
 pub const PRODUCTS: usize = MEASURES * (MEASURES + 1) / 2;
 
 /// What one visitor came to within an experiment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Sessions begun.
     pub sessions: i64,

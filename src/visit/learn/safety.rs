@@ -35,6 +35,7 @@
 use super::confidence::rho;
 use super::gamma::chi_square_tail;
 use super::stat::Stat;
+use serde::{Deserialize, Serialize};
 
 /// Least exposures of an arm and of the holdout that are judged.
 pub const TRIALS_MIN: i64 = 200;
@@ -158,7 +159,7 @@ pub fn sample_ratio_p(observed: &[i64], shares: &[f64]) -> f64 {
 
 /// Watches whether arms are shown as often as their shares say, and freezes learning while they are
 /// not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RatioWatch {
     looked_at: i64,
     frozen: bool,

@@ -1,12 +1,13 @@
 //! How a slot learns, as its policy says.
 
 use super::super::policy::ARMS_MAX;
+use serde::{Deserialize, Serialize};
 
 /// One value for each arm of a slot; those beyond the slot's own arms are not used.
 pub type PerArm<T> = [T; ARMS_MAX];
 
 /// How statistics become shares.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Method {
     /// Each arm by the probability that it is the best (Thompson 1933).
     Thompson,
@@ -38,7 +39,7 @@ impl Method {
 }
 
 /// What rewards look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
     /// Between 0 and 1 an exposure: conversions. Their mean has a Beta posterior.
     Bernoulli,
@@ -47,7 +48,7 @@ pub enum Family {
 }
 
 /// How a slot learns.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnSpec {
     /// How statistics become shares.
     pub method: Method,

@@ -19,9 +19,10 @@ use super::super::dated::Dated;
 use super::super::output::Output;
 use super::fact::{Exposure, Fact, Outcome, OutcomeKind};
 use crate::event::{ArrivalMs, Id, VisitorId};
+use serde::{Deserialize, Serialize};
 
 /// A fact that was stated.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Stated {
     /// What it is; `None` once it has been taken back.
     fact: Option<Fact>,
@@ -59,7 +60,7 @@ impl Stated {
 }
 
 /// The facts of one bin.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct FactStore {
     stated: Dated<Stated>,
     /// The latest time of any outcome that was stated, in ms of event time.
@@ -108,6 +109,19 @@ impl FactStore {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// States again what is joined: outcomes that stand, and the exposures that were handed on.
+    pub fn restate(&self, at: ArrivalMs, out: &mut impl Output) {
+        for (visitor, stated) in self.stated.iter() {
+            match &stated.fact {
+                Some(fact @ Fact::Outcome(_)) => out.fact(at, visitor, fact, 1),
+                Some(Fact::Exposure(exposure)) if stated.handed_on => {
+                    out.creditable(at, visitor, exposure, 1);
+                }
+                _ => {}
+            }
         }
     }
 

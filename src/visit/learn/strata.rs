@@ -32,6 +32,7 @@
 use super::super::policy::ARMS_MAX;
 use super::cholesky::Cholesky;
 use super::stat::Stat;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most columns of a comparison: the arms and the holdout.
@@ -51,7 +52,7 @@ const RIDGE: f64 = 1e-9;
 const EVIDENCE_ROUNDS: usize = 64;
 
 /// Statistics of a leaf's arms, by stratum; the last column is the holdout.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Strata {
     columns: usize,
     rows: BTreeMap<(u16, u32), Box<[Stat]>>,

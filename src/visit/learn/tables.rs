@@ -13,7 +13,9 @@
 use super::super::phase::Phase;
 use super::super::policy::{Context, Policy, SLOTS_MAX, Slot};
 use super::super::products::shelf::Shelf;
+use super::super::rank::lists::Lists;
 use super::super::rank::recommender::{Recommender, Update};
+use super::super::rank::window::Seen;
 use super::fact::version_at;
 use super::weights::Weights;
 use crate::event::{ArrivalMs, DEVICE_COUNT, Device};
@@ -84,6 +86,18 @@ pub struct Tables {
     pub recommender: Option<Recommender>,
     /// Changes by the arrival from which they hold.
     upcoming: BTreeMap<u64, Vec<Change>>,
+    /// Changes with their versions, while they are noted down.
+    noted: Option<Vec<(u64, Change)>>,
+}
+
+/// Tables as they are put by: weights, what may be drawn, layouts, lists.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SavedTables {
+    rows: Vec<BTreeMap<u16, Row>>,
+    open: [u16; SLOTS_MAX],
+    barred: [u16; SLOTS_MAX],
+    layouts: Vec<Vec<(u32, u32)>>,
+    lists: Option<[Lists; 3]>,
 }
 
 impl Tables {
@@ -99,12 +113,62 @@ impl Tables {
             shelf: None,
             recommender: None,
             upcoming: BTreeMap::new(),
+            noted: None,
+        }
+    }
+
+    /// What is in force.
+    pub fn saved(&self) -> SavedTables {
+        SavedTables {
+            rows: self.rows.clone(),
+            open: self.open,
+            barred: self.barred,
+            layouts: self.layouts.clone(),
+            lists: self.recommender.as_ref().map(Recommender::lists),
+        }
+    }
+
+    /// From now on changes are noted down, those on their way among them.
+    pub fn note_down(&mut self) {
+        let lag_ms = self.lag_ms;
+        let on_their_way = self.upcoming.iter().flat_map(|(from, changes)| {
+            let version_ms = from.saturating_sub(lag_ms);
+            changes
+                .iter()
+                .map(move |change| (version_ms, change.clone()))
+        });
+        self.noted = Some(on_their_way.collect());
+    }
+
+    /// What was noted down up to a version.
+    pub fn noted(&mut self, version_ms: u64) -> Vec<(u64, Change)> {
+        let mut noted = self.noted.take().unwrap_or_default();
+        noted.retain(|(of, _)| *of <= version_ms);
+        noted
+    }
+
+    /// Puts tables in force.
+    pub fn take_up(&mut self, saved: SavedTables, sessions: &[Seen]) {
+        let SavedTables {
+            rows,
+            open,
+            barred,
+            layouts,
+            lists,
+        } = saved;
+        (self.rows, self.open, self.barred) = (rows, open, barred);
+        self.layouts = layouts;
+        if let (Some(recommender), Some(lists)) = (&mut self.recommender, lists) {
+            recommender.take_up(lists, sessions);
         }
     }
 
     /// Takes a change of version `version_ms`; it will hold a lag later.
     pub fn receive(&mut self, version_ms: u64, change: Change) {
         let from = version_ms.saturating_add(self.lag_ms);
+        if let Some(noted) = &mut self.noted {
+            noted.push((version_ms, change.clone()));
+        }
         self.upcoming.entry(from).or_default().push(change);
     }
 

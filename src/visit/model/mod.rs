@@ -36,7 +36,7 @@ use summary::Watch;
 use uses::Uses;
 
 /// The two scores of a session.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Scores {
     /// Probability of a purchase later in the session.
     pub purchase: f64,

@@ -8,6 +8,7 @@
 
 use super::super::items::Items;
 use crate::event::{Event, Id, Kind};
+use serde::{Deserialize, Serialize};
 
 /// Most items of a trail.
 pub const TRAIL_MAX: usize = 64;
@@ -15,7 +16,7 @@ pub const TRAIL_MAX: usize = 64;
 pub const BOUGHT_MAX: usize = 64;
 
 /// What a visit has done with items.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Browsed {
     trail: Vec<Id>,
     bought: Vec<Id>,

@@ -10,9 +10,10 @@
 use super::Change;
 use crate::event::Id;
 use crate::visit::keys::KeyMap;
+use serde::{Deserialize, Serialize};
 
 /// Lists by item, and the one that goes for all.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lists {
     by_item: KeyMap<Box<[u32]>>,
 }

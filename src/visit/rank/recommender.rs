@@ -14,6 +14,7 @@ use super::window::Seen;
 use super::{Change, Index, Ranker, Scored, Scratch, rules, session_knn, trending};
 use crate::event::Id;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Items that a ranker proposes for a list, at most.
 pub const PROPOSED_MAX: usize = 100;
@@ -90,6 +91,22 @@ impl Recommender {
         }
     }
 
+    /// The lists: of association rules, sequential rules and trends.
+    pub fn lists(&self) -> [Lists; 3] {
+        let lists = [&self.association, &self.sequential, &self.trending];
+        lists.map(Lists::clone)
+    }
+
+    /// Takes lists up, and the sessions in which neighbours are sought.
+    pub fn take_up(&mut self, lists: [Lists; 3], sessions: &[Seen]) {
+        [self.association, self.sequential, self.trending] = lists;
+        if let Some(index) = &mut self.session_knn {
+            for seen in sessions {
+                index.insert(seen.session, seen.at_ms, &seen.items);
+            }
+        }
+    }
+
     fn lists_mut(&mut self, ranker: Ranker) -> Option<&mut Lists> {
         match ranker {
             Ranker::AssociationRules => Some(&mut self.association),
@@ -130,6 +147,32 @@ impl Recommender {
             .as_ref()
             .map_or(0, |index| index.sessions().len())
     }
+}
+
+/// The sessions that stood before a row of changes, of which `standing` came: those that none of the
+/// changes touched, and those that the first change that is left of a version took out.
+pub fn stood_before(standing: Vec<Seen>, mut changes: Vec<(u64, Seen, i64)>) -> Vec<Seen> {
+    changes.sort_unstable_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+    let of_one = |one: &[(u64, Seen, i64)]| {
+        let versions = one.chunk_by(|a, b| a.0 == b.0);
+        let sums = versions.map(|version| version.iter().map(|(_, _, sign)| sign).sum::<i64>());
+        sums.into_iter().find(|sum| *sum != 0)
+    };
+    let mut touched: BTreeMap<Seen, bool> = BTreeMap::new();
+    for one in changes.chunk_by(|a, b| a.1 == b.1) {
+        if let Some(first) = of_one(one) {
+            touched.insert(one[0].1.clone(), first < 0);
+        }
+    }
+    let mut stood = standing;
+    stood.retain(|seen| !touched.contains_key(seen));
+    stood.extend(
+        touched
+            .into_iter()
+            .filter(|(_, stood)| *stood)
+            .map(|(seen, _)| seen),
+    );
+    stood
 }
 
 /// Puts sessions in and takes others out: what came and went within a version leaves no trace.

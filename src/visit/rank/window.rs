@@ -32,7 +32,7 @@ impl SessionKey {
 }
 
 /// The sessions of one bin.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Window {
     sessions: Dated<Option<Seen>>,
 }
@@ -76,6 +76,11 @@ impl Window {
         while let Some(until_ms) = self.next_expiry().filter(|until_ms| *until_ms <= now.0) {
             self.leave(ArrivalMs(until_ms), out);
         }
+    }
+
+    /// The sessions that stand.
+    pub fn iter(&self) -> impl Iterator<Item = &Seen> {
+        self.sessions.iter().filter_map(|(_, seen)| seen.as_ref())
     }
 
     /// When the next session leaves.
