@@ -59,6 +59,16 @@ impl Clock {
         ArrivalMs(self.max_ms)
     }
 
+    /// The latest time, in ms, and the line that set it.
+    pub(crate) fn reached(&self) -> (u64, u64) {
+        (self.max_ms, self.line_of_max)
+    }
+
+    /// Goes on from a time, in ms, and the line that set it.
+    pub(crate) fn go_on(&mut self, (max_ms, line_of_max): (u64, u64)) {
+        (self.max_ms, self.line_of_max) = (max_ms, line_of_max);
+    }
+
     /// Applies the rules to one event's times and moves the clock on.
     #[inline]
     pub(crate) fn admit(&mut self, line: u64, event: &RawEvent<'_>) -> Result<Times, Refusal> {

@@ -125,6 +125,16 @@ pub enum InputError {
         /// How far would have been allowed.
         lateness_ms: u64,
     },
+    /// A log that is to be read on has been cut.
+    #[error(
+        "{path} has a hole: {bytes} bytes of it had been read before, and now it is shorter; put the whole log back, or begin a new state folder"
+    )]
+    Shorter {
+        /// The log.
+        path: String,
+        /// Bytes of text that had been read.
+        bytes: u64,
+    },
 }
 
 /// What is wrong with a header.
@@ -165,6 +175,7 @@ impl InputError {
             InputError::Open { .. }
             | InputError::Directory { .. }
             | InputError::Read { .. }
+            | InputError::Shorter { .. }
             | InputError::Sort { .. } => 5,
             InputError::Empty { .. }
             | InputError::NotText { .. }

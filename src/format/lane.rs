@@ -17,6 +17,7 @@ use crate::event::{ArrivalMs, Batch, Carry, Lane, Reason, Reject};
 
 use super::clock::Clock;
 use super::intake::Intake;
+use super::mark::LaneMark;
 use super::{FormatName, InputError, Mapping, RowReader, Source};
 
 /// Rejects after which [`LaneRead::fill`] returns.
@@ -106,6 +107,20 @@ pub trait LaneRead: Send {
 
     /// Bytes read from the disk so far, for showing progress against the size.
     fn bytes_read(&self) -> u64;
+
+    /// Where the lane stands; nothing for one that cannot be read on from there.
+    fn mark(&self) -> Option<LaneMark> {
+        None
+    }
+
+    /// Goes on from a mark of the same log, having just been opened.
+    ///
+    /// # Errors
+    /// [`InputError`] when the log cannot be read, or is shorter than it was.
+    fn go_on(&mut self, source: &Source, mark: &LaneMark) -> Result<(), InputError> {
+        let _ = (source, mark);
+        unreachable!("a lane without marks has none to go on from")
+    }
 }
 
 /// Reads one lane as it stands.
@@ -242,6 +257,25 @@ impl LaneRead for LaneReader {
     fn bytes_read(&self) -> u64 {
         self.rows.bytes_read()
     }
+
+    fn mark(&self) -> Option<LaneMark> {
+        let (clock_ms, line_of_clock) = self.clock.reached();
+        Some(LaneMark {
+            offset: self.rows.bytes(),
+            lines: self.rows.lines(),
+            clock_ms,
+            line_of_clock,
+            tally: self.tally.clone(),
+        })
+    }
+
+    fn go_on(&mut self, source: &Source, mark: &LaneMark) -> Result<(), InputError> {
+        let place = (mark.offset, mark.lines, mark.tally.blank_lines);
+        self.rows.go_on(source, place)?;
+        self.clock.go_on((mark.clock_ms, mark.line_of_clock));
+        self.tally = mark.tally.clone();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -301,6 +335,46 @@ mod tests {
     fn times(batch: &Batch) -> Vec<(u64, u64)> {
         let times = |event: &Event| (event.arrival.0 - T, event.time.0 - T);
         batch.events().iter().map(times).collect()
+    }
+
+    /// From every line of a log, plain or compressed, the rest is what it would have been.
+    #[test]
+    fn a_lane_is_read_on_from_any_mark() {
+        let text = "arrival_ms,event_ms,visitor,kind\n".to_owned();
+        let row = |n: u64| format!("{},{},v{n},search\n", T + n * 7 % 90, T + n);
+        let rows: String = (0..200).map(row).collect();
+        let text = text + &rows + "\nbad\n" + &row(300);
+        let log = log(&text);
+        let packed = log.path.with_extension("zst");
+        std::fs::write(&packed, zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+        for path in [&log.path, &packed] {
+            let mut through = open(path, &small());
+            let (mut whole, mut rejects) = (Batch::default(), Vec::new());
+            let mut marks = vec![(through.mark().unwrap(), 0)];
+            loop {
+                let next = whole.len() + 1;
+                if !through.fill(&mut whole, &mut rejects, next).unwrap() {
+                    break;
+                }
+                marks.push((through.mark().unwrap(), whole.len()));
+            }
+            assert!(marks.len() > 100 && rejects.len() > 50);
+            for (mark, before) in &marks {
+                let mut on = open(path, &small());
+                on.go_on(&Source::parse(path), mark).unwrap();
+                let (mut batch, mut rejects) = (Batch::default(), Vec::new());
+                while on.fill(&mut batch, &mut rejects, usize::MAX).unwrap() {}
+                assert_eq!(batch.events(), &whole.events()[*before..]);
+                assert_eq!(on.tally(), through.tally());
+            }
+            let mut cut = open(path, &small());
+            let behind = LaneMark {
+                offset: text.len() as u64 + 1,
+                ..LaneMark::default()
+            };
+            let error = cut.go_on(&Source::parse(path), &behind).unwrap_err();
+            assert_eq!(error.exit_code(), 5);
+        }
     }
 
     #[test]

@@ -87,6 +87,33 @@ impl LineReader {
         self.line_bytes_max = line_bytes_max;
     }
 
+    /// Goes on at the line that begins at `offset`, `lines` having come before: in `input`, which
+    /// begins there, or by passing over what the own input still holds before it. Whether it was there.
+    ///
+    /// # Errors
+    /// Whatever the input reports.
+    pub fn go_on(
+        &mut self,
+        input: Option<Box<dyn Read + Send>>,
+        (offset, lines): (u64, u64),
+    ) -> io::Result<bool> {
+        if let Some(input) = input {
+            self.input = input;
+            (self.start, self.end, self.ended) = (0, 0, false);
+            self.offset = offset;
+        }
+        while self.offset < offset && !(self.ended && self.start == self.end) {
+            if self.start == self.end {
+                self.fill()?;
+            }
+            let passed = (offset - self.offset).min((self.end - self.start) as u64);
+            self.offset += passed;
+            self.start += passed as usize;
+        }
+        (self.scanned, self.lines, self.begun) = (self.start, lines, true);
+        Ok(self.offset == offset)
+    }
+
     /// Lines handed out so far.
     pub fn lines(&self) -> u64 {
         self.lines

@@ -24,6 +24,7 @@ pub mod lane;
 pub mod lines;
 pub mod mapped;
 pub mod mapping;
+pub mod mark;
 pub mod name;
 pub mod open;
 pub mod otto;

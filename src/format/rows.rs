@@ -4,7 +4,8 @@
 //! sets the limit on lines. From there each line goes to [`Rows`]: its place first, then what was
 //! found in it. Nothing is known here of clocks and lanes.
 
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -126,6 +127,41 @@ impl RowReader {
                 Ok(true)
             }
             Ok(None) => Ok(false),
+            Err(source) => Err(self.failed(source)),
+        }
+    }
+
+    /// Goes on at a place behind where the reader stands.
+    ///
+    /// # Errors
+    /// [`InputError`] when the log cannot be read, or is shorter than it was.
+    pub fn go_on(
+        &mut self,
+        source: &Source,
+        (offset, lines, blank_lines): (u64, u64, u64),
+    ) -> Result<(), InputError> {
+        let seek = || -> io::Result<Option<Box<dyn Read + Send>>> {
+            let Source::Path(path) = source else {
+                return Ok(None);
+            };
+            let mut file = File::open(path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(offset.min(length)))?;
+            Ok((length >= offset).then(|| Box::new(file) as Box<dyn Read + Send>))
+        };
+        let mut input = None;
+        if !self.compressed && self.bytes_total.is_some() {
+            input = seek().map_err(|source| self.failed(source))?;
+            self.bytes_read.store(offset, Ordering::Relaxed);
+        }
+        let is_there = self.lines.go_on(input, (offset, lines));
+        self.blank_lines = blank_lines;
+        match is_there {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(InputError::Shorter {
+                path: self.path.clone(),
+                bytes: offset,
+            }),
             Err(source) => Err(self.failed(source)),
         }
     }
