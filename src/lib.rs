@@ -12,6 +12,7 @@ pub mod event;
 pub mod flow;
 pub mod format;
 pub mod grouped;
+pub mod log;
 pub mod plot;
 pub mod rng;
 pub mod simulate;

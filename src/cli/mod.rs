@@ -26,6 +26,7 @@ mod report;
 mod simulate;
 mod simulate_closed;
 mod size;
+mod state;
 mod train;
 mod train_table;
 mod validate;

@@ -4,6 +4,7 @@ use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::learned::lift_over_time;
 use super::progress::{run_with_bar, stop_at_signals};
 use super::report::Report;
+use super::state::StateArgs;
 use super::what_if::{against, compared};
 use super::{Failure, print};
 use crate::event::Carry;
@@ -11,6 +12,7 @@ use crate::flow::failure::{StopReason, say};
 use crate::flow::job::JobSpec;
 use crate::flow::output::{LineWriter, Target};
 use crate::flow::sessions::Lines;
+use crate::format::Source;
 use crate::plot::lift::lift_plots;
 use crate::plot::off_policy::off_policy_plot;
 use crate::plot::replay_plots;
@@ -65,6 +67,8 @@ pub struct Replay {
     /// the other is worth by the off-policy estimators
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateArgs,
     /// Write plots (SVG) into this folder
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
@@ -108,10 +112,11 @@ impl Replay {
                 Failure::new(5, anyhow::Error::new(error).context(what))
             })?;
         }
+        self.check_state(&logs)?;
         let stop = stop_at_signals()?;
 
         let lines = match (&self.out, self.out_format) {
-            (None, _) => Lines::None,
+            (None, _) if self.state.state.is_none() => Lines::None,
             (_, OutFormat::Jsonl) => Lines::Json,
             (_, OutFormat::Csv) => Lines::Csv,
         };
@@ -120,7 +125,13 @@ impl Replay {
             LineWriter::create(Target::parse(path), stop.clone())
                 .map_err(|error| Failure::new(5, error))
         };
-        let mut decisions = self.out.as_ref().filter(|_| first).map(open).transpose()?;
+        let to_file = first && self.state.state.is_none();
+        let mut decisions = self
+            .out
+            .as_ref()
+            .filter(|_| to_file)
+            .map(open)
+            .transpose()?;
         let rejects = self
             .rejects
             .as_ref()
@@ -133,7 +144,7 @@ impl Replay {
             writer.write(&header);
         }
         let run_rules = Arc::clone(&rules);
-        let result = run_with_bar(JobSpec {
+        let mut spec = JobSpec {
             sort: self.sort,
             lane_options,
             cluster: cluster.clone(),
@@ -146,7 +157,9 @@ impl Replay {
             what_if: what_if.clone(),
             stop: stop.clone(),
             ..JobSpec::of(rules, logs)
-        })?;
+        };
+        self.state.open(&mut spec, self.out.as_deref())?;
+        let result = run_with_bar(spec)?;
         // Only the first process has a result to report.
         let Some(mut result) = result else {
             return Ok(());
@@ -216,6 +229,37 @@ impl Replay {
             say("restage: warning: the log held no events");
         }
         Ok(())
+    }
+
+    /// What a durable run cannot do.
+    fn check_state(&self, logs: &[Source]) -> Result<(), Failure> {
+        if self.state.state.is_none() {
+            return Ok(());
+        }
+        let is_stdout = |path: &PathBuf| path.as_os_str() == "-";
+        let refused = [
+            (self.sort, "--sort: sort the log once with `restage import`"),
+            (
+                self.against.is_some(),
+                "--against: compare in a run without it",
+            ),
+            (
+                self.rejects.is_some(),
+                "--rejects: `restage validate` lists them",
+            ),
+            (
+                self.out.as_ref().is_some_and(is_stdout),
+                "--out -: what a reader has taken cannot be taken back; name a file",
+            ),
+            (
+                logs.contains(&Source::Stdin),
+                "a log from stdin: what was read cannot be read again",
+            ),
+        ];
+        match refused.iter().find(|(given, _)| *given) {
+            Some((_, what)) => Err(Failure::usage(format!("--state does not go with {what}"))),
+            None => Ok(()),
+        }
     }
 
     fn where_decisions_went(&self, too_many: bool) -> String {

@@ -56,6 +56,7 @@ impl JobKeeper {
             rows: None,
             what_if: None,
             reports_memory: false,
+            durability: None,
         };
         let allocator = Allocator::Thread(Thread::default());
         // The engine's clock is for its own logs only.
@@ -65,6 +66,7 @@ impl JobKeeper {
             mut inputs,
             probe,
             spare_batches,
+            shared: _,
         } = assemble(&mut worker, &spec, &collected, Some(Rc::clone(&tap)));
         // No log is read, so no row is rejected: one time less to keep account of.
         std::mem::take(&mut inputs.emissions).close();

@@ -161,9 +161,11 @@ pub enum Tag {
     Tally,
     /// What a lane came to.
     Lane,
+    /// How far a lane has been read.
+    Offset,
 }
 
-const TAGS: [Tag; 8] = [
+const TAGS: [Tag; 9] = [
     Tag::Decision,
     Tag::Reject,
     Tag::Story,
@@ -172,6 +174,7 @@ const TAGS: [Tag; 8] = [
     Tag::Evidence,
     Tag::Tally,
     Tag::Lane,
+    Tag::Offset,
 ];
 
 /// Everything that leaves the job, on its way to the sink: (time, tag, key, body).

@@ -109,6 +109,13 @@ impl Drop for Waiting {
     }
 }
 
+/// Ends the process with an error: for a run that another one goes on with, nothing is to be tidied up.
+pub fn leave(error: &str, code: i32) -> ! {
+    say(&format!("restage: error: {error}"));
+    remove_unfinished();
+    std::process::exit(code)
+}
+
 /// A line to stderr, if anyone still listens there: saying so must not fail anything itself.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");

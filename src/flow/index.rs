@@ -44,12 +44,16 @@ pub type Sessions<'scope> = Stream<'scope, u64, Vec<(Seen, u64, isize)>>;
 /// The same, with whose index it is.
 pub type Indexed<'scope> = Stream<'scope, u64, Vec<((Whose, Seen), u64, isize)>>;
 
-/// Attaches what a policy's arms need; says what changes for every worker.
+/// Whose index it is, and up to which version, in ms, everybody knows it: these are not told again.
+type Of = (Whose, u64);
+
+/// Attaches what a policy's arms need; says what changes for every worker after a version, in ms, up to
+/// which everybody knows it already.
 pub fn index<'scope>(
     scope: Scope<'scope, u64>,
     indexed: Indexed<'scope>,
     spec: &IndexSpec,
-    whose: Whose,
+    (whose, known_ms): Of,
 ) -> Changes<'scope> {
     let sessions = indexed.flat_map(move |((of, seen), time, diff)| {
         let meant = of == whose;
@@ -62,14 +66,19 @@ pub fn index<'scope>(
     ] {
         if let Some(rules) = rules {
             let sessions = sessions.clone();
-            changes.push(lists_of_rules(sessions, (ranker, whose), rules));
+            changes.push(lists_of_rules(sessions, ranker, (whose, known_ms), rules));
         }
     }
-    changes.push(list_of_trends(sessions.clone(), whose, spec.trending));
+    changes.push(list_of_trends(
+        sessions.clone(),
+        (whose, known_ms),
+        spec.trending,
+    ));
     if spec.session_knn.is_some() {
-        changes.push(sessions.map(move |(seen, time, diff)| {
+        changes.push(sessions.flat_map(move |(seen, time, diff)| {
             let update = Update::Session(seen, diff as i64);
-            (time + 1, whose, TableChange::Recommended(update))
+            let change = (time + 1, whose, TableChange::Recommended(update));
+            (time >= known_ms).then_some(change)
         }));
     }
     scope.concatenate(changes)
@@ -78,7 +87,8 @@ pub fn index<'scope>(
 /// The lists of every item, by its pairs.
 fn lists_of_rules<'scope>(
     sessions: Sessions<'scope>,
-    of: (Ranker, Whose),
+    ranker: Ranker,
+    of: Of,
     spec: rules::Spec,
 ) -> Changes<'scope> {
     let pairs = sessions.as_collection().explode(move |seen: Seen| {
@@ -93,7 +103,7 @@ fn lists_of_rules<'scope>(
         pairs,
         "Rules",
         |(item, _)| item.0,
-        of,
+        (ranker, of),
         move |_, changes| {
             for ((item, other), weight) in changes.iter().filter(|change| change.1 > 0) {
                 known.add(*item, *other, *weight as u64);
@@ -109,7 +119,7 @@ fn lists_of_rules<'scope>(
 /// The one list of what trends.
 fn list_of_trends<'scope>(
     sessions: Sessions<'scope>,
-    whose: Whose,
+    of: Of,
     spec: TrendingSpec,
 ) -> Changes<'scope> {
     let counts = sessions.as_collection().explode(move |seen: Seen| {
@@ -124,7 +134,7 @@ fn list_of_trends<'scope>(
         counts,
         "Trends",
         |_| 0,
-        (Ranker::Trending, whose),
+        (Ranker::Trending, of),
         move |version_ms, changes| {
             for ((item, quantum), _) in changes.iter().filter(|change| change.1 > 0) {
                 trends.add(*item, *quantum);
@@ -146,7 +156,7 @@ fn by_version<'scope, D: ExchangeData>(
     changes: VecCollection<'scope, u64, D, isize>,
     name: &'static str,
     home: impl Fn(&D) -> u64 + 'static,
-    (ranker, whose): (Ranker, Whose),
+    (ranker, (whose, known_ms)): (Ranker, Of),
     mut close: impl FnMut(u64, &[(D, isize)]) -> Vec<Change> + 'static,
 ) -> Changes<'scope> {
     let by_home = Exchange::new(move |(data, _, _): &(D, u64, isize)| home(data));
@@ -161,11 +171,12 @@ fn by_version<'scope, D: ExchangeData>(
                     }
                 });
                 while let Some((version_ms, held, changes)) =
-                    versions.next_complete(frontier.frontier())
+                    versions.next_complete(&[frontier.frontier()])
                 {
                     failure::enter(name, Some(version_ms));
                     let lists = close(version_ms, &changes);
-                    if let Some(held) = held.filter(|_| !lists.is_empty()) {
+                    let told = version_ms > known_ms && !lists.is_empty();
+                    if let Some(held) = held.filter(|_| told) {
                         let lists = lists.into_iter();
                         output.session(&held).give_iterator(lists.map(|change| {
                             let update = Update::List(ranker, change);

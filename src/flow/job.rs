@@ -10,16 +10,21 @@
 //! whole there and nowhere else.
 
 use super::assembly::{Assembly, assemble};
+use super::durable::Durability;
+use super::durable::keeper::{Begin, Closer, Files, Keeper};
+use super::durable::restore::Restored;
+use super::durable::rounds::Rounds;
 use super::failure::{self, Stop, StopReason, Waiting};
 use super::mesh::{self, Greeting, MeshError};
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, Sample, SessionsSpec};
 use super::sink::{Collected, ROWS_TOTAL_MAX};
-use super::source::{Feed, LaneReport, OpenLane, Pace, Progress};
+use super::source::{Durable, Feed, LaneReport, OpenLane, Pace, Progress};
 use super::what_if::WhatIf;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
+use crate::log::{Row, Totals, Writer};
 use crate::sort::{SortOptions, SortedLane};
 use crate::visit::decision::{Digest, Recorder};
 use crate::visit::learn::learner::SlotReport;
@@ -134,6 +139,22 @@ pub struct JobSpec {
     pub opened: Box<dyn FnOnce(Option<u64>)>,
     /// Asks the run to stop.
     pub stop: Stop,
+    /// How the run is durable, if it is: the same in every process.
+    pub durability: Option<Durability>,
+    /// The state folder, in the first process of a durable run.
+    pub state: Option<State>,
+}
+
+/// A state folder that was opened.
+pub struct State {
+    /// What writes to it.
+    pub writer: Writer<Files>,
+    /// What was in it.
+    pub restored: Option<Restored>,
+    /// All output before that.
+    pub totals: Totals,
+    /// What was committed after it.
+    pub committed: Vec<Row>,
 }
 
 impl JobSpec {
@@ -158,6 +179,8 @@ impl JobSpec {
             progress: Progress::default(),
             opened: Box::new(|_| ()),
             stop: Stop::default(),
+            durability: None,
+            state: None,
         }
     }
 
@@ -189,6 +212,16 @@ impl JobSpec {
             self.follow,
         );
         hash_text(parts.as_bytes())
+    }
+
+    /// Digest of all that the output depends on: a state folder belongs to one.
+    pub fn config_digest(&self) -> u128 {
+        let parts = [self.rules_digest(), self.logs_digest(), self.lines as u64];
+        parts.iter().fold(0, |sum: u128, part| {
+            sum.rotate_left(43)
+                ^ u128::from(hash_text(&part.to_le_bytes())) << 32
+                ^ u128::from(*part)
+        })
     }
 
     /// What the run is asked for, in bits: what the first process is told holds for all.
@@ -279,6 +312,7 @@ impl JobError {
 /// What a process's threads hand to its workers when they start.
 struct Handover {
     lanes: Vec<Vec<OpenLane>>,
+    restored: Option<Restored>,
     collected: Option<Collected>,
     /// Until the first worker starts: logs are opened, other processes waited for.
     waiting: Option<Waiting>,
@@ -291,7 +325,7 @@ struct Handover {
 pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
     let waiting = spec.stop.exit_while_waiting();
-    let lanes = open_lanes(&spec)?;
+    let mut lanes = open_lanes(&spec)?;
     let bytes: Option<u64> = lanes
         .iter()
         .flatten()
@@ -299,14 +333,33 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         .sum();
     let (builders, others, wishes) = spec.cluster.allocators(&spec)?;
     spec.grant(wishes);
+    go_on(&mut lanes, &spec)?;
     (spec.opened)(bytes);
-    let collected = Collected {
-        decisions: spec.decisions,
-        rejects: spec.rejects,
+    let mut collected = Collected {
+        decisions: spec.decisions.take(),
+        rejects: spec.rejects.take(),
         ..Collected::default()
     };
+    let mut restored = None;
+    if let (Some(durability), Some(state)) = (&spec.durability, spec.state.take()) {
+        let workers = spec.cluster.workers * spec.cluster.processes();
+        let begin = begin_of((&spec.rules, workers), durability, &state);
+        restored = state.restored;
+        let mut keeper = Keeper::new(state.writer, begin);
+        if spec.lines == Lines::Csv {
+            let mut header = Vec::new();
+            Recorder::of(&spec.rules).csv_header(&mut header);
+            keeper.line(0, &header);
+        }
+        collected.keeper = Some(keeper);
+    }
+    if spec.durability.is_some() {
+        let closer = collected.keeper.as_ref().map(Keeper::closer);
+        end_on_signal(spec.stop.clone(), closer);
+    }
     let handover = Mutex::new(Handover {
         lanes,
+        restored,
         collected: Some(collected),
         waiting: Some(waiting),
     });
@@ -320,15 +373,17 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         rows: spec.rows,
         what_if: spec.what_if,
         reports_memory: false,
+        durability: spec.durability,
     };
     let feed = Feed {
         pace: spec.pace,
         keep_rejects: spec.keep_rejects,
+        durable: sessions_spec.durability.is_some(),
         progress: spec.progress,
         stop: spec.stop.clone(),
     };
     let cluster = spec.cluster;
-    if cluster.processes() > 1 {
+    if cluster.processes() > 1 && !feed.durable {
         leave_on_signal(spec.stop.clone());
     }
     let (process, threads) = (cluster.process, cluster.workers);
@@ -337,7 +392,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         let index = worker.index();
         failure::name_worker(index);
         let local = index - process * threads;
-        let (lanes, mine) = {
+        let (lanes, mine, restored) = {
             let mut handover = handover
                 .lock()
                 .expect("no worker panics while it holds this");
@@ -347,7 +402,8 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             } else {
                 None
             };
-            (std::mem::take(&mut handover.lanes[local]), mine)
+            let restored = handover.restored.take_if(|_| index == 0);
+            (std::mem::take(&mut handover.lanes[local]), mine, restored)
         };
         let collected = Rc::new(RefCell::new(mine.unwrap_or_default()));
         let sessions_spec = SessionsSpec {
@@ -355,11 +411,21 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             ..sessions_spec.clone()
         };
         let Assembly {
-            inputs,
+            mut inputs,
             probe,
             spare_batches,
+            shared,
         } = assemble(worker, &sessions_spec, &collected, None);
-        feed.run(worker, inputs, &probe, lanes, &spare_batches);
+        if index != 0 {
+            (inputs.orders, inputs.bins) = (None, None);
+        }
+        inputs.hand_out(restored, worker.peers());
+        let durable = feed.durable.then(|| Durable {
+            shared,
+            collected: Rc::clone(&collected),
+        });
+        let room = (&spare_batches, durable.as_ref());
+        feed.run(worker, inputs, &probe, lanes, room);
         while !probe.done() {
             worker.step_or_park(Some(Duration::from_millis(10)));
         }
@@ -374,11 +440,55 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     if let Some(StopReason::Signal(signal)) = spec.stop.reason() {
         return Err(JobError::Signal(signal));
     }
-    let Some(collected) = collected else {
+    let Some(mut collected) = collected else {
         return Ok(None);
     };
+    if let Some(keeper) = collected.keeper.take() {
+        keeper.finish();
+    }
     result(collected, &spec.stop, started.elapsed()).map(Some)
 }
+
+/// What a keeper begins with.
+fn begin_of((rules, workers): (&Rules, usize), durability: &Durability, state: &State) -> Begin {
+    let policy = &rules.policy;
+    let jobs = (workers, policy.learns());
+    let known_ms = durability.known_ms();
+    Begin {
+        from_ms: known_ms,
+        totals: state.totals,
+        committed: state.committed.clone(),
+        rounds: Rounds::new(durability.every, policy.quantum_ms, jobs, known_ms),
+        policy: policy.label.clone(),
+    }
+}
+
+/// A durable run ends where it is: what was handed over is committed, and another run goes on.
+fn end_on_signal(stop: Stop, closer: Option<Closer>) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_millis(20));
+            let Some(StopReason::Signal(signal)) = stop.reason() else {
+                continue;
+            };
+            let closed = closer.as_ref().is_none_or(|closer| closer.close(false));
+            if !closed {
+                failure::leave(
+                    &format!("signal {signal} came, and the last commit did not end in time"),
+                    1,
+                );
+            }
+            failure::say(&format!(
+                "restage: stopped by signal {signal}; what was decided so far is committed, and the same command goes on from there"
+            ));
+            // Asked to end by whoever runs it, it has done what it should; a user's ^C is told as such.
+            std::process::exit(if signal == TERMINATE { 0 } else { 128 + signal });
+        }
+    });
+}
+
+/// SIGTERM.
+const TERMINATE: i32 = 15;
 
 /// With several processes a signal cannot wait for the others: the process leaves at once, and
 /// they follow when they notice.
@@ -422,6 +532,22 @@ fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
         }
     }
     Ok(lanes)
+}
+
+/// In a run that was taken up, lanes are read from their marks.
+fn go_on(lanes: &mut [Vec<OpenLane>], spec: &JobSpec) -> Result<(), JobError> {
+    let resume = spec.durability.as_ref().and_then(|d| d.resume.as_ref());
+    for lane in lanes.iter_mut().flatten() {
+        let marks = resume.iter().flat_map(|resume| &resume.lanes);
+        let mark = marks
+            .filter(|(_, mark)| mark.lines > 0)
+            .find(|(of, _)| *of == lane.index);
+        if let Some((_, mark)) = mark {
+            lane.reader
+                .go_on(&spec.logs[usize::from(lane.index)], mark)?;
+        }
+    }
+    Ok(())
 }
 
 fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<JobResult, JobError> {

@@ -28,6 +28,8 @@
 //! exposure of a visitor with outcomes, for as long as it counts.
 
 use super::container::{Emissions, Tag};
+use super::durable::saving::decoded;
+use super::durable::{Order, Orders, Part, PartKind, Parts};
 use super::failure;
 use super::sessions::{Credited, Of, Whose};
 use super::versions::Versions;
@@ -44,6 +46,7 @@ use differential_dataflow::{AsCollection, VecCollection};
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
@@ -96,7 +99,12 @@ pub struct Learned<'scope> {
     pub changes: Changes<'scope>,
     /// What has been learned when the job ends.
     pub emissions: Stream<'scope, u64, Emissions>,
+    /// What had been learned when a snapshot ended.
+    pub parts: Parts<'scope>,
 }
+
+/// What is ordered in a durable run, and up to which version, in ms, all was learned before.
+pub type Told<'scope> = (Orders<'scope>, u64);
 
 /// Statistics of all subjects, as changes.
 pub fn statistics<'scope>(
@@ -162,17 +170,25 @@ pub fn weights<'scope>(
     statistics: VecCollection<'scope, u64, Subject, Stat>,
     policy: &Arc<crate::visit::live::Rules>,
     whose: Whose,
+    (orders, known_ms): Told<'scope>,
 ) -> Learned<'scope> {
     let rules = Arc::clone(policy);
+    let (worker, workers) = (scope.index(), scope.peers());
     let mut builder = OperatorBuilder::new("Weights".into(), scope);
     let by_slot = Exchange::new(|(subject, _, _): &(Subject, u64, Stat)| u64::from(subject.slot()));
     let mut input = builder.new_input(statistics.inner, by_slot);
     let (output, changes) = builder.new_output();
     let mut to_tables = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
+    // No table waits for an order.
+    let to_worker = Exchange::new(|(worker, _): &(u64, Order)| *worker);
+    let mut orders = builder.new_input_connection(orders, to_worker, []);
     // Said once, at the end of all time: the sink waits for no table.
     let (output, emissions) = builder.new_output_connection(Vec::new());
     let mut to_sink = OutputBuilder::<_, CapacityContainerBuilder<Emissions>>::from(output);
+    let (output, parts) = builder.new_output_connection(Vec::new());
+    let mut to_parts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
     builder.build(move |mut capabilities| {
+        let mut for_parts = capabilities.pop();
         // Kept for the report at the end.
         let mut at_end = capabilities.pop();
         if let Some(capability) = &mut at_end {
@@ -180,6 +196,7 @@ pub fn weights<'scope>(
         }
         let mut learner = Learner::new(&rules.policy);
         let mut versions = Versions::default();
+        let mut asked_ms: Option<u64> = None;
         capabilities.clear();
         move |frontiers| {
             input.for_each_stamp(|capability, batches| {
@@ -187,10 +204,39 @@ pub fn weights<'scope>(
                     versions.take(&capability, time, (subject, stat));
                 }
             });
+            orders.for_each(|_capability, orders| {
+                for (_, order) in orders.drain(..) {
+                    match order {
+                        Order::End(at) => asked_ms = Some(at),
+                        Order::Learned(saved) => {
+                            let saved = saved.iter().map(|one| decoded("what was learned", one));
+                            learner.take_up(saved.collect(), worker, workers);
+                        }
+                        _ => {}
+                    }
+                }
+            });
             let frontier = frontiers[0].frontier();
+            // An order comes before the version that it is for.
+            let told = frontiers[1].frontier();
             let mut tables = to_tables.activate();
-            while let Some((version_ms, capability, changes)) = versions.next_complete(frontier) {
+            let mut put_by = to_parts.activate();
+            let mut save = |learner: &Learner, at: &Option<Capability<u64>>| {
+                if let Some(capability) = at {
+                    let part = Part::of(PartKind::Learned, worker, learner);
+                    put_by.session(capability).give(part);
+                }
+            };
+            while let Some((version_ms, capability, changes)) =
+                versions.next_complete(&[frontier, told])
+            {
                 failure::enter("weights", Some(version_ms));
+                if version_ms <= known_ms {
+                    continue;
+                }
+                if asked_ms.take_if(|at| *at < version_ms).is_some() {
+                    save(&learner, &for_parts);
+                }
                 for (subject, stat) in &changes {
                     learner.add(*subject, stat);
                 }
@@ -202,6 +248,13 @@ pub fn weights<'scope>(
                     let changes = changes.map(|change| (version_ms, whose, change));
                     tables.session(&capability).give_iterator(changes);
                 }
+            }
+            let is_past = |at: &mut u64| !frontier.less_than(at) && !told.less_than(at);
+            if asked_ms.take_if(is_past).is_some() {
+                save(&learner, &for_parts);
+            }
+            if frontier.is_empty() {
+                for_parts = None;
             }
             if frontier.is_empty()
                 && let Some(capability) = at_end.take()
@@ -224,5 +277,9 @@ pub fn weights<'scope>(
             }
         }
     });
-    Learned { changes, emissions }
+    Learned {
+        changes,
+        emissions,
+        parts,
+    }
 }

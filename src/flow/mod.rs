@@ -6,6 +6,7 @@
 pub mod assembly;
 pub mod closed;
 pub mod container;
+pub mod durable;
 pub mod failure;
 pub mod index;
 pub mod job;

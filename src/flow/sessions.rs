@@ -11,10 +11,13 @@ mod emitter;
 mod forgotten;
 
 use super::container::{Emissions, Spares};
+use super::durable::saving::Saving;
+use super::durable::{Bins, Durability, Order, Orders, Parts};
 use super::failure;
 use super::index::Indexed;
 use super::pending::Pending;
 pub use super::sample::Sample;
+use super::source::Bin;
 use super::what_if::WhatIf;
 use crate::event::{ArrivalMs, Batch, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
@@ -33,7 +36,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
+use timely::dataflow::channels::pact::{Exchange, ExchangeCore, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -60,6 +63,8 @@ pub struct SessionsSpec {
     pub what_if: Option<Arc<WhatIf>>,
     /// Whether this worker reports the memory of its process.
     pub reports_memory: bool,
+    /// How the run is durable, if it is.
+    pub durability: Option<Durability>,
 }
 
 impl SessionsSpec {
@@ -118,6 +123,8 @@ pub struct SessionsOut<'scope> {
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
     /// Sessions that enter and leave the index that products are recommended from.
     pub indexed: Indexed<'scope>,
+    /// Parts of snapshots.
+    pub parts: Parts<'scope>,
 }
 
 /// Whose tables: the policy's in force, or those of the one that it is compared with.
@@ -138,6 +145,10 @@ pub struct SessionsIn<'scope> {
     pub tables: Stream<'scope, u64, Vec<(u64, Whose, Change)>>,
     /// The last arrival of each worker's lanes, for every worker alike, before the events end.
     pub ends: Stream<'scope, u64, Vec<u64>>,
+    /// What the first worker orders and hands out in a durable run; nothing in others.
+    pub orders: Orders<'scope>,
+    /// Bins to be taken up.
+    pub bins: Bins<'scope>,
 }
 
 /// Attaches the operator.
@@ -146,6 +157,7 @@ pub fn sessions<'scope>(
     inputs: SessionsIn<'scope>,
     spec: &SessionsSpec,
     tap: Option<Tap>,
+    saving: Option<Saving>,
     (spare_batches, spare_emissions): (&Spares<Batch>, &Spares<Emissions>),
 ) -> SessionsOut<'scope> {
     let by_visitor = ExchangeCore::<CapacityContainerBuilder<Batch>, _>::new_core(
@@ -155,6 +167,10 @@ pub fn sessions<'scope>(
     let mut events = builder.new_input(inputs.events, by_visitor);
     let mut tables = builder.new_input(inputs.tables, Pipeline);
     let mut ends = builder.new_input(inputs.ends, Pipeline);
+    let to_worker = Exchange::new(|(worker, _): &(u64, Order)| *worker);
+    let mut orders = builder.new_input(inputs.orders, to_worker);
+    let by_bin = Exchange::new(|bin: &Bin| bin.0);
+    let mut bins = builder.new_input(inputs.bins, by_bin);
     // What is sent is sent by capabilities of the operator's own, never by those of its inputs: so
     // tables on their way back do not hold up a stretch in which nothing happens.
     let unconnected = Vec::new;
@@ -166,6 +182,8 @@ pub fn sessions<'scope>(
     let mut to_counts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
     let (output, indexed) = builder.new_output_connection(unconnected());
     let mut to_index = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
+    let (output, parts) = builder.new_output_connection(unconnected());
+    let mut to_parts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
 
     let spec = spec.clone();
     let (spare_batches, spare_emissions) = (spare_batches.clone(), spare_emissions.clone());
@@ -180,6 +198,7 @@ pub fn sessions<'scope>(
         let mut clock = Clock::new(rules.policy.quantum_ms, spec.has_tables());
         let mut pending = Pending::default();
         let mut out = Emitter::new(spec.clone(), tap);
+        let mut saving = saving;
         move |frontiers| {
             events.for_each_stamp(|_capability, batches| {
                 for batch in batches {
@@ -189,6 +208,18 @@ pub fn sessions<'scope>(
             ends.for_each(|_capability, times| {
                 clock.last_ms = times.drain(..).fold(clock.last_ms, u64::max);
             });
+            if let (Some(saving), Some(visits)) = (&mut saving, &mut visitors) {
+                orders.for_each(|_capability, orders| {
+                    for (_, order) in orders.drain(..) {
+                        saving.order(order, visits);
+                    }
+                });
+                bins.for_each(|_capability, bins| {
+                    for bin in bins.drain(..) {
+                        saving.take_up(bin, visits, &mut out);
+                    }
+                });
+            }
             // Tables may come back when all is over: the job ends only once they have been taken.
             tables.for_each(|_capability, changes| {
                 for (version_ms, whose, change) in changes.drain(..) {
@@ -203,18 +234,22 @@ pub fn sessions<'scope>(
                 return;
             };
             let least = |input: usize| frontiers[input].frontier().first().copied();
-            if least(0).is_none() && least(2).is_some() {
+            // What is ordered or taken up comes before the time that it is for.
+            let told = [3, 4].into_iter().filter_map(least).min();
+            let events_end = least(0).is_none() && told.is_none();
+            let events = [least(0), told].into_iter().flatten().min();
+            if events_end && least(2).is_some() {
                 // The events have ended, but not all workers have said when.
                 return;
             }
-            let Some(closed_ms) = clock.move_to(least(0), least(1)) else {
+            let Some(closed_ms) = clock.move_to(events, least(1)) else {
                 return;
             };
             failure::enter("sessions", Some(closed_ms));
             // Everything emitted now carries a time at or after the capabilities'.
             let mut sink = to_sink.activate();
             let (mut credit, mut counted) = (to_credited.activate(), to_counts.activate());
-            let mut index = to_index.activate();
+            let (mut index, mut put_by) = (to_index.activate(), to_parts.activate());
             let mut flush = |out: &mut Emitter, held: &[Capability<u64>]| {
                 out.cut(&spare_emissions);
                 for mut full in out.full.drain(..) {
@@ -230,18 +265,35 @@ pub fn sessions<'scope>(
             if clock.ended {
                 visits.log_ends(ArrivalMs(clock.last_ms));
             }
-            pending.take_before(closed_ms, &spare_batches, |batch, index| {
-                visits.observe(batch.get(index), &mut out);
-                out.follow(|watch| watch.observe(batch.get(index)));
-                if !out.full.is_empty() {
-                    flush(&mut out, capabilities);
+            let mut go_to = |to_ms: u64, visits: &mut Visitors, out: &mut Emitter| {
+                pending.take_before(to_ms, &spare_batches, |batch, index| {
+                    visits.observe(batch.get(index), out);
+                    out.follow(|watch| watch.observe(batch.get(index)));
+                    if !out.full.is_empty() {
+                        flush(out, capabilities);
+                    }
+                });
+                visits.advance(ArrivalMs(to_ms), out);
+                visits.expire(ArrivalMs(to_ms), out);
+                out.follow(|watch| watch.advance(ArrivalMs(to_ms)));
+                flush(out, capabilities);
+            };
+            if let Some(saving) = &mut saving {
+                while let Some(stop_ms) = saving.next_stop(closed_ms) {
+                    go_to(stop_ms, visits, &mut out);
+                    saving.stopped(stop_ms, visits, &mut out.digest);
                 }
-            });
-            visits.advance(ArrivalMs(closed_ms), &mut out);
-            visits.expire(ArrivalMs(closed_ms), &mut out);
-            out.follow(|watch| watch.advance(ArrivalMs(closed_ms)));
-            flush(&mut out, capabilities);
-            if clock.is_over(least(0), closed_ms, visits.live()) {
+            }
+            go_to(closed_ms, visits, &mut out);
+            if let Some(saving) = &mut saving {
+                saving.between(closed_ms, visits);
+                saving.stands(least(0), closed_ms);
+                put_by
+                    .session(&capabilities[4])
+                    .give_container(&mut saving.parts);
+                saving.parts.clear();
+            }
+            if clock.is_over(events, closed_ms, visits.live()) {
                 if let Some(visits) = visitors.take() {
                     let tally = visits.finish(&mut out);
                     out.tally(tally);
@@ -252,7 +304,7 @@ pub fn sessions<'scope>(
             }
             // Nothing is said before the next thing happens: those who wait for it need not ask.
             let quiet_ms = visits.quiet_until().min(pending.first_ms());
-            let next_ms = clock.stand_at(closed_ms, quiet_ms, least(0));
+            let next_ms = clock.stand_at(closed_ms, quiet_ms, events);
             // A fact is known to no table before the quantum is over: those who learn need not hear
             // of every step until then.
             let facts_ms = clock.quantum_before(next_ms);
@@ -269,6 +321,7 @@ pub fn sessions<'scope>(
         credited,
         counts,
         indexed,
+        parts,
     }
 }
 

@@ -5,12 +5,13 @@
 //! of its own behind a short queue.
 
 use super::container::{Emission, Emissions, Spares, Tag};
+use super::durable::keeper::Keeper;
 use super::failure;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
 use crate::evaluate::what_if::worth::Evidence;
-use crate::event::VisitorId;
+use crate::event::{Lane, Offset, VisitorId};
 use crate::visit::decision::Digest;
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::rows::SessionRows;
@@ -28,6 +29,8 @@ use timely::dataflow::operators::generic::Operator;
 pub struct Collected {
     /// Where decision lines go, if anywhere.
     pub decisions: Option<LineWriter>,
+    /// Where they go in a durable run.
+    pub keeper: Option<Keeper>,
     /// Where lines about rejected rows go, if anywhere.
     pub rejects: Option<LineWriter>,
     /// The followed visitor's story.
@@ -75,6 +78,9 @@ pub fn sink<'scope>(
                 failure::enter("sink", closed_ms);
                 let mut collected = collected.borrow_mut();
                 pending.drain_before(closed_ms, |emission| collected.take(emission));
+                if let Some(keeper) = &mut collected.keeper {
+                    keeper.closed(closed_ms);
+                }
                 pending.retire(closed_ms, &spares);
                 pending.relieve(|emission| collected.take(emission), &spares);
             }
@@ -189,7 +195,9 @@ impl Collected {
         let body = emission.body;
         match emission.tag {
             Tag::Decision => {
-                if let Some(writer) = &mut self.decisions {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.line(emission.at_ms, body);
+                } else if let Some(writer) = &mut self.decisions {
                     writer.write(body);
                 }
             }
@@ -212,6 +220,14 @@ impl Collected {
             Tag::Lane => self
                 .lanes
                 .push(serde_json::from_slice(body).expect("a lane's report is well-formed")),
+            Tag::Offset => {
+                if let (Some(keeper), Ok(lane), Ok(offset)) =
+                    (&mut self.keeper, emission.key.try_into(), body.try_into())
+                {
+                    let offset = Offset(u64::from_le_bytes(offset));
+                    keeper.read(Lane(u16::from_be_bytes(lane)), offset);
+                }
+            }
         }
     }
 

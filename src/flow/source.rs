@@ -7,12 +7,18 @@
 //! the read-ahead: so many sends whose epoch is still open anywhere (timely itself has no limit).
 
 use super::container::{Emissions, Spares, Tag};
-use super::failure::{Stop, StopReason};
+use super::durable::restore::Restored;
+use super::durable::{Order, Shared};
+use super::failure::{self, Stop, StopReason};
 use super::sessions::emit_reject;
+use super::sink::Collected;
 use crate::event::{ArrivalMs, Batch, Reject};
+use crate::format::mark::LaneMark;
 use crate::format::{InputError, LaneRead, LaneTally};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
@@ -76,14 +82,19 @@ const QUEUE_MAX: usize = 4;
 const PARK: Duration = Duration::from_millis(1);
 
 struct Chunk {
+    /// Where the lane stood before it.
+    mark: Option<LaneMark>,
     batch: Batch,
     rejects: Vec<Reject>,
     clock: ArrivalMs,
+    /// Bytes of text read with it and before.
+    offset: u64,
     ended: Option<LaneReport>,
 }
 
 /// A lane as its worker sees it.
 struct Lane {
+    index: u16,
     clock: ArrivalMs,
     chunks: Receiver<Chunk>,
     /// Emptied batches, on their way back to the reading thread.
@@ -98,13 +109,63 @@ pub struct Inputs {
     pub emissions: InputHandle<u64, CapacityContainerBuilder<Emissions>>,
     /// The last arrival of the worker's lanes, said once when they have ended.
     pub ends: InputHandle<u64, CapacityContainerBuilder<Vec<u64>>>,
+    /// Orders to all workers, from the first worker of a durable run.
+    pub orders: Option<InputHandle<u64, CapacityContainerBuilder<Vec<(u64, Order)>>>>,
+    /// Bins to be taken up, likewise.
+    pub bins: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Bin>>>>,
 }
+
+/// A bin to be taken up: number, state, sessions in the index.
+pub type Bin = (u64, Vec<u8>, Vec<u8>);
 
 impl Inputs {
     /// Nothing more will come before this time. Nobody waits for the ends' own time.
     fn advance_to(&mut self, time: u64) {
         self.events.advance_to(time);
         self.emissions.advance_to(time);
+        if let Some(orders) = &mut self.orders {
+            orders.advance_to(time);
+        }
+    }
+
+    /// Hands out what is taken up, before anything else.
+    pub fn hand_out(&mut self, restored: Option<Restored>, workers: usize) {
+        if let (Some(orders), Some(restored)) = (&mut self.orders, &restored) {
+            for order in restored.orders(workers) {
+                orders.send(order);
+            }
+            orders.flush();
+        }
+        if let (Some(mut bins), Some(restored)) = (self.bins.take(), restored) {
+            for bin in restored.bins {
+                bins.send(bin);
+            }
+        }
+    }
+}
+
+/// What a worker's feed needs for a durable run.
+pub struct Durable {
+    /// What its operators tell it.
+    pub shared: Rc<Shared>,
+    /// What leaves the job, on the first worker.
+    pub collected: Rc<RefCell<Collected>>,
+}
+
+impl Durable {
+    /// On the first worker: orders what is to be ordered now.
+    fn order(&self, inputs: &mut Inputs, stands_ms: u64, workers: usize) {
+        let (Some(orders), Some(keeper)) =
+            (&mut inputs.orders, &mut self.collected.borrow_mut().keeper)
+        else {
+            return;
+        };
+        if let Some(order) = keeper.next_order(stands_ms) {
+            for worker in 0..workers as u64 {
+                orders.send((worker, order.clone()));
+            }
+            orders.flush();
+        }
     }
 }
 
@@ -115,6 +176,8 @@ pub struct Feed {
     pub pace: Pace,
     /// Whether rejected rows are sent on.
     pub keep_rejects: bool,
+    /// Whether the run is durable.
+    pub durable: bool,
     /// Bytes read so far.
     pub progress: Progress,
     /// Asks the run to stop.
@@ -129,7 +192,7 @@ impl Feed {
         mut inputs: Inputs,
         probe: &ProbeHandle<u64>,
         lanes: Vec<OpenLane>,
-        spares: &Spares<Batch>,
+        (spares, durable): (&Spares<Batch>, Option<&Durable>),
     ) {
         let mut lanes: Vec<Lane> = lanes.into_iter().map(|lane| self.read(lane)).collect();
         // Times at which the inputs stood after the latest sends, oldest first.
@@ -137,7 +200,12 @@ impl Feed {
         let mut last_ms = 0;
         while let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock) {
             if self.stop.reason().is_some() {
-                break;
+                if durable.is_none() {
+                    break;
+                }
+                // The inputs must not end before the log: the process does.
+                std::thread::park_timeout(PARK);
+                continue;
             }
             while open.front().is_some_and(|time| !probe.less_than(time)) {
                 open.pop_front();
@@ -157,12 +225,17 @@ impl Feed {
                     continue;
                 }
             };
+            if let (Some(durable), Some(mark)) = (durable, chunk.mark.take()) {
+                durable.shared.note(lanes[behind].index, mark);
+            }
             inputs.events.send_batch(&mut chunk.batch);
             if let Some(empty) = spares.take() {
                 // A full queue means that the reading thread has enough of them.
                 let _ = lanes[behind].empties.try_send(empty);
             }
-            inputs.emissions.send_batch(&mut self.emissions(&chunk));
+            inputs
+                .emissions
+                .send_batch(&mut self.emissions(&chunk, lanes[behind].index));
             lanes[behind].clock = chunk.clock;
             last_ms = last_ms.max(chunk.clock.0);
             if chunk.ended.is_some() {
@@ -172,23 +245,56 @@ impl Feed {
                 let time = earliest / self.pace.grain_ms * self.pace.grain_ms;
                 inputs.advance_to(time);
                 open.push_back(time);
+                if let Some(durable) = durable {
+                    durable.order(&mut inputs, time, worker.peers());
+                }
             }
             worker.step();
         }
         inputs.ends.send(last_ms);
+        if let Some(durable) = durable {
+            self.see_off(worker, inputs, durable);
+        }
     }
 
-    /// Rejected rows and the report of an ended lane.
-    fn emissions(&self, chunk: &Chunk) -> Emissions {
+    /// This worker's lanes have ended; the first one goes on giving orders until all others' have.
+    fn see_off(&self, worker: &mut Worker, mut inputs: Inputs, durable: &Durable) {
+        for handle in [std::mem::take(&mut inputs.events)] {
+            handle.close();
+        }
+        std::mem::take(&mut inputs.emissions).close();
+        std::mem::take(&mut inputs.ends).close();
+        while inputs.orders.is_some() && durable.shared.events_ms.get() < u64::MAX {
+            let stands_ms = durable.shared.events_ms.get();
+            if let Some(orders) = &mut inputs.orders
+                && *orders.time() < stands_ms
+            {
+                orders.advance_to(stands_ms);
+                durable.order(&mut inputs, stands_ms, worker.peers());
+            }
+            worker.step_or_park(Some(PARK));
+        }
+    }
+
+    /// Rejected rows, how far a lane has been read, and the report of one that has ended.
+    fn emissions(&self, chunk: &Chunk, lane: u16) -> Emissions {
         let mut emissions = Emissions::default();
         if self.keep_rejects {
             for reject in &chunk.rejects {
                 emit_reject(reject, &mut emissions);
             }
         }
+        if self.durable {
+            let key = [&lane.to_be_bytes()[..]];
+            emissions.write(chunk.clock.0, Tag::Offset, &key, |body| {
+                body.extend_from_slice(&chunk.offset.to_le_bytes());
+            });
+        }
         if let Some(report) = &chunk.ended {
-            if report.error.is_some() {
-                self.stop.ask(StopReason::LaneFailed);
+            match &report.error {
+                Some((message, code)) if self.durable => failure::leave(message, *code),
+                Some(_) => self.stop.ask(StopReason::LaneFailed),
+                None => {}
             }
             let key = [&report.lane.to_be_bytes()[..]];
             emissions.write(u64::MAX, Tag::Lane, &key, |body| {
@@ -202,6 +308,7 @@ impl Feed {
     fn read(&self, lane: OpenLane) -> Lane {
         let (queue, chunks) = sync_channel(QUEUE_MAX);
         let (empties, returned) = sync_channel(QUEUE_MAX);
+        let index = lane.index;
         let worker = std::thread::current();
         let feed = self.clone();
         tracing::info!(lane = lane.index, log = %lane.name, format = lane.reader.format().name(), "reading");
@@ -237,6 +344,7 @@ impl Feed {
             }
         });
         Lane {
+            index,
             clock: ArrivalMs(0),
             chunks,
             empties,
@@ -249,10 +357,13 @@ impl OpenLane {
     fn next(&mut self, room: Option<Batch>, events_max: usize) -> Chunk {
         let mut batch = room.unwrap_or_else(|| Batch::with_capacity(events_max));
         let mut rejects = Vec::new();
+        let mark = self.reader.mark();
         let more = self.reader.fill(&mut batch, &mut rejects, events_max);
         let clock = self.reader.clock();
         let ended = !matches!(more, Ok(true));
         Chunk {
+            mark,
+            offset: self.reader.tally().bytes,
             batch,
             rejects,
             clock,

@@ -42,13 +42,16 @@ impl<D> Versions<D> {
         changes.push(change);
     }
 
-    /// The next version, in ms, that is complete, with its changes.
+    /// The next version, in ms, that is complete by all frontiers, with its changes.
     pub fn next_complete(
         &mut self,
-        frontier: AntichainRef<'_, u64>,
+        frontiers: &[AntichainRef<'_, u64>],
     ) -> Option<(u64, Option<Capability<u64>>, Vec<D>)> {
         let entry = self.open.first_entry()?;
-        if frontier.less_equal(entry.key()) {
+        if frontiers
+            .iter()
+            .any(|frontier| frontier.less_equal(entry.key()))
+        {
             return None;
         }
         let version_ms = entry.key().saturating_add(1);

@@ -31,6 +31,7 @@ use crate::visit::visitors::Visitors;
 use differential_dataflow::VecCollection;
 use std::sync::Arc;
 use timely::dataflow::Scope;
+use timely::dataflow::operators::generic::operator;
 
 /// What a run compares its policy with.
 #[derive(Debug)]
@@ -221,5 +222,6 @@ pub fn rival_weights<'scope>(
     let of_rival = statistics
         .clone()
         .flat_map(move |subject| setup.mapping.subject(subject));
-    Some(weights(scope, of_rival, &what_if.target, Whose::Rival).changes)
+    let told = (operator::empty(scope), 0);
+    Some(weights(scope, of_rival, &what_if.target, Whose::Rival, told).changes)
 }

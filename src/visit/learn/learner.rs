@@ -244,6 +244,24 @@ impl Learner {
         changes
     }
 
+    /// Takes up what the workers of another run had learned, each of its own slots: those slots that
+    /// are this worker's now. Slots belong to workers by number, in turn.
+    pub fn take_up(&mut self, mut saved: Vec<Learner>, worker: usize, workers: usize) {
+        let before = saved.len().max(1);
+        for place in (0..self.slots.len()).filter(|place| place % workers == worker) {
+            let owner = saved.get_mut(place % before);
+            if let Some(slot) = owner.and_then(|owner| owner.slots.get_mut(place)) {
+                self.slots[place] = slot.take();
+            }
+        }
+        let joint = usize::from(JOINT);
+        if joint % workers == worker
+            && let Some(owner) = saved.get_mut(joint % before)
+        {
+            self.group = owner.group.take();
+        }
+    }
+
     /// What the slots have learned, those of which anything is known.
     pub fn report(&self, policy: &Policy) -> Vec<SlotReport> {
         let slots = policy.slots.iter().zip(&self.slots);
