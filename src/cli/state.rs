@@ -62,14 +62,12 @@ impl StateArgs {
             if let Some(Resume { snapshot, rows }) = opened.resume {
                 state.committed = rows;
                 if let Some(snapshot) = snapshot {
-                    state.totals = snapshot.totals();
-                    let parts: Result<Vec<Part>, LogError> =
-                        snapshot.parts().map(|part| Ok(known(part?))).collect();
+                    state.totals = snapshot.totals;
+                    let parts = snapshot.parts.into_iter().map(known);
                     let neighbours = spec.rules.index().is_some_and(|i| i.session_knn.is_some());
-                    let restored =
-                        Restored::of(parts.map_err(failed)?, neighbours).map_err(|what| {
-                            Failure::new(4, anyhow::anyhow!("{}: {what}", dir.display()))
-                        })?;
+                    let restored = Restored::of(parts, neighbours).map_err(|what| {
+                        Failure::new(4, anyhow::anyhow!("{}: {what}", dir.display()))
+                    })?;
                     durability.resume = Some(restored.resume());
                     state.restored = Some(restored);
                 }
