@@ -10,16 +10,19 @@
 //! whole there and nowhere else.
 
 use super::assembly::{Assembly, assemble};
+use super::cluster::Allocators;
+pub use super::cluster::Cluster;
 use super::durable::Durability;
 use super::durable::keeper::{Begin, Closer, Files, Keeper};
 use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
 use super::failure::{self, Stop, StopReason, Waiting};
-use super::mesh::{self, Greeting, MeshError};
+use super::mesh::MeshError;
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, Sample, SessionsSpec};
 use super::sink::{Collected, ROWS_TOTAL_MAX};
 use super::source::{Durable, Feed, LaneReport, OpenLane, Pace, Progress};
+use super::watchdog::{Rounds as WorkerRounds, watch};
 use super::what_if::WhatIf;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Reason, VisitorId, hash_text};
@@ -31,77 +34,11 @@ use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
 use crate::visit::rows::SessionRows;
 use crate::visit::tally::Tally;
-use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
-use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
-use timely::communication::{Config as Communication, Hooks};
 use timely::execute::execute_from;
-
-/// How many workers, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cluster {
-    /// Worker threads in this process.
-    pub workers: usize,
-    /// The number of this process.
-    pub process: usize,
-    /// Where each process listens, in the order of their numbers; empty for a single process.
-    pub addresses: Vec<String>,
-}
-
-/// The workers' allocators, what keeps the connections alive, and the wishes of the first process.
-type Allocators = (Vec<AllocatorBuilder>, Box<dyn Any + Send>, u32);
-
-impl Cluster {
-    /// So many workers in this process alone.
-    pub fn local(workers: usize) -> Cluster {
-        Cluster {
-            workers,
-            process: 0,
-            addresses: Vec::new(),
-        }
-    }
-
-    /// Number of processes.
-    pub fn processes(&self) -> usize {
-        self.addresses.len().max(1)
-    }
-
-    /// Allocators for the workers of this process, connected with the other processes, if any.
-    fn allocators(&self, spec: &JobSpec) -> Result<Allocators, JobError> {
-        if self.processes() == 1 {
-            let config = match self.workers {
-                1 => Communication::Thread,
-                many => Communication::Process(many),
-            };
-            let (builders, others) = config.try_build().map_err(JobError::Start)?;
-            return Ok((builders, others, spec.wishes()));
-        }
-        let greeting = Greeting {
-            rules: spec.rules_digest(),
-            logs: spec.logs_digest(),
-            wishes: spec.wishes(),
-            processes: self.processes() as u32,
-            workers: self.workers as u32,
-            process: self.process as u32,
-        };
-        let (sockets, wishes) = mesh::connect(&self.addresses, greeting)?;
-        let hooks = Hooks::default();
-        let local = ProcessBuilder::new_typed_vector(
-            self.workers,
-            hooks.refill.clone(),
-            hooks.spill.clone(),
-        );
-        let (builders, guard) =
-            initialize_networking_from_sockets(local, sockets, self.process, self.workers, hooks)
-                .map_err(|error| JobError::Start(error.to_string()))?;
-        let builders = builders.into_iter().map(AllocatorBuilder::Tcp).collect();
-        Ok((builders, Box::new(guard), wishes))
-    }
-}
 
 /// What a run is to do.
 pub struct JobSpec {
@@ -139,7 +76,9 @@ pub struct JobSpec {
     pub opened: Box<dyn FnOnce(Option<u64>)>,
     /// Asks the run to stop.
     pub stop: Stop,
-    /// How the run is durable, if it is: the same in every process.
+    /// How long nothing may be heard of another process.
+    pub patience: Duration,
+    /// How the run is durable, if it is; the first process tells the others.
     pub durability: Option<Durability>,
     /// The state folder, in the first process of a durable run.
     pub state: Option<State>,
@@ -179,13 +118,14 @@ impl JobSpec {
             progress: Progress::default(),
             opened: Box::new(|_| ()),
             stop: Stop::default(),
+            patience: Duration::from_secs(10),
             durability: None,
             state: None,
         }
     }
 
     /// Digest of version, policy and model, which must be the same in every process.
-    fn rules_digest(&self) -> u64 {
+    pub(super) fn rules_digest(&self) -> u64 {
         let rules = &self.rules;
         let version = env!("CARGO_PKG_VERSION");
         let models = rules.models.label();
@@ -199,7 +139,7 @@ impl JobSpec {
     }
 
     /// Digest of the logs and of how they are read, which must be the same in every process.
-    fn logs_digest(&self) -> u64 {
+    pub(super) fn logs_digest(&self) -> u64 {
         let logs: Vec<String> = self.logs.iter().map(ToString::to_string).collect();
         let options = &self.lane_options;
         let parts = format!(
@@ -225,7 +165,7 @@ impl JobSpec {
     }
 
     /// What the run is asked for, in bits: what the first process is told holds for all.
-    fn wishes(&self) -> u32 {
+    pub(super) fn wishes(&self) -> u32 {
         self.lines as u32 | u32::from(self.keep_rejects) << 2 | u32::from(self.timeline) << 3
     }
 
@@ -331,8 +271,15 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         .flatten()
         .map(|lane| lane.reader.bytes_total())
         .sum();
-    let (builders, others, wishes) = spec.cluster.allocators(&spec)?;
+    let Allocators {
+        builders,
+        guard,
+        wishes,
+        durability,
+        heartbeats,
+    } = spec.cluster.allocators(&spec)?;
     spec.grant(wishes);
+    spec.durability = durability;
     go_on(&mut lanes, &spec)?;
     (spec.opened)(bytes);
     let mut collected = Collected {
@@ -387,8 +334,13 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         leave_on_signal(spec.stop.clone());
     }
     let (process, threads) = (cluster.process, cluster.workers);
+    let cluster_size = cluster.processes();
     let worker_config = timely::WorkerConfig::default();
-    let guards = execute_from(builders, others, worker_config, move |worker| {
+    let rounds = WorkerRounds::of(threads);
+    watch(heartbeats, &rounds, spec.patience)
+        .map_err(|error| JobError::Start(format!("the watchdog could not start: {error}")))?;
+    let counted = rounds.clone();
+    let guards = execute_from(builders, guard, worker_config, move |worker| {
         let index = worker.index();
         failure::name_worker(index);
         let local = index - process * threads;
@@ -425,8 +377,10 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             collected: Rc::clone(&collected),
         });
         let room = (&spare_batches, durable.as_ref());
-        feed.run(worker, inputs, &probe, lanes, room);
+        let came_round = || counted.count(local);
+        feed.run(worker, inputs, &probe, lanes, (room, &came_round));
         while !probe.done() {
+            came_round();
             worker.step_or_park(Some(Duration::from_millis(10)));
         }
         (index == 0).then(|| collected.take())
@@ -436,6 +390,9 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     for result in guards.join() {
         // A panic has ended the process in the hook already.
         collected = collected.or(result.map_err(JobError::Start)?);
+    }
+    if cluster_size > 1 {
+        rounds.end();
     }
     if let Some(StopReason::Signal(signal)) = spec.stop.reason() {
         return Err(JobError::Signal(signal));

@@ -27,6 +27,10 @@ pub struct Greeting {
     pub workers: u32,
     /// The number of the process that greets.
     pub process: u32,
+    /// What the connection is for: 0 for the engine, 1 for the watchdog.
+    pub purpose: u32,
+    /// The version of the greeting: [`PROTOCOL`].
+    pub protocol: u32,
 }
 
 /// Why the processes could not be connected.
@@ -50,6 +54,12 @@ pub enum MeshError {
         /// The others.
         missing: Vec<usize>,
     },
+    /// The first process went away before it had told what the run is.
+    #[error("process 0 ended before the run began")]
+    Briefing {
+        /// What the system said.
+        source: io::Error,
+    },
     /// Another process is not of this job.
     #[error("process {other} at the other end does not fit: {what}")]
     Mismatch {
@@ -60,15 +70,30 @@ pub enum MeshError {
     },
 }
 
-/// A socket for each process, none for this, and the wishes of the first.
-pub type Connected = (Vec<Option<TcpStream>>, u32);
+/// What a process has once all are there.
+#[derive(Debug)]
+pub struct Connected {
+    /// A socket for each process, none for this: the engine's.
+    pub sockets: Vec<Option<TcpStream>>,
+    /// Another one for each process: the watchdog's.
+    pub heartbeats: Vec<Option<TcpStream>>,
+    /// The wishes of the first process.
+    pub wishes: u32,
+    /// What the first process told the others.
+    pub briefing: Vec<u8>,
+}
+
+/// Longest briefing in bytes.
+const BRIEFING_BYTES_MAX: u32 = 64 << 20;
 
 /// How long a process waits for the others.
 pub const WAIT: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_millis(20);
 const GREETING_WAIT: Duration = Duration::from_secs(5);
-const MAGIC: [u8; 8] = *b"RESTAGE1";
-const GREETING_BYTES: usize = 40;
+/// The version of the greeting, and of all that follows it.
+pub const PROTOCOL: u32 = 2;
+const MAGIC: [u8; 8] = *b"RESTAGE\0";
+const GREETING_BYTES: usize = 48;
 
 impl Greeting {
     fn bytes(&self) -> [u8; GREETING_BYTES] {
@@ -79,7 +104,9 @@ impl Greeting {
         bytes[24..28].copy_from_slice(&self.processes.to_le_bytes());
         bytes[28..32].copy_from_slice(&self.workers.to_le_bytes());
         bytes[32..36].copy_from_slice(&self.process.to_le_bytes());
-        bytes[36..].copy_from_slice(&self.wishes.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.wishes.to_le_bytes());
+        bytes[40..44].copy_from_slice(&self.purpose.to_le_bytes());
+        bytes[44..].copy_from_slice(&self.protocol.to_le_bytes());
         bytes
     }
 
@@ -94,6 +121,8 @@ impl Greeting {
             workers: word(28),
             process: word(32),
             wishes: word(36),
+            purpose: word(40),
+            protocol: word(44),
         })
     }
 
@@ -105,7 +134,9 @@ impl Greeting {
                 what,
             })
         };
-        if other.processes != self.processes {
+        if other.protocol != self.protocol {
+            refuse("it speaks another version of the protocol: run the same release everywhere")
+        } else if other.processes != self.processes {
             refuse("it was told another number of processes (-n)")
         } else if other.workers != self.workers {
             refuse("it runs another number of workers (-w)")
@@ -119,12 +150,15 @@ impl Greeting {
     }
 }
 
-/// Connects this process with all others. The result has a socket for each process, none for this,
-/// and the wishes of the first process.
+/// Connects this process with all others, and tells them the first process's briefing.
 ///
 /// # Errors
 /// [`MeshError`], in particular when not everybody comes within [`WAIT`].
-pub fn connect(addresses: &[String], own: Greeting) -> Result<Connected, MeshError> {
+pub fn connect(
+    addresses: &[String],
+    own: Greeting,
+    briefing: Vec<u8>,
+) -> Result<Connected, MeshError> {
     let me = own.process as usize;
     let listen = |source| MeshError::Listen {
         process: me,
@@ -134,52 +168,107 @@ pub fn connect(addresses: &[String], own: Greeting) -> Result<Connected, MeshErr
     let listener = TcpListener::bind(addresses[me].as_str()).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
     tracing::info!(process = me, address = %addresses[me], "waiting for the other processes");
-    let mut sockets: Vec<Option<TcpStream>> = addresses.iter().map(|_| None).collect();
-    let mut wishes = own.wishes;
+    let none = || addresses.iter().map(|_| None).collect::<Vec<_>>();
+    let mut connected = Connected {
+        sockets: none(),
+        heartbeats: none(),
+        wishes: own.wishes,
+        briefing,
+    };
     let deadline = Instant::now() + WAIT;
     loop {
         for other in 0..me {
-            if sockets[other].is_none()
-                && let Some((stream, greeting)) = call(&addresses[other], &own)
-            {
-                own.check(&greeting)?;
-                if other == 0 {
-                    wishes = greeting.wishes;
+            for purpose in [0, 1] {
+                let greeting = Greeting { purpose, ..own };
+                if connected.of(purpose)[other].is_none()
+                    && let Some((stream, theirs)) = call(&addresses[other], &greeting)
+                {
+                    own.check(&theirs)?;
+                    if other == 0 {
+                        connected.wishes = theirs.wishes;
+                    }
+                    connected.of(purpose)[other] = Some(stream);
                 }
-                sockets[other] = Some(stream);
             }
         }
         while let Ok((stream, _)) = listener.accept() {
-            if let Some((stream, greeting)) = exchange(stream, &own) {
-                own.check(&greeting)?;
-                let other = greeting.process as usize;
-                let expected = other > me && other < sockets.len() && sockets[other].is_none();
-                if !expected {
+            if let Some((stream, theirs)) = exchange(stream, &own) {
+                own.check(&theirs)?;
+                let (other, purpose) = (theirs.process as usize, theirs.purpose.min(1));
+                let of_purpose = connected.of(purpose);
+                let is_free = of_purpose.get(other).is_some_and(Option::is_none);
+                if other <= me || !is_free {
                     let what = "its number (-p) is taken or out of range";
                     return Err(MeshError::Mismatch {
-                        other: greeting.process,
+                        other: theirs.process,
                         what,
                     });
                 }
                 tracing::info!(process = me, other, "connected");
-                sockets[other] = Some(stream);
+                of_purpose[other] = Some(stream);
             }
         }
-        let missing = |sockets: &[Option<TcpStream>]| -> Vec<usize> {
-            (0..sockets.len())
-                .filter(|&at| at != me && sockets[at].is_none())
-                .collect()
-        };
-        if missing(&sockets).is_empty() {
-            return Ok((sockets, wishes));
+        let missing = connected.missing(me);
+        if missing.is_empty() {
+            connected.brief(me)?;
+            return Ok(connected);
         }
         if Instant::now() >= deadline {
             return Err(MeshError::Missing {
                 process: me,
-                missing: missing(&sockets),
+                missing,
             });
         }
         std::thread::sleep(RETRY);
+    }
+}
+
+impl Connected {
+    fn of(&mut self, purpose: u32) -> &mut Vec<Option<TcpStream>> {
+        match purpose {
+            0 => &mut self.sockets,
+            _ => &mut self.heartbeats,
+        }
+    }
+
+    /// The processes that have not come with both connections.
+    fn missing(&self, me: usize) -> Vec<usize> {
+        let both = self.sockets.iter().zip(&self.heartbeats).enumerate();
+        let missing = both.filter(|(at, (one, two))| *at != me && (one.is_none() || two.is_none()));
+        missing.map(|(at, _)| at).collect()
+    }
+
+    /// The first process tells, the others are told.
+    fn brief(&mut self, me: usize) -> Result<(), MeshError> {
+        let lost = |source| MeshError::Briefing { source };
+        if me == 0 {
+            let length = (self.briefing.len() as u32).to_le_bytes();
+            for stream in self.heartbeats.iter_mut().flatten() {
+                stream.write_all(&length).map_err(lost)?;
+                stream.write_all(&self.briefing).map_err(lost)?;
+            }
+            return Ok(());
+        }
+        let Some(stream) = &mut self.heartbeats[0] else {
+            return Ok(());
+        };
+        let mut told = || -> io::Result<Vec<u8>> {
+            stream.set_read_timeout(Some(WAIT))?;
+            let mut length = [0; 4];
+            stream.read_exact(&mut length)?;
+            let length = u32::from_le_bytes(length);
+            if length > BRIEFING_BYTES_MAX {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let mut bytes = Vec::new();
+            stream.take(u64::from(length)).read_to_end(&mut bytes)?;
+            if bytes.len() < length as usize {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            Ok(bytes)
+        };
+        self.briefing = told().map_err(lost)?;
+        Ok(())
     }
 }
 
@@ -219,6 +308,8 @@ mod tests {
             processes: 3,
             workers: 1,
             process,
+            purpose: 0,
+            protocol: PROTOCOL,
         }
     }
 
@@ -236,7 +327,7 @@ mod tests {
         let start = |process: u32| {
             let addresses = addresses.clone();
             let own = greeting(process, configs[process as usize]);
-            std::thread::spawn(move || connect(&addresses, own))
+            std::thread::spawn(move || connect(&addresses, own, vec![process as u8; 3]))
         };
         // The last comes first, and a stranger calls in between.
         let threads: Vec<_> = [2, 1, 0].map(start).into_iter().collect();
@@ -253,11 +344,14 @@ mod tests {
     #[test]
     fn three_processes_find_each_other() {
         for (process, result) in meet([7, 7, 7]).into_iter().enumerate() {
-            let (sockets, wishes) = result.unwrap();
-            assert_eq!(wishes, 40, "the first process's");
-            let present: Vec<bool> = sockets.iter().map(Option::is_some).collect();
+            let connected = result.unwrap();
+            assert_eq!(connected.wishes, 40, "the first process's");
+            assert_eq!(connected.briefing, [0; 3], "the first process's");
             let expected: Vec<bool> = (0..3).map(|other| other != process).collect();
-            assert_eq!(present, expected);
+            for sockets in [&connected.sockets, &connected.heartbeats] {
+                let present: Vec<bool> = sockets.iter().map(Option::is_some).collect();
+                assert_eq!(present, expected);
+            }
         }
     }
 
@@ -266,7 +360,13 @@ mod tests {
         let own = greeting(0, 7);
         let error = own.check(&greeting(1, 8)).unwrap_err();
         assert!(error.to_string().contains("policy"), "{error}");
+        let newer = Greeting {
+            protocol: PROTOCOL + 1,
+            ..greeting(1, 7)
+        };
+        let error = own.check(&newer).unwrap_err();
+        assert!(error.to_string().contains("protocol"), "{error}");
         assert!(Greeting::read(&greeting(2, 9).bytes()).is_some());
-        assert!(Greeting::read(b"GET / HTTP/1.1\r\nhost: nobody-at-all\r\n\r\n ").is_none());
+        assert!(Greeting::read(&[b'G'; GREETING_BYTES]).is_none());
     }
 }

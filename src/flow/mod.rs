@@ -5,6 +5,7 @@
 
 pub mod assembly;
 pub mod closed;
+pub mod cluster;
 pub mod container;
 pub mod durable;
 pub mod failure;
@@ -20,4 +21,5 @@ pub mod sink;
 pub mod source;
 pub mod story;
 pub mod versions;
+pub mod watchdog;
 pub mod what_if;

@@ -144,6 +144,9 @@ impl Inputs {
     }
 }
 
+/// Batches to be filled again, and what a durable run needs.
+pub type Room<'a> = (&'a Spares<Batch>, Option<&'a Durable>);
+
 /// What a worker's feed needs for a durable run.
 pub struct Durable {
     /// What its operators tell it.
@@ -192,13 +195,14 @@ impl Feed {
         mut inputs: Inputs,
         probe: &ProbeHandle<u64>,
         lanes: Vec<OpenLane>,
-        (spares, durable): (&Spares<Batch>, Option<&Durable>),
+        ((spares, durable), came_round): (Room<'_>, &dyn Fn()),
     ) {
         let mut lanes: Vec<Lane> = lanes.into_iter().map(|lane| self.read(lane)).collect();
         // Times at which the inputs stood after the latest sends, oldest first.
         let mut open: VecDeque<u64> = VecDeque::new();
         let mut last_ms = 0;
         while let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock) {
+            came_round();
             if self.stop.reason().is_some() {
                 if durable.is_none() {
                     break;
@@ -253,18 +257,23 @@ impl Feed {
         }
         inputs.ends.send(last_ms);
         if let Some(durable) = durable {
-            self.see_off(worker, inputs, durable);
+            self.see_off(worker, inputs, durable, came_round);
         }
     }
 
     /// This worker's lanes have ended; the first one goes on giving orders until all others' have.
-    fn see_off(&self, worker: &mut Worker, mut inputs: Inputs, durable: &Durable) {
-        for handle in [std::mem::take(&mut inputs.events)] {
-            handle.close();
-        }
+    fn see_off(
+        &self,
+        worker: &mut Worker,
+        mut inputs: Inputs,
+        durable: &Durable,
+        came_round: &dyn Fn(),
+    ) {
+        std::mem::take(&mut inputs.events).close();
         std::mem::take(&mut inputs.emissions).close();
         std::mem::take(&mut inputs.ends).close();
         while inputs.orders.is_some() && durable.shared.events_ms.get() < u64::MAX {
+            came_round();
             let stands_ms = durable.shared.events_ms.get();
             if let Some(orders) = &mut inputs.orders
                 && *orders.time() < stands_ms

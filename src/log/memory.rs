@@ -366,7 +366,10 @@ impl AppendFile for MemoryFile {
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
         let (part, failed) = self.write(bytes)?;
         self.at += part;
-        failed_if(failed, "append to", &self.path)
+        match failed {
+            Some(error) => Err(StorageError::new("append to", &self.path, error)),
+            None => Ok(()),
+        }
     }
 
     fn cut(&mut self) -> Result<(), StorageError> {
@@ -397,12 +400,16 @@ impl AppendFile for MemoryFile {
 
 impl MemoryFile {
     /// Writes bytes where the file stands; how many, and whether that failed.
-    fn write(&self, bytes: &[u8]) -> Result<(usize, bool), StorageError> {
+    fn write(&self, bytes: &[u8]) -> Result<(usize, Option<io::Error>), StorageError> {
         let (mut machine, fault) = self.begin("append to")?;
-        let failed = matches!(fault, Some(Fault::NoSpace | Fault::Io));
+        let failed = match fault {
+            Some(Fault::NoSpace) => Some(ErrorKind::StorageFull.into()),
+            Some(Fault::Io) => Some(io::Error::other("input/output error")),
+            _ => None,
+        };
         let part = match failed {
-            true => machine.rng.below(bytes.len() as u32 + 1) as usize,
-            false => bytes.len(),
+            Some(_) => machine.rng.below(bytes.len() as u32 + 1) as usize,
+            None => bytes.len(),
         };
         let inode = &mut machine.inodes[self.inode];
         let end = self.at + part;

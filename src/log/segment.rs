@@ -359,7 +359,7 @@ mod tests {
             let mut bytes = HEADER.encode().to_vec();
             for row in [stored(10, 1, 1, 0), second] {
                 let place = (HEADER.identity(), bytes.len() as u64);
-                push_step(&mut bytes, place, b"x", &row);
+                push_step(&mut bytes, place, &[1], &row);
             }
             let error = read(&bytes, Promise::AtLeast(0)).unwrap_err();
             assert!(matches!(error.damage().unwrap().fault, Fault::Nonsense(_)));

@@ -37,6 +37,8 @@ pub struct Writer<S: Storage> {
     pub(super) outlet: Option<Outlet<S>>,
     snapshot: Option<Unfinished<S::File>>,
     next_snapshot: u64,
+    /// What a group is put together in.
+    room: Vec<u8>,
     failed: Option<String>,
 }
 
@@ -79,6 +81,7 @@ impl<S: Storage> Writer<S> {
             outlet: None,
             snapshot: None,
             next_snapshot: 0,
+            room: Vec::new(),
             failed: None,
         }
     }
@@ -118,7 +121,8 @@ impl<S: Storage> Writer<S> {
         else {
             unreachable!("a segment has just been begun");
         };
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.room);
+        bytes.clear();
         for (row, output) in group {
             let (before, epoch) = entry.last;
             assert!(
@@ -143,6 +147,7 @@ impl<S: Storage> Writer<S> {
         segment.file.sync()?;
         segment.bytes += bytes.len() as u64;
         entry.bytes = segment.bytes;
+        self.room = bytes;
         Ok(())
     }
 
@@ -267,6 +272,7 @@ impl<S: Storage> Writer<S> {
     /// [`LogError`].
     pub fn close(mut self, finished: bool) -> Result<(), LogError> {
         self.guarded(|writer| {
+            writer.snapshot = None;
             writer.manifest.finished = finished;
             writer.write_manifest()?;
             writer.sweep()
