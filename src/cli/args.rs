@@ -1,6 +1,7 @@
 //! Arguments that several subcommands share, and how they become real objects.
 
 use super::Failure;
+use super::address::check_private;
 use crate::event::{Carry, LANES_MAX};
 use crate::flow::job::Cluster;
 use crate::flow::source::Pace;
@@ -368,6 +369,13 @@ pub struct EngineArgs {
     /// Where the processes listen, one `host:port` a line; 127.0.0.1 from port 2101 up if absent
     #[arg(long, value_name = "FILE")]
     pub hostfile: Option<PathBuf>,
+    /// Let processes listen at addresses that are not private; the connections carry no encryption and
+    /// no authentication
+    #[arg(long)]
+    pub allow_public: bool,
+    /// End when nothing has been heard of another process for so many seconds
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    pub watchdog: u64,
     /// Epochs begin at multiples of this many milliseconds; it cannot change a result
     #[arg(long, default_value_t = 1, value_name = "MS")]
     pub grain: u64,
@@ -398,6 +406,11 @@ impl EngineArgs {
         within("--batch", self.batch, 65_536)?;
         within("--read-ahead", self.read_ahead, 1024)?;
         within(
+            "--watchdog",
+            usize::try_from(self.watchdog).unwrap_or(0),
+            3_600,
+        )?;
+        within(
             "--grain",
             usize::try_from(self.grain).unwrap_or(0),
             86_400_000,
@@ -412,10 +425,14 @@ impl EngineArgs {
             let message = "`-` cannot be read by several processes: each has a stdin of its own";
             return Err(Failure::usage(message));
         }
+        let addresses = self.addresses()?;
+        if !self.allow_public {
+            check_private(&addresses)?;
+        }
         let cluster = Cluster {
             workers: self.workers,
             process: self.process,
-            addresses: self.addresses()?,
+            addresses,
         };
         let pace = Pace {
             grain_ms: self.grain,

@@ -5,6 +5,7 @@
 //! 1 the run failed, 2 wrong usage or configuration, 3 too many bad rows, 4 state, 5 a source or
 //! sink cannot be reached, 130 and 143 ended by a signal.
 
+mod address;
 mod args;
 mod collect;
 mod drift;
@@ -26,7 +27,9 @@ mod report;
 mod simulate;
 mod simulate_closed;
 mod size;
+mod snapshot;
 mod state;
+mod supervise;
 mod train;
 mod train_table;
 mod validate;
@@ -58,6 +61,7 @@ enum Command {
     Erase(erase::Erase),
     Policy(policy::PolicyCommand),
     Simulate(simulate::Simulate),
+    Snapshot(snapshot::Snapshot),
 }
 
 /// What a subcommand failed with.
@@ -100,6 +104,7 @@ pub fn run() -> i32 {
                 Command::Erase(command) => command.run(),
                 Command::Policy(command) => command.run(),
                 Command::Simulate(command) => command.run(),
+                Command::Snapshot(command) => command.run(),
             }
         }
         Err(error) => {

@@ -5,6 +5,7 @@ use super::learned::lift_over_time;
 use super::progress::{run_with_bar, stop_at_signals};
 use super::report::Report;
 use super::state::StateArgs;
+use super::supervise::{SuperviseArgs, supervise};
 use super::what_if::{against, compared};
 use super::{Failure, print};
 use crate::event::Carry;
@@ -20,6 +21,7 @@ use crate::visit::decision::Recorder;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Run the job over recorded logs, write decisions, print a report
 ///
@@ -69,6 +71,8 @@ pub struct Replay {
     against: Option<PathBuf>,
     #[command(flatten)]
     state: StateArgs,
+    #[command(flatten)]
+    supervise: SuperviseArgs,
     /// Write plots (SVG) into this folder
     #[arg(long, value_name = "DIR")]
     plot: Option<PathBuf>,
@@ -86,6 +90,10 @@ enum OutFormat {
 impl Replay {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
+        if self.supervise.supervise {
+            let code = supervise(self.supervise.supervise_limit, &stop_at_signals()?)?;
+            std::process::exit(code);
+        }
         check_reject_ratio(self.max_reject_ratio)?;
         let to_stdout = self.logs.check_sinks(
             [
@@ -155,6 +163,7 @@ impl Replay {
             lines,
             timeline: self.plot.is_some(),
             what_if: what_if.clone(),
+            patience: Duration::from_secs(self.engine.watchdog),
             stop: stop.clone(),
             ..JobSpec::of(rules, logs)
         };

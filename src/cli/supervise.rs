@@ -1,0 +1,117 @@
+//! `--supervise`: a process that starts the run as a child of its own, and again when it breaks.
+//!
+//! A run is fail-stop: it ends at the first thing that goes wrong, with its state in order. What goes on is
+//! the next run. A child that was killed, or ended with code 1 (the run failed) or 5 (a log or disk could
+//! not be reached) is started again after a pause of half a second, which doubles up to half a minute
+//! and begins anew after a minute of good running. Wrong usage, bad rows, damaged state and a good end
+//! are not made better by another try. A signal is handed on to the child, whose code is then the own.
+
+use super::Failure;
+use crate::flow::failure::{Stop, StopReason, say};
+use clap::Args;
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// Starting a run again when it breaks.
+#[derive(Args, Debug)]
+pub struct SuperviseArgs {
+    /// Start the run as a child process, and again when it breaks: when it is killed, or ends with code
+    /// 1 or 5. The pause before doubles from half a second to half a minute
+    #[arg(long, requires = "state")]
+    pub supervise: bool,
+    /// Give up after this many restarts
+    #[arg(long, value_name = "N", requires = "supervise")]
+    pub supervise_limit: Option<u32>,
+}
+
+const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Running this long, a run has come good.
+const GOOD: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Runs the same command without `--supervise` until it ends for good; its exit code.
+///
+/// # Errors
+/// When no child can be started.
+pub fn supervise(limit: Option<u32>, stop: &Stop) -> Result<i32, Failure> {
+    let own = std::env::args_os().skip(1);
+    let arguments: Vec<_> = own.filter(|argument| argument != "--supervise").collect();
+    // The limit is the supervisor's.
+    let mut arguments = arguments;
+    while let Some(at) = arguments.iter().position(|argument| {
+        argument
+            .to_str()
+            .is_some_and(|text| text.starts_with("--supervise-limit"))
+    }) {
+        let is_two = arguments[at] == "--supervise-limit";
+        arguments.drain(at..at + 1 + usize::from(is_two));
+    }
+    let program = std::env::current_exe().map_err(|error| Failure::new(1, error))?;
+    let (mut pause, mut restarts) = (PAUSE, 0);
+    loop {
+        let started = Instant::now();
+        let mut child = Command::new(&program)
+            .args(&arguments)
+            .spawn()
+            .map_err(|error| Failure::new(1, error))?;
+        let status = wait(&mut child, stop).map_err(|error| Failure::new(1, error))?;
+        let code = code_of(status);
+        if stop.reason().is_some() || !is_broken(status) {
+            return Ok(code);
+        }
+        if limit.is_some_and(|limit| restarts >= limit) {
+            say(&format!(
+                "restage: the run broke ({status}) and was restarted {restarts} times; giving up"
+            ));
+            return Ok(code);
+        }
+        if started.elapsed() >= GOOD {
+            pause = PAUSE;
+        }
+        restarts += 1;
+        say(&format!(
+            "restage: the run broke ({status}); restart {restarts} in {} ms",
+            pause.as_millis()
+        ));
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            if let Some(StopReason::Signal(signal)) = stop.reason() {
+                return Ok(128 + signal);
+            }
+            std::thread::sleep(LOOK);
+        }
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Waits for the child, handing a signal on to it.
+fn wait(child: &mut Child, stop: &Stop) -> std::io::Result<ExitStatus> {
+    let mut told = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if let (false, Some(StopReason::Signal(signal))) = (told, stop.reason()) {
+            told = true;
+            // By the system's own tool: a process may not be signalled without unsafe code here.
+            let id = child.id().to_string();
+            Command::new("kill")
+                .args([&format!("-{signal}"), &id])
+                .status()?;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn code_of(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+/// Whether another try may go better.
+fn is_broken(status: ExitStatus) -> bool {
+    matches!(status.code(), None | Some(1 | 5))
+}
