@@ -93,7 +93,8 @@ impl Shop {
             "--snapshot-every",
             "30ms",
         ]);
-        command.args(["--out", text(&self.path("out.jsonl"))]);
+        // Small steps: there is time for snapshots in between.
+        command.args(["--out", text(&self.path("out.jsonl")), "--batch", "128"]);
         command
     }
 
@@ -287,10 +288,13 @@ fn what_does_not_go_on_is_refused() {
         2,
         "another configuration",
     );
+    let mut elsewhere = shop.command();
+    let (state, other) = (shop.path("state"), shop.path("other.jsonl"));
+    elsewhere.args(["--state", text(&state), "--out", text(&other)]);
+    refused(&mut elsewhere, 2, "out.jsonl");
     let mut sorted = shop.durable();
     refused(sorted.arg("--sort"), 2, "--sort");
     let mut out = shop.command();
-    let state = shop.path("state");
     refused(
         out.args(["--state", text(&state), "--out", "-"]),
         2,

@@ -70,6 +70,16 @@ pub enum LogError {
         /// The file.
         path: PathBuf,
     },
+    /// The output goes to another file.
+    #[error(
+        "the decisions of this state folder go to {known}, not to {given}; say the same, or begin a new folder"
+    )]
+    OutletOther {
+        /// The file that the folder knows.
+        known: String,
+        /// The one that was given.
+        given: String,
+    },
     /// The file that gets the output lacks some that it had.
     #[error("{} has {length} bytes, and had {released} when it was last synced; put it back, or begin a new state folder", path.display())]
     OutletShort {
@@ -149,7 +159,10 @@ impl LogError {
     pub fn exit_code(&self) -> i32 {
         match self {
             LogError::Storage(_) => 5,
-            LogError::Config { .. } | LogError::Outlet { .. } | LogError::Claimed { .. } => 2,
+            LogError::Config { .. }
+            | LogError::Outlet { .. }
+            | LogError::OutletOther { .. }
+            | LogError::Claimed { .. } => 2,
             LogError::Damaged(_)
             | LogError::Version { .. }
             | LogError::Collected { .. }

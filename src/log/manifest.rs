@@ -27,6 +27,8 @@ pub struct Manifest {
     pub base: (Totals, Epoch),
     /// Segments, in the order of their output.
     pub segments: Vec<SegmentEntry>,
+    /// The outlet's path, if there is one.
+    pub outlet: Option<String>,
     /// Bytes of output that the outlet had for certain.
     pub released_bytes: u64,
     /// Whether the log was over.
@@ -110,6 +112,9 @@ impl Manifest {
             put_place(&mut body, entry.before);
             put_place(&mut body, entry.last);
         }
+        let outlet = self.outlet.as_deref().unwrap_or("").as_bytes();
+        put_u32(&mut body, outlet.len() as u32);
+        body.extend_from_slice(outlet);
         put_u64(&mut body, self.released_bytes);
         put_u8(&mut body, u8::from(self.finished));
         let mut bytes = header.encode().to_vec();
@@ -144,6 +149,11 @@ impl Manifest {
                     last: take_place(take)?,
                 })
             })?,
+            outlet: {
+                let path = take.list(Take::u8)?;
+                let path = String::from_utf8(path).ok()?;
+                (!path.is_empty()).then_some(path)
+            },
             released_bytes: take.u64()?,
             finished: take.u8()? == 1,
         };
@@ -228,6 +238,7 @@ mod tests {
                 before: place(10, 5),
                 last: place(200, 90),
             }],
+            outlet: Some("/out".into()),
             released_bytes: 40,
             finished: true,
         }

@@ -220,6 +220,14 @@ fn check<S: Storage>(
             expected: config,
         });
     }
+    let given = name_of(options);
+    if seen.manifest.is_some() && seen.in_force.outlet != given {
+        let told = |name: &Option<String>| name.clone().unwrap_or("no file".into());
+        return Err(LogError::OutletOther {
+            known: told(&seen.in_force.outlet),
+            given: told(&given),
+        });
+    }
     if let Some(path) = &options.outlet
         && seen.manifest.is_none()
         && !Outlet::is_free(storage, path)?
@@ -227,6 +235,13 @@ fn check<S: Storage>(
         return Err(LogError::Outlet { path: path.clone() });
     }
     Ok(())
+}
+
+/// What the outlet is called, wherever the process was started.
+fn name_of(options: &Options) -> Option<String> {
+    let path = options.outlet.as_ref()?;
+    let whole = std::path::absolute(path).unwrap_or(path.clone());
+    Some(whole.to_string_lossy().into_owned())
 }
 
 fn claim<S: Storage>(storage: &S, dir: &Path, newest: Generation) -> Result<Generation, LogError> {
@@ -257,6 +272,7 @@ fn take_over<S: Storage>(
     } = seen;
     let manifest = Manifest {
         finished: false,
+        outlet: name_of(&options),
         ..in_force
     };
     let released = manifest.released_bytes;
