@@ -7,17 +7,21 @@
 //! around each epoch, from its events to the moment at which everything in it is decided. Two runs over
 //! the same epochs: in one, snapshots begin every 300 ms of the wall's clock, in the other none does.
 //! Percentiles over all epochs; the plot shows the longest of every hundred.
+//!
+//! Then epochs come at their own pace, one every millisecond, and what is timed is how long the decisions
+//! of an epoch take until they are made, and until the row that names them is synced.
 
 use plotters::style::RGBColor;
 use restage::event::{
     ArrivalMs, Batch, Event, EventMs, Id, Kind, Texts, VisitorId, hash_text, mix,
 };
-use restage::flow::assembly::{Assembly, assemble};
-use restage::flow::durable::Durability;
+use restage::flow::assembly::assemble;
 use restage::flow::durable::keeper::{Begin, Files, Keeper};
 use restage::flow::durable::rounds::Rounds;
+use restage::flow::durable::{Durability, Order};
 use restage::flow::sessions::{Lines, SessionsSpec};
 use restage::flow::sink::Collected;
+use restage::flow::source::Inputs;
 use restage::log::disk::Disk;
 use restage::log::{Options, Totals, open};
 use restage::plot::scale::Scale;
@@ -28,12 +32,14 @@ use restage::visit::model::Model;
 use restage::visit::model::schedule::Schedule;
 use restage::visit::policy::Policy;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timely::WorkerConfig;
 use timely::communication::Allocator;
 use timely::communication::allocator::thread::Thread;
+use timely::dataflow::ProbeHandle;
 use timely::worker::Worker;
 
 const START_MS: u64 = 1_767_571_200_000;
@@ -52,6 +58,10 @@ fn main() {
     println!("{sessions} live sessions, {EPOCHS} epochs of {EVENTS_AN_EPOCH} events; µs an epoch:");
     println!("  no snapshots    {}", percentiles(&off));
     println!("  snapshots: {snapshots:3}  {}", percentiles(&on));
+    let (made, synced) = paced(sessions);
+    println!("an epoch every millisecond, those with decisions; µs:");
+    println!("  decided         {}", percentiles(&made));
+    println!("  committed       {}", percentiles(&synced));
     if let Some(dir) = after("--plot") {
         let path = std::path::Path::new(&dir).join("snapshots-latency.svg");
         std::fs::write(
@@ -62,98 +72,172 @@ fn main() {
     }
 }
 
-/// Time of each epoch in µs, and how many snapshots were completed.
-fn run(sessions: u64, every: Duration) -> (Vec<f64>, usize) {
-    let dir = tempfile::tempdir().expect("a folder for the state");
-    let rules = Arc::new(Rules {
-        policy: Policy::read(include_str!("../data/learning.toml")).expect("the policy is whole"),
-        models: Schedule::of(Model::shipped()),
-        catalogue: None,
-    });
-    let spec = SessionsSpec {
-        recorder: Arc::new(Recorder::of(&rules)),
-        rules: Arc::clone(&rules),
-        lines: Lines::Json,
-        rejects: false,
-        follow: None,
-        timeline: false,
-        rows: None,
-        what_if: None,
-        reports_memory: false,
-        durability: Some(Durability {
+/// The job on one worker in this thread.
+struct Job {
+    worker: Worker,
+    inputs: Inputs,
+    probe: ProbeHandle<u64>,
+    collected: Rc<RefCell<Collected>>,
+    now_ms: u64,
+    snapshots: usize,
+    _dir: tempfile::TempDir,
+}
+
+impl Job {
+    /// A job in which so many sessions are live, and a snapshot begins every so often.
+    fn new(sessions: u64, every: Duration) -> Job {
+        let dir = tempfile::tempdir().expect("a folder for the state");
+        let rules = Arc::new(Rules {
+            policy: Policy::read(include_str!("../data/learning.toml")).expect("it is whole"),
+            models: Schedule::of(Model::shipped()),
+            catalogue: None,
+        });
+        let durability = Durability {
             every,
             resume: None,
-        }),
-    };
-    let options = Options {
-        segment_bytes_max: 64 << 20,
-        outlet: None,
-    };
-    let opened = open(Files::from_env(Disk), dir.path(), 1, options).expect("an empty folder");
-    let begin = Begin {
-        from_ms: 0,
-        totals: Totals::default(),
-        committed: Vec::new(),
-        rounds: Rounds::new(every, rules.policy.quantum_ms, (1, true), 0),
-        policy: rules.policy.label.clone(),
-    };
-    let collected = Rc::new(RefCell::new(Collected {
-        keeper: Some(Keeper::new(opened.writer, begin)),
-        ..Collected::default()
-    }));
-    let allocator = Allocator::Thread(Thread::default());
-    let mut worker = Worker::new(WorkerConfig::default(), allocator, Some(Instant::now()));
-    let Assembly {
-        mut inputs, probe, ..
-    } = assemble(&mut worker, &spec, &collected, None);
-    inputs.bins = None;
-    let mut orders = inputs.orders.take().expect("a durable run has orders");
-    let mut snapshots = 0;
-    let mut serve = |events: &mut Batch, until_ms: u64| {
-        inputs.events.send_batch(events);
-        inputs.events.advance_to(until_ms);
-        inputs.emissions.advance_to(until_ms);
+        };
+        let spec = SessionsSpec {
+            recorder: Arc::new(Recorder::of(&rules)),
+            rules: Arc::clone(&rules),
+            lines: Lines::Json,
+            rejects: false,
+            follow: None,
+            timeline: false,
+            rows: None,
+            what_if: None,
+            reports_memory: false,
+            durability: Some(durability),
+        };
+        let options = Options {
+            segment_bytes_max: 64 << 20,
+            outlet: None,
+        };
+        let opened = open(Files::from_env(Disk), dir.path(), 1, options).expect("an empty folder");
+        let begin = Begin {
+            from_ms: 0,
+            totals: Totals::default(),
+            committed: Vec::new(),
+            rounds: Rounds::new(every, rules.policy.quantum_ms, (1, true), 0),
+            policy: rules.policy.label.clone(),
+        };
+        let collected = Rc::new(RefCell::new(Collected {
+            keeper: Some(Keeper::new(opened.writer, begin)),
+            ..Collected::default()
+        }));
+        let allocator = Allocator::Thread(Thread::default());
+        let mut worker = Worker::new(WorkerConfig::default(), allocator, Some(Instant::now()));
+        let assembly = assemble(&mut worker, &spec, &collected, None);
+        let mut job = Job {
+            worker,
+            inputs: assembly.inputs,
+            probe: assembly.probe,
+            collected,
+            now_ms: START_MS,
+            snapshots: 0,
+            _dir: dir,
+        };
+        job.inputs.bins = None;
+        // Everybody comes within some minutes, and stays.
+        let mut batch = Batch::default();
+        for visitor in 0..sessions {
+            push(&mut batch, visitor, job.now_ms, visitor);
+            if visitor % 1_000 == 999 {
+                job.serve(&mut batch, 1_000);
+                batch = Batch::default();
+            }
+        }
+        job
+    }
+
+    /// Hands over events, moves time on by `ms`, and waits until all before is decided.
+    fn serve(&mut self, events: &mut Batch, ms: u64) {
+        self.now_ms += ms;
+        let until_ms = self.now_ms;
+        self.inputs.events.send_batch(events);
+        self.inputs.events.advance_to(until_ms);
+        self.inputs.emissions.advance_to(until_ms);
+        let orders = self
+            .inputs
+            .orders
+            .as_mut()
+            .expect("a durable run has orders");
         orders.advance_to(until_ms);
-        if let Some(keeper) = &mut collected.borrow_mut().keeper
+        if let Some(keeper) = &mut self.collected.borrow_mut().keeper
             && let Some(order) = keeper.next_order(until_ms)
         {
-            snapshots += usize::from(matches!(order, restage::flow::durable::Order::End(_)));
+            self.snapshots += usize::from(matches!(order, Order::End(_)));
             orders.send((0, order));
             orders.flush();
         }
-        while probe.less_than(&until_ms) {
-            worker.step();
-        }
-    };
-    // Everybody comes within some minutes, and stays.
-    let mut batch = Batch::default();
-    let mut now_ms = START_MS;
-    for visitor in 0..sessions {
-        push(&mut batch, visitor, now_ms, visitor);
-        if visitor % 1_000 == 999 {
-            now_ms += 1_000;
-            serve(&mut batch, now_ms);
-            batch = Batch::default();
+        while self.probe.less_than(&until_ms) {
+            self.worker.step();
         }
     }
-    let mut times = Vec::with_capacity(EPOCHS as usize);
-    for epoch in 0..EPOCHS {
+
+    /// The events of an epoch, all of visitors that are live.
+    fn events(&self, epoch: u64, sessions: u64) -> Batch {
+        let mut batch = Batch::default();
         for event in 0..EVENTS_AN_EPOCH {
             let number = epoch * EVENTS_AN_EPOCH + event;
             push(
                 &mut batch,
                 mix(number) % sessions,
-                now_ms,
+                self.now_ms,
                 sessions + number,
             );
         }
-        now_ms += 1;
-        let start = Instant::now();
-        serve(&mut batch, now_ms);
-        times.push(start.elapsed().as_secs_f64() * 1e6);
-        batch = Batch::default();
+        batch
     }
-    (times, snapshots)
+
+    /// The epochs of the last row handed over and of the last one committed.
+    fn stands(&self) -> (u64, u64) {
+        let collected = self.collected.borrow();
+        collected.keeper.as_ref().map_or((0, 0), Keeper::stands)
+    }
+}
+
+/// Time of each epoch in µs, and how many snapshots were completed.
+fn run(sessions: u64, every: Duration) -> (Vec<f64>, usize) {
+    let mut job = Job::new(sessions, every);
+    let mut times = Vec::with_capacity(EPOCHS as usize);
+    for epoch in 0..EPOCHS {
+        let mut batch = job.events(epoch, sessions);
+        let start = Instant::now();
+        job.serve(&mut batch, 1);
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    (times, job.snapshots)
+}
+
+/// Of epochs that come one a millisecond, with snapshots every five seconds: until their decisions are
+/// made, and until they are committed, in µs.
+fn paced(sessions: u64) -> (Vec<f64>, Vec<f64>) {
+    let mut job = Job::new(sessions, Duration::from_secs(5));
+    let (mut made, mut synced) = (Vec::new(), Vec::new());
+    let mut open: VecDeque<(u64, Instant)> = VecDeque::new();
+    let begin = Instant::now();
+    for epoch in 0..EPOCHS / 2 {
+        let mut batch = job.events(epoch, sessions);
+        let start = Instant::now();
+        job.serve(&mut batch, 1);
+        if job.stands().0 == job.now_ms {
+            made.push(start.elapsed().as_secs_f64() * 1e6);
+            open.push_back((job.now_ms, start));
+        }
+        let next = begin + Duration::from_millis(epoch + 1);
+        loop {
+            let (_, committed_ms) = job.stands();
+            while open.front().is_some_and(|(ms, _)| *ms <= committed_ms) {
+                let (_, start) = open.pop_front().expect("there is one");
+                synced.push(start.elapsed().as_secs_f64() * 1e6);
+            }
+            if Instant::now() >= next {
+                break;
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+    (made, synced)
 }
 
 /// An item view, or now and then an addition to the cart.
@@ -162,14 +246,23 @@ fn push(batch: &mut Batch, visitor: u64, at_ms: u64, number: u64) {
     let event = Event {
         arrival: ArrivalMs(at_ms),
         time: EventMs(at_ms),
+        offset: Offset(number),
+        line: number,
         visitor: VisitorId::of(text.as_bytes()),
+        session: Id::NONE,
         item: Id(hash_text(&(mix(number) % 5_000).to_le_bytes())),
+        category: Id::NONE,
+        event_id: Id::NONE,
+        price: Micros::NONE,
+        value: Micros::NONE,
+        quantity: 1,
+        lane: Lane(0),
         kind: if number % 23 == 0 {
             Kind::AddToCart
         } else {
             Kind::ItemView
         },
-        ..Event::default()
+        device: Device::Desktop,
     };
     let texts = Texts {
         visitor: text.as_bytes(),

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 ///
 /// --recommender lets a product ranker learn from the sessions of a log TRAIN and asks it, all along
 /// the sessions of another log TEST, what comes next: session_knn, association_rules,
-/// sequential_rules or trending. Logs may be in any order.
+/// sequential_rules, trending or blend. Logs may be in any order.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -95,8 +95,8 @@ struct What {
         "sample", "label", "split", "precision",
     ])]
     log: Option<PathBuf>,
-    /// A product ranker: session_knn, association_rules, sequential_rules or trending. The logs are
-    /// TRAIN and TEST
+    /// A product ranker: session_knn, association_rules, sequential_rules, trending or blend. The logs
+    /// are TRAIN and TEST
     #[arg(long, value_name = "NAME", requires = "logs", conflicts_with_all = [
         "sample", "label", "split", "precision", "replicates", "plot", "sort", "workers", "seed",
         "lateness", "future",

@@ -177,6 +177,12 @@ impl RankerArgs {
                 return Err(Failure::usage(message));
             }
         }
+        if spec.neighbours > spec.sessions {
+            return Err(Failure::usage(format!(
+                "--knn-neighbours {}: only {} sessions are compared (--knn-sessions)",
+                spec.neighbours, spec.sessions
+            )));
+        }
         if !(0.0..=10.0).contains(&spec.idf) {
             return Err(Failure::usage("--idf does not lie between 0 and 10"));
         }

@@ -19,6 +19,8 @@ use crate::log::error::LogError;
 use crate::log::failpoint::Failing;
 use crate::log::{Epoch, Part as Bytes, Row, Totals, Writer};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -72,6 +74,9 @@ pub struct Keeper {
     policy: String,
     /// The totals at the end of the round.
     at_end: Option<Totals>,
+    /// The epochs of the last row handed over and of the last one committed, in ms.
+    handed_ms: u64,
+    committed_ms: Arc<AtomicU64>,
 }
 
 /// What a keeper begins with.
@@ -92,7 +97,9 @@ impl Keeper {
     /// Starts the writing thread.
     pub fn new(writer: Writer<Files>, begin: Begin) -> Keeper {
         let (work, queue) = sync_channel(QUEUE_MAX);
-        let thread = std::thread::spawn(move || write(writer, &queue));
+        let committed_ms = Arc::<AtomicU64>::default();
+        let tell = Arc::clone(&committed_ms);
+        let thread = std::thread::spawn(move || write(writer, &queue, &tell));
         Keeper {
             work,
             thread: Some(thread),
@@ -104,7 +111,14 @@ impl Keeper {
             rounds: begin.rounds,
             policy: begin.policy,
             at_end: None,
+            handed_ms: 0,
+            committed_ms,
         }
+    }
+
+    /// The epoch of the last row that was handed over, and that of the last that is committed, in ms.
+    pub fn stands(&self) -> (u64, u64) {
+        (self.handed_ms, self.committed_ms.load(Ordering::Acquire))
     }
 
     /// To close it from elsewhere.
@@ -154,6 +168,7 @@ impl Keeper {
                 totals: self.totals,
                 lanes: lanes.collect(),
             };
+            self.handed_ms = closed_ms;
             let output = std::mem::take(&mut self.output);
             self.ask(Work::Row(row, output));
         }
@@ -243,7 +258,7 @@ fn fail(error: &LogError) -> ! {
 }
 
 /// The writing thread: takes what has gathered, appends it in one go, syncs once.
-fn write(mut writer: Writer<Files>, queue: &Receiver<Work>) {
+fn write(mut writer: Writer<Files>, queue: &Receiver<Work>, committed_ms: &AtomicU64) {
     let mut group: Vec<(Row, Vec<u8>)> = Vec::new();
     let mut held = None;
     while let Some(work) = held.take().or_else(|| queue.recv().ok()) {
@@ -265,6 +280,9 @@ fn write(mut writer: Writer<Files>, queue: &Receiver<Work>) {
                     }
                 }
                 let done = writer.commit(&group);
+                if let (Ok(()), Some((row, _))) = (&done, group.last()) {
+                    committed_ms.store(row.epoch.0, Ordering::Release);
+                }
                 group.clear();
                 done
             }
