@@ -230,6 +230,9 @@ pub fn sessions<'scope>(
                     }
                 }
             });
+            if let Some(saving) = &saving {
+                saving.hears(frontiers[0].frontier().first().copied());
+            }
             let (Some(capabilities), Some(visits)) = (&mut held, &mut visitors) else {
                 return;
             };
@@ -287,7 +290,7 @@ pub fn sessions<'scope>(
             go_to(closed_ms, visits, &mut out);
             if let Some(saving) = &mut saving {
                 saving.between(closed_ms, visits);
-                saving.stands(least(0), closed_ms);
+                saving.stands(closed_ms);
                 put_by
                     .session(&capabilities[4])
                     .give_container(&mut saving.parts);

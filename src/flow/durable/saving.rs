@@ -72,9 +72,14 @@ impl Saving {
         }
     }
 
-    /// The feed is told how far the operator is.
-    pub fn stands(&self, events_ms: Option<u64>, closed_ms: u64) {
+    /// The feed is told how far the events are, whether or not that lets anything be done: it may be
+    /// what it waits for.
+    pub fn hears(&self, events_ms: Option<u64>) {
         self.shared.events_ms.set(events_ms.unwrap_or(u64::MAX));
+    }
+
+    /// The feed is told up to where epochs are closed.
+    pub fn stands(&self, closed_ms: u64) {
         self.shared.closed_ms.set(closed_ms);
     }
 
