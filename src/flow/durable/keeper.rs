@@ -30,9 +30,15 @@ use xxhash_rust::xxh3::xxh3_128;
 pub type Files = Failing<Disk>;
 
 /// Rows and parts that may wait for the disk.
-const QUEUE_MAX: usize = 64;
+const QUEUE_MAX: usize = 1_024;
 /// Bytes of output that one sync may wait for.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+/// Rows that wait at once where more come than a disk can sync one by one: from so many on, more are
+/// waited for.
+const MANY: usize = 4;
+/// How long they are waited for: a replay at full speed syncs some hundred times a second, and an epoch that
+/// comes alone is committed at once.
+const GATHER: Duration = Duration::from_millis(5);
 /// How long a run that is asked to end waits for its last commit.
 const CLOSE_WAIT: Duration = Duration::from_secs(4);
 
@@ -264,19 +270,23 @@ fn write(mut writer: Writer<Files>, queue: &Receiver<Work>, committed_ms: &Atomi
     while let Some(work) = held.take().or_else(|| queue.recv().ok()) {
         let done = match work {
             Work::Row(row, output) => {
-                let mut bytes = output.len();
+                let (mut bytes, begun) = (output.len(), Instant::now());
                 group.push((row, output));
                 while bytes < GROUP_BYTES_MAX {
-                    match queue.try_recv() {
-                        Ok(Work::Row(row, output)) => {
+                    let wait = GATHER.saturating_sub(begun.elapsed());
+                    let next = match group.len() {
+                        MANY.. => queue.recv_timeout(wait).ok(),
+                        _ => queue.try_recv().ok(),
+                    };
+                    match next {
+                        Some(Work::Row(row, output)) => {
                             bytes += output.len();
                             group.push((row, output));
                         }
-                        Ok(other) => {
-                            held = Some(other);
+                        other => {
+                            held = other;
                             break;
                         }
-                        Err(_) => break,
                     }
                 }
                 let done = writer.commit(&group);
