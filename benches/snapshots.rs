@@ -13,7 +13,8 @@
 
 use plotters::style::RGBColor;
 use restage::event::{
-    ArrivalMs, Batch, Event, EventMs, Id, Kind, Texts, VisitorId, hash_text, mix,
+    ArrivalMs, Batch, Device, Event, EventMs, Id, Kind, Lane, Micros, Offset, Texts, VisitorId,
+    hash_text, mix,
 };
 use restage::flow::assembly::assemble;
 use restage::flow::durable::keeper::{Begin, Files, Keeper};

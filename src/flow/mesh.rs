@@ -177,11 +177,11 @@ pub fn connect(
     };
     let deadline = Instant::now() + WAIT;
     loop {
-        for other in 0..me {
+        for (other, address) in addresses[..me].iter().enumerate() {
             for purpose in [0, 1] {
                 let greeting = Greeting { purpose, ..own };
                 if connected.of(purpose)[other].is_none()
-                    && let Some((stream, theirs)) = call(&addresses[other], &greeting)
+                    && let Some((stream, theirs)) = call(address, &greeting)
                 {
                     own.check(&theirs)?;
                     if other == 0 {

@@ -110,10 +110,13 @@ pub struct Inputs {
     /// The last arrival of the worker's lanes, said once when they have ended.
     pub ends: InputHandle<u64, CapacityContainerBuilder<Vec<u64>>>,
     /// Orders to all workers, from the first worker of a durable run.
-    pub orders: Option<InputHandle<u64, CapacityContainerBuilder<Vec<(u64, Order)>>>>,
+    pub orders: Option<InputOf<(u64, Order)>>,
     /// Bins to be taken up, likewise.
-    pub bins: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Bin>>>>,
+    pub bins: Option<InputOf<Bin>>,
 }
+
+/// An input of plain things.
+pub type InputOf<T> = InputHandle<u64, CapacityContainerBuilder<Vec<T>>>;
 
 /// A bin to be taken up: number, state, sessions in the index.
 pub type Bin = (u64, Vec<u8>, Vec<u8>);

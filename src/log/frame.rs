@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 pub const VERSION: u16 = 1;
 /// The oldest version that is read: the one before, for one release.
 pub const VERSION_OLDEST: u16 = 1;
-const _: () = assert!(VERSION_OLDEST <= VERSION && VERSION - VERSION_OLDEST <= 1);
+const _: () = assert!(VERSION == VERSION_OLDEST || VERSION == VERSION_OLDEST + 1);
 
 /// The first eight bytes of every state file.
 pub const MAGIC: [u8; 8] = *b"RESTAGE\x97";
