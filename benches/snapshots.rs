@@ -258,7 +258,7 @@ fn push(batch: &mut Batch, visitor: u64, at_ms: u64, number: u64) {
         value: Micros::NONE,
         quantity: 1,
         lane: Lane(0),
-        kind: if number % 23 == 0 {
+        kind: if number.is_multiple_of(23) {
             Kind::AddToCart
         } else {
             Kind::ItemView
