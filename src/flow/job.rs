@@ -39,6 +39,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::execute::execute_from;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// What a run is to do.
 pub struct JobSpec {
@@ -124,18 +125,19 @@ impl JobSpec {
         }
     }
 
-    /// Digest of version, policy and model, which must be the same in every process.
+    /// Digest of release, policy and models, which must be the same in every process.
     pub(super) fn rules_digest(&self) -> u64 {
+        let release = env!("CARGO_PKG_VERSION");
+        hash_text(format!("{release} {}", self.rules_label()).as_bytes())
+    }
+
+    /// Policy, models and catalogue, by their labels.
+    fn rules_label(&self) -> String {
         let rules = &self.rules;
-        let version = env!("CARGO_PKG_VERSION");
         let models = rules.models.label();
         let rival = self.what_if.as_ref().map(|what_if| what_if.label());
         let catalogue = rules.catalogue.as_ref().map(|all| &all.label);
-        let parts = format!(
-            "{version} {} {models} {rival:?} {catalogue:?}",
-            rules.policy.label
-        );
-        hash_text(parts.as_bytes())
+        format!("{} {models} {rival:?} {catalogue:?}", rules.policy.label)
     }
 
     /// Digest of the logs and of how they are read, which must be the same in every process.
@@ -154,14 +156,11 @@ impl JobSpec {
         hash_text(parts.as_bytes())
     }
 
-    /// Digest of all that the output depends on: a state folder belongs to one.
+    /// Digest of all that the output depends on but the release, which says in every file which versions
+    /// of the format it reads: a state folder belongs to one.
     pub fn config_digest(&self) -> u128 {
-        let parts = [self.rules_digest(), self.logs_digest(), self.lines as u64];
-        parts.iter().fold(0, |sum: u128, part| {
-            sum.rotate_left(43)
-                ^ u128::from(hash_text(&part.to_le_bytes())) << 32
-                ^ u128::from(*part)
-        })
+        let parts = (self.rules_label(), self.logs_digest(), self.lines as u32);
+        xxh3_128(format!("{parts:?}").as_bytes())
     }
 
     /// What the run is asked for, in bits: what the first process is told holds for all.

@@ -2,13 +2,13 @@
 //!
 //! The engine does not notice a cable that was cut, a machine that froze, or a worker that hangs: its
 //! sockets stay open and the frontier stands still, as it does when a log has nothing new. So every two
-//! processes have a second connection, on which each says once a second that it is there, and how far
+//! processes have a second connection, on which each says twice a second that it is there, and how far
 //! its slowest worker has come round its loop. A process of which nothing is heard for the watchdog's
 //! time, or whose slowest worker has not moved in that time, is taken for dead, and who notices ends with
 //! code 1: a job goes on as a whole or not at all, and another run takes it up. A connection that is
 //! closed is noticed at once.
 //!
-//! Nothing of this reaches a result. Cost: 9 bytes a second and pair of processes, and a counter a
+//! Nothing of this reaches a result. Cost: 18 bytes a second and pair of processes, and a counter a
 //! worker.
 
 use super::failure;
