@@ -18,6 +18,10 @@ use std::time::SystemTime;
 /// Nothing is changed, and the job may be running meanwhile. A damaged file is named with the byte at
 /// which it is; the exit code is 4 then, and where there is no state.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  restage snapshot ls state
+  restage snapshot inspect state")]
 pub struct Snapshot {
     #[command(subcommand)]
     command: Look,
