@@ -27,7 +27,6 @@ use restage::log::disk::Disk;
 use restage::log::{Options, Totals, open};
 use restage::plot::scale::Scale;
 use restage::plot::sheet::{BLUE, Face, Frame, GRID, Hold, Sheet, VERMILION};
-use restage::visit::decision::Recorder;
 use restage::visit::live::Rules;
 use restage::visit::model::Model;
 use restage::visit::model::schedule::Schedule;
@@ -98,16 +97,9 @@ impl Job {
             resume: None,
         };
         let spec = SessionsSpec {
-            recorder: Arc::new(Recorder::of(&rules)),
-            rules: Arc::clone(&rules),
             lines: Lines::Json,
-            rejects: false,
-            follow: None,
-            timeline: false,
-            rows: None,
-            what_if: None,
-            reports_memory: false,
             durability: Some(durability),
+            ..SessionsSpec::of(Arc::clone(&rules))
         };
         let options = Options {
             segment_bytes_max: 64 << 20,

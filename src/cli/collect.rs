@@ -4,7 +4,7 @@ use super::Failure;
 use super::args::{LogArgs, PassArgs, policy_or_shipped};
 use super::progress::{run_with_bar, stop_at_signals};
 use crate::event::Carry;
-use crate::flow::failure::Waiting;
+use crate::flow::failure::AtSignal;
 use crate::flow::job::{Cluster, JobSpec};
 use crate::flow::sessions::Sample;
 use crate::format::FormatName;
@@ -30,7 +30,7 @@ pub struct Sessions {
     pub notes: Vec<String>,
     /// Nothing looks for signals while a model is fitted or judged: as long as this is kept, one
     /// ends the process at once.
-    pub interruptible: Waiting,
+    pub interruptible: AtSignal,
 }
 
 /// How sessions are divided.
@@ -91,7 +91,7 @@ pub fn sessions(logs: &LogArgs, pass: &PassArgs) -> Result<Sessions, Failure> {
     let Some(result) = result else {
         return Err(Failure::usage("one process trains"));
     };
-    let interruptible = stop.exit_while_waiting();
+    let interruptible = stop.leave_at_signal();
     let rejected: u64 = result.rejected().iter().sum();
     let mut notes = Vec::new();
     if rejected > 0 {

@@ -84,7 +84,7 @@ impl RecommenderArgs {
         let lists = self.ask.out.as_deref().map(create).transpose();
         let mut lists = lists.map_err(|error| Failure::new(5, error))?;
         // Nothing looks for signals from here on: one ends the process, and leaves no half a file.
-        let _interruptible = stop.exit_while_waiting();
+        let _interruptible = stop.leave_at_signal();
 
         let spinner = Spinner::start();
         let (train, test) = (self.read(&train, &spinner)?, self.read(&test, &spinner)?);

@@ -1,9 +1,9 @@
 //! `--state DIR`: a run that goes on where another one ended, however it ended.
 
 use super::Failure;
+use crate::flow::durable::Durability;
 use crate::flow::durable::keeper::Files;
 use crate::flow::durable::restore::Restored;
-use crate::flow::durable::{Durability, Part, PartKind};
 use crate::flow::failure::say;
 use crate::flow::job::{JobSpec, State};
 use crate::log::disk::Disk;
@@ -63,9 +63,8 @@ impl StateArgs {
                 state.committed = rows;
                 if let Some(snapshot) = snapshot {
                     state.totals = snapshot.totals;
-                    let parts = snapshot.parts.into_iter().map(known);
                     let neighbours = spec.rules.index().is_some_and(|i| i.session_knn.is_some());
-                    let restored = Restored::of(parts, neighbours).map_err(|what| {
+                    let restored = Restored::of(snapshot.parts, neighbours).map_err(|what| {
                         Failure::new(4, anyhow::anyhow!("{}: {what}", dir.display()))
                     })?;
                     durability.resume = Some(restored.resume());
@@ -95,16 +94,6 @@ fn went_on(dir: &Path, state: &State, durability: &Durability) -> String {
         dir.display(),
         committed.bytes
     )
-}
-
-/// A part, by its number on the disk.
-fn known(part: crate::log::Part) -> Part {
-    let kind = PartKind::ALL.get(usize::from(part.kind));
-    Part {
-        kind: *kind.unwrap_or(&PartKind::About),
-        number: part.number,
-        bytes: part.bytes,
-    }
 }
 
 /// A state folder that could not be opened.

@@ -36,9 +36,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// When no child can be started.
 pub fn supervise(limit: Option<u32>, stop: &Stop) -> Result<i32, Failure> {
     let own = std::env::args_os().skip(1);
-    let arguments: Vec<_> = own.filter(|argument| argument != "--supervise").collect();
+    let mut arguments: Vec<_> = own.filter(|argument| argument != "--supervise").collect();
     // The limit is the supervisor's.
-    let mut arguments = arguments;
     while let Some(at) = arguments.iter().position(|argument| {
         argument
             .to_str()

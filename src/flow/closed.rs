@@ -14,12 +14,11 @@
 
 use super::assembly::{Assembly, assemble};
 use super::container::Spares;
-use super::sessions::{Lines, SessionsSpec, Tap};
+use super::sessions::{SessionsSpec, Tap};
 use super::sink::Collected;
 use super::source::Inputs;
 use crate::event::{Batch, EventRef};
 use crate::simulate::closed::{JobEnd, Shopkeeper, Shown};
-use crate::visit::decision::Recorder;
 use crate::visit::live::Rules;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -46,18 +45,7 @@ pub struct JobKeeper {
 impl JobKeeper {
     /// A job by these rules that has seen nothing.
     pub fn new(rules: Rules) -> JobKeeper {
-        let spec = SessionsSpec {
-            recorder: Arc::new(Recorder::of(&rules)),
-            rules: Arc::new(rules),
-            lines: Lines::None,
-            rejects: false,
-            follow: None,
-            timeline: false,
-            rows: None,
-            what_if: None,
-            reports_memory: false,
-            durability: None,
-        };
+        let spec = SessionsSpec::of(Arc::new(rules));
         let allocator = Allocator::Thread(Thread::default());
         // The engine's clock is for its own logs only.
         let mut worker = Worker::new(WorkerConfig::default(), allocator, Some(Instant::now()));

@@ -97,13 +97,13 @@ pub enum StopReason {
     Signal(i32),
 }
 
-/// How soon a signal is seen while the process waits.
+/// How soon a signal is seen.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The process waits for something; see [`Stop::exit_while_waiting`].
-pub struct Waiting(Arc<AtomicBool>);
+/// Something is done at a signal, until this is dropped; see [`Stop::at_signal`].
+pub struct AtSignal(Arc<AtomicBool>);
 
-impl Drop for Waiting {
+impl Drop for AtSignal {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -114,6 +114,17 @@ pub fn leave(error: &str, code: i32) -> ! {
     say(&format!("restage: error: {error}"));
     remove_unfinished();
     std::process::exit(code)
+}
+
+/// An error's text with its causes.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// A line to stderr, if anyone still listens there: saying so must not fail anything itself.
@@ -159,22 +170,26 @@ impl Stop {
 
     /// Until the returned guard is dropped, a signal ends the process at once: for waits that
     /// nothing else can end, as that for the first byte of a pipe, or for another process.
-    pub fn exit_while_waiting(&self) -> Waiting {
+    pub fn leave_at_signal(&self) -> AtSignal {
+        self.at_signal(|signal| {
+            let what = format!("stopped by signal {signal}; unfinished output was removed");
+            leave(&what, 128 + signal)
+        })
+    }
+
+    /// Until the returned guard is dropped, the first signal is answered by this, in a thread of its own.
+    pub fn at_signal(&self, act: impl FnOnce(i32) + Send + 'static) -> AtSignal {
         let over = Arc::new(AtomicBool::new(false));
         let (stop, ended) = (self.clone(), Arc::clone(&over));
         std::thread::spawn(move || {
             while !ended.load(Ordering::SeqCst) {
                 if let Some(StopReason::Signal(signal)) = stop.reason() {
-                    say(&format!(
-                        "restage: error: stopped by signal {signal}; unfinished output was removed"
-                    ));
-                    remove_unfinished();
-                    std::process::exit(128 + signal);
+                    return act(signal);
                 }
                 std::thread::sleep(LOOK_EVERY);
             }
         });
-        Waiting(over)
+        AtSignal(over)
     }
 
     /// From now on SIGINT and SIGTERM ask the run to stop; a second one ends the process at once.

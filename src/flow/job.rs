@@ -16,13 +16,13 @@ use super::durable::Durability;
 use super::durable::keeper::{Begin, Closer, Files, Keeper};
 use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
-use super::failure::{self, Stop, StopReason, Waiting};
+use super::failure::{self, AtSignal, Stop, StopReason};
 use super::mesh::MeshError;
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, Sample, SessionsSpec};
 use super::sink::{Collected, ROWS_TOTAL_MAX};
 use super::source::{Durable, Feed, LaneReport, OpenLane, Pace, Progress};
-use super::watchdog::{Rounds as WorkerRounds, watch};
+use super::watchdog::{Turns, watch};
 use super::what_if::WhatIf;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Reason, VisitorId, hash_text};
@@ -34,6 +34,7 @@ use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
 use crate::visit::rows::SessionRows;
 use crate::visit::tally::Tally;
+use signal_hook::consts::SIGTERM;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -254,7 +255,7 @@ struct Handover {
     restored: Option<Restored>,
     collected: Option<Collected>,
     /// Until the first worker starts: logs are opened, other processes waited for.
-    waiting: Option<Waiting>,
+    waiting: Option<AtSignal>,
 }
 
 /// Runs the job to its end. `Ok(None)` in every process but the first.
@@ -263,7 +264,7 @@ struct Handover {
 /// [`JobError`]; unfinished output is removed.
 pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
-    let waiting = spec.stop.exit_while_waiting();
+    let waiting = spec.stop.leave_at_signal();
     let mut lanes = open_lanes(&spec)?;
     let bytes: Option<u64> = lanes
         .iter()
@@ -299,10 +300,10 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         }
         collected.keeper = Some(keeper);
     }
-    if spec.durability.is_some() {
+    let _ends = spec.durability.is_some().then(|| {
         let closer = collected.keeper.as_ref().map(Keeper::closer);
-        end_on_signal(spec.stop.clone(), closer);
-    }
+        spec.stop.at_signal(move |signal| end(signal, closer))
+    });
     let handover = Mutex::new(Handover {
         lanes,
         restored,
@@ -310,16 +311,14 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         waiting: Some(waiting),
     });
     let sessions_spec = SessionsSpec {
-        recorder: Arc::new(Recorder::of(&spec.rules)),
-        rules: spec.rules,
         lines: spec.lines,
         rejects: spec.keep_rejects,
         follow: spec.follow,
         timeline: spec.timeline,
         rows: spec.rows,
         what_if: spec.what_if,
-        reports_memory: false,
         durability: spec.durability,
+        ..SessionsSpec::of(spec.rules)
     };
     let feed = Feed {
         pace: spec.pace,
@@ -329,16 +328,16 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         stop: spec.stop.clone(),
     };
     let cluster = spec.cluster;
-    if cluster.processes() > 1 && !feed.durable {
-        leave_on_signal(spec.stop.clone());
-    }
+    // With several processes a signal cannot wait for the others: this one leaves at once, and they follow
+    // when they notice.
+    let _leaves = (cluster.processes() > 1 && !feed.durable).then(|| spec.stop.leave_at_signal());
     let (process, threads) = (cluster.process, cluster.workers);
     let cluster_size = cluster.processes();
     let worker_config = timely::WorkerConfig::default();
-    let rounds = WorkerRounds::of(threads);
-    watch(heartbeats, &rounds, spec.patience)
+    let turns = Turns::of(threads);
+    watch(heartbeats, &turns, spec.patience)
         .map_err(|error| JobError::Start(format!("the watchdog could not start: {error}")))?;
-    let counted = rounds.clone();
+    let counted = turns.clone();
     let guards = execute_from(builders, guard, worker_config, move |worker| {
         let index = worker.index();
         failure::name_worker(index);
@@ -391,7 +390,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         collected = collected.or(result.map_err(JobError::Start)?);
     }
     if cluster_size > 1 {
-        rounds.end();
+        turns.end();
     }
     if let Some(StopReason::Signal(signal)) = spec.stop.reason() {
         return Err(JobError::Signal(signal));
@@ -420,45 +419,17 @@ fn begin_of((rules, workers): (&Rules, usize), durability: &Durability, state: &
 }
 
 /// A durable run ends where it is: what was handed over is committed, and another run goes on.
-fn end_on_signal(stop: Stop, closer: Option<Closer>) {
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(Duration::from_millis(20));
-            let Some(StopReason::Signal(signal)) = stop.reason() else {
-                continue;
-            };
-            let closed = closer.as_ref().is_none_or(|closer| closer.close(false));
-            if !closed {
-                failure::leave(
-                    &format!("signal {signal} came, and the last commit did not end in time"),
-                    1,
-                );
-            }
-            failure::say(&format!(
-                "restage: stopped by signal {signal}; what was decided so far is committed, and the same command goes on from there"
-            ));
-            // Asked to end by whoever runs it, it has done what it should; a user's ^C is told as such.
-            std::process::exit(if signal == TERMINATE { 0 } else { 128 + signal });
-        }
-    });
-}
-
-/// SIGTERM.
-const TERMINATE: i32 = 15;
-
-/// With several processes a signal cannot wait for the others: the process leaves at once, and
-/// they follow when they notice.
-fn leave_on_signal(stop: Stop) {
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(Duration::from_millis(50));
-            if let Some(StopReason::Signal(signal)) = stop.reason() {
-                eprintln!("restage: stopped by signal {signal}; unfinished output was removed");
-                failure::remove_unfinished();
-                std::process::exit(128 + signal);
-            }
-        }
-    });
+fn end(signal: i32, closer: Option<Closer>) -> ! {
+    let closed = closer.is_none_or(|closer| closer.close(false));
+    if !closed {
+        let late = format!("signal {signal} came, and the last commit did not end in time");
+        failure::leave(&late, 1);
+    }
+    failure::say(&format!(
+        "restage: stopped by signal {signal}; what was decided so far is committed, and the same command goes on from there"
+    ));
+    // Asked to end by whoever runs it, it has done what it should; a user's ^C is told as such.
+    std::process::exit(if signal == SIGTERM { 0 } else { 128 + signal })
 }
 
 /// Memory that sorting takes in each process, shared by all lanes of the run.

@@ -12,12 +12,11 @@ mod forgotten;
 
 use super::container::{Emissions, Spares};
 use super::durable::saving::Saving;
-use super::durable::{Bins, Durability, Order, Orders, Parts};
+use super::durable::{Bin, Bins, Durability, Order, Orders, Parts};
 use super::failure;
 use super::index::Indexed;
 use super::pending::Pending;
 pub use super::sample::Sample;
-use super::source::Bin;
 use super::what_if::WhatIf;
 use crate::event::{ArrivalMs, Batch, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
@@ -68,6 +67,22 @@ pub struct SessionsSpec {
 }
 
 impl SessionsSpec {
+    /// Decisions by these rules, of which nothing but the counters is wanted; a caller says what else is.
+    pub fn of(rules: Arc<Rules>) -> SessionsSpec {
+        SessionsSpec {
+            recorder: Arc::new(Recorder::of(&rules)),
+            rules,
+            lines: Lines::None,
+            rejects: false,
+            follow: None,
+            timeline: false,
+            rows: None,
+            what_if: None,
+            reports_memory: false,
+            durability: None,
+        }
+    }
+
     /// Whether any decision rests on tables that come back through the loop.
     fn has_tables(&self) -> bool {
         let of_rival = self.what_if.as_ref().and_then(|what_if| what_if.index());

@@ -8,13 +8,13 @@
 
 use super::container::{Emissions, Spares, Tag};
 use super::durable::restore::Restored;
-use super::durable::{Order, Shared};
+use super::durable::{Bin, Order, Shared};
 use super::failure::{self, Stop, StopReason};
 use super::sessions::emit_reject;
 use super::sink::Collected;
 use crate::event::{ArrivalMs, Batch, Reject};
 use crate::format::mark::LaneMark;
-use crate::format::{InputError, LaneRead, LaneTally};
+use crate::format::{LaneRead, LaneTally};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -117,9 +117,6 @@ pub struct Inputs {
 
 /// An input of plain things.
 pub type InputOf<T> = InputHandle<u64, CapacityContainerBuilder<Vec<T>>>;
-
-/// A bin to be taken up: number, state, sessions in the index.
-pub type Bin = (u64, Vec<u8>, Vec<u8>);
 
 impl Inputs {
     /// Nothing more will come before this time. Nobody waits for the ends' own time.
@@ -384,19 +381,10 @@ impl OpenLane {
                 log: self.name.clone(),
                 format: self.reader.format().name().into(),
                 tally: self.reader.tally().clone(),
-                error: more.err().map(|error| (chain(&error), error.exit_code())),
+                error: more
+                    .err()
+                    .map(|error| (failure::chain(&error), error.exit_code())),
             }),
         }
     }
-}
-
-/// An error's text with its causes.
-fn chain(error: &InputError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

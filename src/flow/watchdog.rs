@@ -27,15 +27,15 @@ const OVER: u8 = 2;
 
 /// How often each worker of this process has come round its loop.
 #[derive(Clone, Debug, Default)]
-pub struct Rounds {
+pub struct Turns {
     workers: Arc<Vec<AtomicU64>>,
     over: Arc<AtomicBool>,
 }
 
-impl Rounds {
+impl Turns {
     /// So many workers.
-    pub fn of(workers: usize) -> Rounds {
-        Rounds {
+    pub fn of(workers: usize) -> Turns {
+        Turns {
             workers: Arc::new((0..workers).map(|_| AtomicU64::new(0)).collect()),
             over: Arc::default(),
         }
@@ -44,8 +44,8 @@ impl Rounds {
     /// A worker has come round.
     #[inline]
     pub fn count(&self, worker: usize) {
-        if let Some(rounds) = self.workers.get(worker) {
-            rounds.fetch_add(1, Ordering::Relaxed);
+        if let Some(turns) = self.workers.get(worker) {
+            turns.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -56,13 +56,13 @@ impl Rounds {
         std::thread::sleep(BEAT / 5);
     }
 
-    /// Rounds of the slowest worker.
+    /// Turns of the slowest worker.
     fn slowest(&self) -> u64 {
-        let rounds = self
+        let turns = self
             .workers
             .iter()
-            .map(|rounds| rounds.load(Ordering::Relaxed));
-        rounds.min().unwrap_or(0)
+            .map(|turns| turns.load(Ordering::Relaxed));
+        turns.min().unwrap_or(0)
     }
 }
 
@@ -72,31 +72,31 @@ impl Rounds {
 /// What the system says of a connection.
 pub fn watch(
     others: Vec<Option<TcpStream>>,
-    rounds: &Rounds,
+    turns: &Turns,
     patience: Duration,
 ) -> std::io::Result<()> {
     for (other, stream) in others.into_iter().enumerate() {
         let Some(stream) = stream else { continue };
         let speaks = stream.try_clone()?;
         stream.set_read_timeout(Some(patience))?;
-        let told = rounds.clone();
+        let told = turns.clone();
         std::thread::spawn(move || speak(speaks, &told));
-        let heard = rounds.clone();
+        let heard = turns.clone();
         std::thread::spawn(move || listen(stream, other, &heard, patience));
     }
     Ok(())
 }
 
 /// Says how this process is, until it is over or nobody listens.
-fn speak(mut stream: TcpStream, rounds: &Rounds) {
+fn speak(mut stream: TcpStream, turns: &Turns) {
     let mut last = Instant::now() - BEAT;
     loop {
-        let over = rounds.over.load(Ordering::SeqCst);
+        let over = turns.over.load(Ordering::SeqCst);
         if over || last.elapsed() >= BEAT {
             last = Instant::now();
             let mut beat = [ALIVE; 9];
             beat[0] = if over { OVER } else { ALIVE };
-            beat[1..].copy_from_slice(&rounds.slowest().to_le_bytes());
+            beat[1..].copy_from_slice(&turns.slowest().to_le_bytes());
             // Who listens notices on its side; this thread has nothing to decide.
             if stream.write_all(&beat).is_err() || over {
                 return;
@@ -107,13 +107,13 @@ fn speak(mut stream: TcpStream, rounds: &Rounds) {
 }
 
 /// Hears how another process is, and ends this one if it is not.
-fn listen(mut stream: TcpStream, other: usize, rounds: &Rounds, patience: Duration) {
+fn listen(mut stream: TcpStream, other: usize, turns: &Turns, patience: Duration) {
     let (mut slowest, mut moved) = (0, Instant::now());
     let seconds = patience.as_secs();
     loop {
         let mut beat = [0; 9];
         let heard = stream.read_exact(&mut beat);
-        if rounds.over.load(Ordering::SeqCst) {
+        if turns.over.load(Ordering::SeqCst) {
             return;
         }
         let lost = match heard {

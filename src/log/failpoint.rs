@@ -46,11 +46,6 @@ impl<S> Failing<S> {
         }
     }
 
-    /// Operations so far that change the disk.
-    pub fn operations(&self) -> u64 {
-        self.operations.load(Ordering::Relaxed)
-    }
-
     fn around<T>(&self, act: impl FnOnce(&S) -> T) -> T {
         let number = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
         let dies = |after: bool| self.dies_at == Some((number, after));

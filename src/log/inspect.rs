@@ -6,11 +6,10 @@
 use super::error::{Damage, LogError};
 use super::frame::{FileKind, Header};
 use super::manifest::{Manifest, SegmentEntry};
-use super::names::Name;
-use super::recover::{look, names, newest_claim, read_snapshot};
+use super::recover::{look, read_snapshot};
 use super::segment::{Promise, SegmentReader};
 use super::storage::Storage;
-use super::{Epoch, Generation, Part, Row, Totals};
+use super::{Epoch, Generation, Part, Totals};
 use std::path::{Path, PathBuf};
 
 /// What a state folder holds.
@@ -24,8 +23,6 @@ pub struct Contents {
     pub in_force: Manifest,
     /// All output that was committed, and up to when.
     pub committed: (Totals, Epoch),
-    /// The last commit row, if its segment had to be read.
-    pub last_row: Option<Row>,
     /// Damage that costs nothing but work.
     pub notes: Vec<Damage>,
 }
@@ -55,11 +52,10 @@ pub fn inspect<S: Storage>(storage: &S, dir: &Path) -> Result<Option<Contents>, 
     }
     let committed = seen.committed();
     Ok(Some(Contents {
-        claimed: newest_claim(&names(storage, dir)?),
+        claimed: seen.claimed,
         config: seen.config,
         in_force: seen.in_force,
         committed,
-        last_row: seen.rows.into_iter().next_back(),
         notes: seen.notes,
     }))
 }
@@ -136,9 +132,4 @@ pub(super) fn output<S: Storage>(
         }
     }
     Ok(())
-}
-
-/// The name of a folder's claim, for messages.
-pub fn claim_name(generation: Generation) -> String {
-    Name::Claim(generation).text()
 }

@@ -78,7 +78,7 @@ use error::{Damage, LogError};
 use manifest::Manifest;
 use names::Name;
 use outlet::Outlet;
-use recover::{Seen, look, newest_snapshot};
+use recover::{Seen, glance, look, newest_snapshot};
 use std::path::{Path, PathBuf};
 use storage::Storage;
 pub use writer::Writer;
@@ -175,7 +175,7 @@ pub fn open<S: Storage>(
 ) -> Result<Opened<S>, LogError> {
     storage.create_folder(dir)?;
     storage.sync_folder(&outlet::folder_of(dir))?;
-    let before = look(&storage, dir)?;
+    let (before, _) = glance(&storage, dir)?;
     check(&before, &storage, dir, config, &options)?;
     let generation = claim(&storage, dir, before.claimed)?;
     // Whoever wrote until now may have committed since; from here on nobody does.

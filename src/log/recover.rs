@@ -63,16 +63,11 @@ pub(super) fn newest_claim(names: &[Name]) -> Generation {
 
 /// Looks at a state folder without changing anything.
 pub(super) fn look<S: Storage>(storage: &S, dir: &Path) -> Result<Seen, LogError> {
-    let names = names(storage, dir)?;
-    let mut seen = Seen {
-        claimed: newest_claim(&names),
-        ..Seen::default()
+    let (mut seen, names) = glance(storage, dir)?;
+    let Some(place) = seen.manifest else {
+        return Ok(seen);
     };
-    let Some((place, manifest, config)) = newest_manifest(storage, dir, &names, &mut seen)? else {
-        return nothing_began(dir, &names, seen);
-    };
-    seen.manifest = Some(place);
-    seen.config = config;
+    let (manifest, config) = (std::mem::take(&mut seen.in_force), seen.config);
     let oldest = manifest.snapshots.first().map(|snapshot| snapshot.epoch);
     let (named, later) = (manifest.segments.clone(), later(&manifest, &names, place.0));
     seen.in_force = Manifest {
@@ -98,14 +93,28 @@ pub(super) fn look<S: Storage>(storage: &S, dir: &Path) -> Result<Seen, LogError
     Ok(seen)
 }
 
-/// The newest manifest that is whole, and what it says.
-#[allow(clippy::type_complexity)]
-fn newest_manifest<S: Storage>(
+/// A first look, at no more than the names and the manifest in force: its segments and snapshots are not
+/// opened.
+pub(super) fn glance<S: Storage>(storage: &S, dir: &Path) -> Result<(Seen, Vec<Name>), LogError> {
+    let names = names(storage, dir)?;
+    let mut seen = Seen {
+        claimed: newest_claim(&names),
+        ..Seen::default()
+    };
+    find_manifest(storage, dir, &names, &mut seen)?;
+    if seen.manifest.is_none() {
+        check_nothing_began(dir, &names)?;
+    }
+    Ok((seen, names))
+}
+
+/// Finds the newest manifest that is whole.
+fn find_manifest<S: Storage>(
     storage: &S,
     dir: &Path,
     names: &[Name],
     seen: &mut Seen,
-) -> Result<Option<((Generation, u64), Manifest, u128)>, LogError> {
+) -> Result<(), LogError> {
     let mut places: Vec<(Generation, u64)> = names
         .iter()
         .filter_map(|name| match name {
@@ -116,25 +125,29 @@ fn newest_manifest<S: Storage>(
     places.sort_unstable();
     while let Some(place) = places.pop() {
         match Manifest::read(storage, dir, place) {
-            Ok((manifest, config)) => return Ok(Some((place, manifest, config))),
+            Ok((manifest, config)) => {
+                (seen.manifest, seen.config) = (Some(place), config);
+                seen.in_force = manifest;
+                return Ok(());
+            }
             Err(LogError::Damaged(damage)) if places.last().is_some_and(|p| p.0 == place.0) => {
                 seen.notes.push(damage);
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// A folder without a manifest is new, unless it holds what only follows one.
-fn nothing_began(dir: &Path, names: &[Name], seen: Seen) -> Result<Seen, LogError> {
+fn check_nothing_began(dir: &Path, names: &[Name]) -> Result<(), LogError> {
     let orphan = names.iter().find_map(|name| match name {
         Name::File(FileKind::Segment, generation, number) if *number > 0 => Some(*generation),
         Name::File(FileKind::Snapshot, generation, _) => Some(*generation),
         _ => None,
     });
     match orphan {
-        None => Ok(seen),
+        None => Ok(()),
         Some(generation) => Err(LogError::Damaged(Damage {
             path: dir.join(Name::File(FileKind::Manifest, generation, 0).text()),
             offset: 0,

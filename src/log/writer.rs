@@ -86,11 +86,6 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    /// The generation that this writer claimed.
-    pub fn generation(&self) -> Generation {
-        self.generation
-    }
-
     /// Commits steps, each with the output since the step before, in one append and one sync; the outlet
     /// gets the bytes after that.
     ///

@@ -17,7 +17,7 @@ use crate::flow::failure;
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
 use crate::log::failpoint::Failing;
-use crate::log::{Epoch, Part as Bytes, Row, Totals, Writer};
+use crate::log::{self, Epoch, Row, Totals, Writer};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,7 +46,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(4);
 enum Work {
     Row(Row, Vec<u8>),
     Begin,
-    Part(Bytes),
+    Part(log::Part),
     Finish(Epoch, Totals),
     Close(bool, SyncSender<()>),
 }
@@ -204,12 +204,7 @@ impl Keeper {
     /// Takes a part of a snapshot.
     pub fn part(&mut self, part: Part) {
         self.rounds.came(&part);
-        let bytes = Bytes {
-            kind: part.kind as u8,
-            number: part.number,
-            bytes: part.bytes,
-        };
-        self.ask(Work::Part(bytes));
+        self.ask(Work::Part(part.into()));
         self.finish_round();
     }
 
@@ -227,12 +222,7 @@ impl Keeper {
             release: env!("CARGO_PKG_VERSION").into(),
             policy: self.policy.clone(),
         };
-        let about = Part::of(PartKind::About, 0, &about);
-        self.ask(Work::Part(Bytes {
-            kind: about.kind as u8,
-            number: 0,
-            bytes: about.bytes,
-        }));
+        self.ask(Work::Part(Part::of(PartKind::About, 0, &about).into()));
         self.ask(Work::Finish(Epoch(end_ms), totals));
         self.rounds.close(Instant::now());
         self.at_end = None;
@@ -254,13 +244,7 @@ impl Keeper {
 
 /// Ends the process: the state on disk is whole up to the last commit.
 fn fail(error: &LogError) -> ! {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    failure::leave(&text, error.exit_code())
+    failure::leave(&failure::chain(error), error.exit_code())
 }
 
 /// The writing thread: takes what has gathered, appends it in one go, syncs once.

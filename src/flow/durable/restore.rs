@@ -4,9 +4,10 @@
 //! the size of the snapshot, and reading it.
 
 use super::saving::decoded;
-use super::{Counted, Order, Part, PartKind, Resume};
+use super::{Bin, Counted, Order, Part, PartKind, Resume};
 use crate::event::BINS;
 use crate::format::mark::LaneMark;
+use crate::log;
 use crate::visit::decision::Digest;
 use crate::visit::learn::tables::{Change, SavedTables};
 use crate::visit::rank::recommender::{Update, stood_before};
@@ -44,7 +45,7 @@ pub struct Restored {
     /// What the snapshot says of itself.
     pub about: About,
     /// Bins by number, with their sessions in the index.
-    pub bins: Vec<(u64, Vec<u8>, Vec<u8>)>,
+    pub bins: Vec<Bin>,
     lanes: Vec<(u16, LaneMark)>,
     tables: Tables,
     counted: Counted,
@@ -55,8 +56,11 @@ impl Restored {
     /// Puts a snapshot together from its parts.
     ///
     /// # Errors
-    /// What is missing.
-    pub fn of(parts: impl IntoIterator<Item = Part>, neighbours: bool) -> Result<Restored, String> {
+    /// What is missing, or not known.
+    pub fn of(
+        parts: impl IntoIterator<Item = log::Part>,
+        neighbours: bool,
+    ) -> Result<Restored, String> {
         let mut whole = Restored {
             bins: (0..BINS as u64)
                 .map(|bin| (bin, Vec::new(), Vec::new()))
@@ -64,13 +68,9 @@ impl Restored {
             ..Restored::default()
         };
         let (mut tally, mut digest) = (Tally::default(), Digest::default());
-        for Part {
-            kind,
-            number,
-            bytes,
-        } in parts
-        {
-            let number = number as usize;
+        for part in parts {
+            let part = Part::try_from(part).map_err(|unknown| unknown.to_string())?;
+            let (kind, number, bytes) = (part.kind, part.number as usize, part.bytes);
             match kind {
                 PartKind::About => whole.about = decoded("its description", &bytes),
                 PartKind::Bin if number < BINS => whole.bins[number].1 = bytes,

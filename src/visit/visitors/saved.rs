@@ -60,11 +60,6 @@ pub struct WrongBin {
 pub(super) type Ahead = Box<[u64; BINS]>;
 
 impl SavedBin {
-    /// When the bin was put by.
-    pub fn at_ms(&self) -> u64 {
-        self.at_ms
-    }
-
     /// Live sessions in it.
     pub fn live(&self) -> usize {
         self.visits.len()
