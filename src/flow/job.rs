@@ -27,6 +27,7 @@ use super::what_if::WhatIf;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
+use crate::lane::FollowedLane;
 use crate::log::{Row, Totals, Writer};
 use crate::sort::{SortOptions, SortedLane};
 use crate::visit::decision::{Digest, Recorder};
@@ -50,6 +51,8 @@ pub struct JobSpec {
     pub logs: Vec<Source>,
     /// Whether each is sorted by time first.
     pub sort: bool,
+    /// Whether they are lanes that are still being written.
+    pub live: bool,
     /// How they are read.
     pub lane_options: LaneOptions,
     /// Workers and processes.
@@ -106,6 +109,7 @@ impl JobSpec {
             rules,
             logs,
             sort: false,
+            live: false,
             lane_options: LaneOptions::default(),
             cluster: Cluster::local(1),
             pace: Pace::default(),
@@ -446,7 +450,10 @@ fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
         let owner = index % peers;
         if owner / threads == spec.cluster.process {
             let (lane, options) = (Lane(index as u16), &spec.lane_options);
-            let reader: Box<dyn LaneRead> = if spec.sort {
+            let reader: Box<dyn LaneRead> = if let (true, Source::Path(path)) = (spec.live, source)
+            {
+                Box::new(FollowedLane::open(path, lane, options)?)
+            } else if spec.sort {
                 Box::new(SortedLane::open(source, lane, options, sort.clone())?)
             } else {
                 Box::new(LaneReader::open(source, lane, options)?)

@@ -323,7 +323,7 @@ impl Feed {
         tracing::info!(lane = lane.index, log = %lane.name, format = lane.reader.format().name(), "reading");
         std::thread::spawn(move || {
             let mut lane = lane;
-            let (mut before, mut spare) = (0, None);
+            let (mut before, mut spare, mut clock) = (0, None, ArrivalMs(0));
             loop {
                 let room = spare.take().or_else(|| returned.try_recv().ok());
                 let chunk = lane.next(room, feed.pace.batch_events_max);
@@ -332,7 +332,8 @@ impl Feed {
                 before = read;
                 let ended = chunk.ended.is_some();
                 let empty = chunk.batch.is_empty() && chunk.rejects.is_empty();
-                if empty && !ended && feed.stop.reason().is_none() {
+                let stands = std::mem::replace(&mut clock, chunk.clock) == chunk.clock;
+                if empty && stands && !ended && feed.stop.reason().is_none() {
                     // A lane that is still being sorted has nothing to send yet.
                     spare = Some(chunk.batch);
                     continue;

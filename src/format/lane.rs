@@ -212,6 +212,32 @@ impl LaneReader {
         Ok(true)
     }
 
+    /// The log may have grown since it ended.
+    pub fn again(&mut self) {
+        self.ended = false;
+        self.rows.again();
+    }
+
+    /// Goes on from a mark, in `input`, which begins there.
+    ///
+    /// # Errors
+    /// [`InputError::Read`].
+    pub fn read_on(
+        &mut self,
+        input: Box<dyn Read + Send>,
+        mark: &LaneMark,
+    ) -> Result<(), InputError> {
+        let place = (mark.offset, mark.lines, mark.tally.blank_lines);
+        self.rows.read_on(input, place)?;
+        self.went_on(mark);
+        Ok(())
+    }
+
+    fn went_on(&mut self, mark: &LaneMark) {
+        self.clock.go_on((mark.clock_ms, mark.line_of_clock));
+        self.tally = mark.tally.clone();
+    }
+
     fn count_lines(&mut self) {
         self.tally.lines = self.rows.lines();
         self.tally.blank_lines = self.rows.blank_lines();
@@ -272,8 +298,7 @@ impl LaneRead for LaneReader {
     fn go_on(&mut self, source: &Source, mark: &LaneMark) -> Result<(), InputError> {
         let place = (mark.offset, mark.lines, mark.tally.blank_lines);
         self.rows.go_on(source, place)?;
-        self.clock.go_on((mark.clock_ms, mark.line_of_clock));
-        self.tally = mark.tally.clone();
+        self.went_on(mark);
         Ok(())
     }
 }

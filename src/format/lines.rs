@@ -114,6 +114,11 @@ impl LineReader {
         Ok(self.offset == offset)
     }
 
+    /// The input may have grown since it ended.
+    pub fn again(&mut self) {
+        self.ended = false;
+    }
+
     /// Lines handed out so far.
     pub fn lines(&self) -> u64 {
         self.lines

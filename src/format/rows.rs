@@ -166,6 +166,25 @@ impl RowReader {
         }
     }
 
+    /// Goes on at a place, in `input`, which begins there.
+    ///
+    /// # Errors
+    /// [`InputError::Read`].
+    pub fn read_on(
+        &mut self,
+        input: Box<dyn Read + Send>,
+        (offset, lines, blank_lines): (u64, u64, u64),
+    ) -> Result<(), InputError> {
+        self.blank_lines = blank_lines;
+        let there = self.lines.go_on(Some(input), (offset, lines));
+        there.map(|_| ()).map_err(|source| self.failed(source))
+    }
+
+    /// The log may have grown since it ended.
+    pub fn again(&mut self) {
+        self.lines.again();
+    }
+
     /// What errors call the log.
     pub fn path(&self) -> &str {
         &self.path
