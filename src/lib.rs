@@ -3,15 +3,17 @@
 //! `cli → flow → visit → event`: arrows point one way. [`event`] is the record, [`format`] reads
 //! and writes logs, [`visit`] is the pure core (sessions, features, intent, layout), [`flow`] moves
 //! data through timely dataflow, [`train`] fits intent models, [`evaluate`] judges them,
-//! [`lane`] is a log that is still being written, [`simulate`] is the simulated shop, [`sort`] puts logs in order of time, [`validate`] says what
+//! [`collect`] and [`http`] are the edge, [`lane`] is a log that is still being written, [`simulate`] is the simulated shop, [`sort`] puts logs in order of time, [`validate`] says what
 //! is wrong with them, [`plot`] draws what was counted and judged, [`cli`] is the outside.
 
 pub mod cli;
+pub mod collect;
 pub mod evaluate;
 pub mod event;
 pub mod flow;
 pub mod format;
 pub mod grouped;
+pub mod http;
 pub mod lane;
 pub mod log;
 pub mod plot;

@@ -33,8 +33,20 @@ impl Decoder for RestageJsonl {
     }
 }
 
-/// Hands the event of a line to `take`; the texts live no longer than that.
 fn read(line: &[u8], take: impl FnOnce(RawEvent<'_>)) -> Result<(), Reason> {
+    read_event(line, None, take)
+}
+
+/// Hands the event of a line to `take`; the texts live no longer than that. Where a visitor is given,
+/// the event is that one's, whatever the line says.
+///
+/// # Errors
+/// What is wrong with the line.
+pub fn read_event(
+    line: &[u8],
+    visitor: Option<&[u8]>,
+    take: impl FnOnce(RawEvent<'_>),
+) -> Result<(), Reason> {
     let mut parser = serde_json::Deserializer::from_str(json::text(line)?);
     let values = Members
         .deserialize(&mut parser)
@@ -48,7 +60,10 @@ fn read(line: &[u8], take: impl FnOnce(RawEvent<'_>)) -> Result<(), Reason> {
             _ => {}
         }
     }
-    let texts: [&[u8]; FIELD_COUNT] = std::array::from_fn(|field| texts[field].as_bytes());
+    let mut texts: [&[u8]; FIELD_COUNT] = std::array::from_fn(|field| texts[field].as_bytes());
+    if let Some(visitor) = visitor {
+        texts[field::VISITOR] = visitor;
+    }
     take(Fields::from(texts).read(time::millis)?);
     Ok(())
 }

@@ -199,11 +199,16 @@ fn amount(amount: Micros) -> String {
 
 fn write_json(sink: &mut Sink, event: &RawEvent<'_>) -> io::Result<()> {
     let arrival_ms = event.arrival_ms.unwrap_or(event.event_ms);
-    write!(
-        sink,
-        "{{\"arrival_ms\":{arrival_ms},\"event_ms\":{}",
-        event.event_ms
-    )?;
+    write!(sink, "{{\"arrival_ms\":{arrival_ms}")?;
+    write_event(sink, event)
+}
+
+/// Writes an event's JSON line from behind its arrival on.
+///
+/// # Errors
+/// The sink's; a text that is not UTF-8.
+pub fn write_event(sink: &mut impl Write, event: &RawEvent<'_>) -> io::Result<()> {
+    write!(sink, ",\"event_ms\":{}", event.event_ms)?;
     write_json_text(sink, "visitor", event.visitor)?;
     write_json_text(sink, "session", event.session)?;
     write_json_text(sink, "kind", event.kind.name().as_bytes())?;
@@ -224,7 +229,7 @@ fn write_json(sink: &mut Sink, event: &RawEvent<'_>) -> io::Result<()> {
     sink.write_all(b"}\n")
 }
 
-fn write_json_text(sink: &mut Sink, name: &str, text: &[u8]) -> io::Result<()> {
+fn write_json_text(sink: &mut impl Write, name: &str, text: &[u8]) -> io::Result<()> {
     if text.is_empty() {
         return Ok(());
     }

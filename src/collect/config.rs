@@ -1,0 +1,206 @@
+//! What a collector may be told: keys, origins, limits. A TOML file; every table may be left out.
+
+use crate::http::keyed::Secret;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An example with comments, as text.
+pub const EXAMPLE: &str = include_str!("../../data/collect.toml");
+
+/// Keys, origins, limits.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Keys that pages carry: they are public, and tell shops from each other.
+    pub write_keys: BTreeSet<String>,
+    /// Keys of servers by name, each with the secret that they sign with.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Pages that may send, as `https://shop.example`.
+    pub origins: BTreeSet<String>,
+    /// What tokens are signed with and ids are hashed by; drawn anew at every start if it is not given.
+    pub token_secret: Option<Secret>,
+    /// Whether visitors' ids are hashed before anything is written.
+    pub hash_visitors: bool,
+    /// How much may be sent.
+    pub limits: Limits,
+}
+
+/// How much may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a body from a browser, decompressed.
+    pub browser_body_bytes: usize,
+    /// Bytes of a body from a server, decompressed.
+    pub server_body_bytes: usize,
+    /// Events in a batch.
+    pub events_per_batch: usize,
+    /// Events a second for each browser's address and key.
+    pub browser_events_per_second: u32,
+    /// Events a second for each server's key.
+    pub server_events_per_second: u32,
+    /// Events that may come at once, as seconds of the rate.
+    pub burst_seconds: u32,
+    /// Bytes that may wait for the disk.
+    pub waiting_bytes: usize,
+    /// Connections at a time.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            browser_body_bytes: 64 << 10,
+            server_body_bytes: 1 << 20,
+            events_per_batch: 500,
+            browser_events_per_second: 100,
+            server_events_per_second: 100_000,
+            burst_seconds: 10,
+            waiting_bytes: 32 << 20,
+            connections: 10_000,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[derive(Default)]
+struct File {
+    keys: Keys,
+    origins: BTreeSet<String>,
+    tokens: Tokens,
+    visitors: Visitors,
+    limits: Limits,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    write: BTreeSet<String>,
+    servers: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Tokens {
+    secret: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Visitors {
+    hash: bool,
+}
+
+/// Why a file will not do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It is no such file: the parser's words, with the line.
+    #[error("{0}")]
+    Form(#[from] toml::de::Error),
+    /// A secret that could be guessed.
+    #[error("{0} is shorter than {min} bytes", min = Secret::BYTES_MIN)]
+    Short(String),
+    /// An origin that no browser sends.
+    #[error("`{0}` is no origin: write it as https://shop.example, without a path, never `*`")]
+    Origin(String),
+    /// Ids hashed by a key that is another one at the next start.
+    #[error(
+        "visitors.hash needs tokens.secret: else the same visitor is another one after a restart"
+    )]
+    NoSecret,
+    /// A limit of nothing.
+    #[error("limits.{0} may not be 0")]
+    Zero(&'static str),
+}
+
+impl Config {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn read(text: &str) -> Result<Config, ConfigError> {
+        let file: File = toml::from_str(text)?;
+        for origin in &file.origins {
+            let host = ["http://", "https://"]
+                .iter()
+                .find_map(|s| origin.strip_prefix(s));
+            let bad = |c: char| c == '/' || c == '*' || c.is_whitespace() || c.is_uppercase();
+            if host.is_none_or(|host| host.is_empty() || host.contains(bad)) {
+                return Err(ConfigError::Origin(origin.clone()));
+            }
+        }
+        let secret = |name: String, text: &str| {
+            let secret = Secret::of(text.as_bytes());
+            secret.ok_or(ConfigError::Short(name))
+        };
+        let mut secrets = BTreeMap::new();
+        for (name, text) in &file.keys.servers {
+            let known = secret(format!("the secret of keys.servers.{name}"), text)?;
+            secrets.insert(name.clone(), known);
+        }
+        let token_secret = file.tokens.secret.as_ref();
+        let token_secret = token_secret.map(|text| secret("tokens.secret".into(), text));
+        let token_secret = token_secret.transpose()?;
+        if file.visitors.hash && token_secret.is_none() {
+            return Err(ConfigError::NoSecret);
+        }
+        let limits = file.limits;
+        for (name, is_zero) in [
+            ("browser_body_bytes", limits.browser_body_bytes == 0),
+            ("server_body_bytes", limits.server_body_bytes == 0),
+            ("events_per_batch", limits.events_per_batch == 0),
+            (
+                "browser_events_per_second",
+                limits.browser_events_per_second == 0,
+            ),
+            (
+                "server_events_per_second",
+                limits.server_events_per_second == 0,
+            ),
+            ("burst_seconds", limits.burst_seconds == 0),
+            ("waiting_bytes", limits.waiting_bytes == 0),
+            ("connections", limits.connections == 0),
+        ] {
+            if is_zero {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        Ok(Config {
+            write_keys: file.keys.write,
+            secrets,
+            origins: file.origins,
+            token_secret,
+            hash_visitors: file.visitors.hash,
+            limits,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_read_and_an_empty_file_has_the_defaults() {
+        let example = Config::read(EXAMPLE).unwrap();
+        assert_eq!(example.limits, Limits::default());
+        assert!(!example.write_keys.is_empty() && !example.secrets.is_empty());
+        assert_eq!(Config::read("").unwrap().limits, Limits::default());
+    }
+
+    #[test]
+    fn what_will_not_do_is_said() {
+        for (text, said) in [
+            ("origins = [\"*\"]", "no origin"),
+            ("origins = [\"https://a.example/\"]", "no origin"),
+            ("[keys]\nservers = { erp = \"short\" }", "keys.servers.erp"),
+            ("[tokens]\nsecret = \"short\"", "tokens.secret"),
+            ("[visitors]\nhash = true", "needs tokens.secret"),
+            ("[limits]\nconnections = 0", "limits.connections"),
+            ("[limits]\nconections = 7", "conections"),
+        ] {
+            let error = Config::read(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+}

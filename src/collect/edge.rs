@@ -1,0 +1,499 @@
+//! The collector's requests: who sends, how much, in what form; then the batch, the lane, the answer.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 204 | all events were taken, or withheld for want of consent |
+//! | 400 | the body is no batch |
+//! | 401 | key, token or signature is missing, wrong or too old |
+//! | 403 | the page's origin is not one of the shop's |
+//! | 413 | too many bytes or events |
+//! | 415 | another type or encoding than JSON, as it is or gzipped |
+//! | 422 | some events were refused; the others were taken |
+//! | 429 | the sender's rate is used up; `Retry-After` says until when |
+//! | 503 | nothing was taken, as the disk is behind; `Retry-After` |
+//!
+//! All but the first have a body of problem details with the number of events `accepted`.
+
+use super::batch::{Batch, Speaker, Taken, Unfit, check_shape};
+use super::committer::{Committer, now_ms};
+use super::config::Config;
+use super::identity::{Consent, Naming};
+use crate::http::Problem;
+use crate::http::keyed::{Secret, unhex};
+use crate::http::rate::Rates;
+use crate::http::server::{BODY_TIME, Peer};
+use crate::http::token::{LIFE_S, Token};
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// The schema of a batch.
+pub const SCHEMA: &str = include_str!("../../data/events.schema.json");
+
+/// How far the time of a signature may be off, in seconds.
+const SIGNATURE_AGE_S: u64 = 300;
+
+/// A collector at work.
+pub struct Collector {
+    config: Config,
+    naming: Naming,
+    committer: Committer,
+    browsers: Rates,
+    servers: Rates,
+    counts: Mutex<Counts>,
+}
+
+/// What was counted since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Events taken.
+    pub accepted: u64,
+    /// Events not written for want of consent.
+    pub withheld: u64,
+    /// Events refused, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Requests by what was answered: `taken`, `session`, or a problem's kind.
+    pub requests: BTreeMap<&'static str, u64>,
+}
+
+impl Collector {
+    /// A collector that writes through a committer and signs tokens with a secret.
+    pub fn new(config: Config, secret: Secret, committer: Committer) -> Collector {
+        let limits = config.limits;
+        let rates = |per_second: u32| {
+            Rates::of(per_second, per_second.saturating_mul(limits.burst_seconds))
+        };
+        Collector {
+            naming: Naming::of(secret, config.hash_visitors),
+            browsers: rates(limits.browser_events_per_second),
+            servers: rates(limits.server_events_per_second),
+            config,
+            committer,
+            counts: Mutex::default(),
+        }
+    }
+
+    /// How visitors are named.
+    pub fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
+    /// What was counted since the start.
+    pub fn counts(&self) -> Counts {
+        self.counts
+            .lock()
+            .map_or_else(|_| Counts::default(), |counts| counts.clone())
+    }
+
+    /// What was committed since the start.
+    pub fn committer(&self) -> &Committer {
+        &self.committer
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Counts)) {
+        if let Ok(mut counts) = self.counts.lock() {
+            count(&mut counts);
+        }
+    }
+}
+
+/// The collector's paths.
+pub fn router(collector: Arc<Collector>) -> Router {
+    Router::new()
+        .route("/v1/events", post(events).options(preflight))
+        .route("/v1/session", post(session).options(preflight))
+        .route("/v1/events.schema.json", get(schema))
+        .with_state(collector)
+}
+
+async fn schema() -> Response {
+    let form = [(header::CONTENT_TYPE, "application/schema+json")];
+    (form, SCHEMA).into_response()
+}
+
+async fn preflight(State(collector): State<Arc<Collector>>, headers: HeaderMap) -> Response {
+    match origin(&collector.config, &headers) {
+        Ok(Some(origin)) => {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            allow(&mut response, origin);
+            let headers = response.headers_mut();
+            let set = |name, value| (name, HeaderValue::from_static(value));
+            headers.extend([
+                set(header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+                set(header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type"),
+                set(header::ACCESS_CONTROL_MAX_AGE, "600"),
+            ]);
+            response
+        }
+        Ok(None) => StatusCode::NO_CONTENT.into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn events(State(collector): State<Arc<Collector>>, request: Request) -> Response {
+    answered(&collector, request, |collector, sender| async move {
+        collector.take(sender).await
+    })
+    .await
+}
+
+async fn session(State(collector): State<Arc<Collector>>, request: Request) -> Response {
+    answered(&collector, request, |collector, sender| async move {
+        collector.issue(&sender)
+    })
+    .await
+}
+
+/// Reads a request, has it answered, counts it, and lets the page read the answer.
+async fn answered<F>(
+    collector: &Arc<Collector>,
+    request: Request,
+    act: impl FnOnce(Arc<Collector>, Sender) -> F,
+) -> Response
+where
+    F: Future<Output = Result<(&'static str, Response), Problem>>,
+{
+    let page = origin(&collector.config, request.headers());
+    let (page, answer) = match page {
+        Err(problem) => (None, Err(problem)),
+        Ok(page) => {
+            let answer = match Sender::read(&collector.config, request).await {
+                Ok(sender) => act(Arc::clone(collector), sender).await,
+                Err(problem) => Err(problem),
+            };
+            (page, answer)
+        }
+    };
+    let (kind, mut response) = match answer {
+        Ok(answer) => answer,
+        Err(problem) => (problem.kind(), problem.into_response()),
+    };
+    collector.count(|counts| *counts.requests.entry(kind).or_default() += 1);
+    if let Some(page) = page {
+        allow(&mut response, page);
+    }
+    response
+}
+
+/// The page that sends, if a page does: it must be one of the shop's.
+fn origin(config: &Config, headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(None);
+    };
+    let is_known = origin
+        .to_str()
+        .is_ok_and(|origin| config.origins.contains(origin));
+    if is_known {
+        return Ok(Some(origin.clone()));
+    }
+    let what = "the page's origin is not one that this collector takes events from";
+    Err(Problem::new(StatusCode::FORBIDDEN, "origin", what))
+}
+
+fn allow(response: &mut Response, origin: HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+}
+
+/// A request whose body is here, and who it is from.
+struct Sender {
+    body: Bytes,
+    headers: HeaderMap,
+    peer: IpAddr,
+    /// The server that signed it, if one did.
+    server: Option<String>,
+}
+
+impl Sender {
+    async fn read(config: &Config, request: Request) -> Result<Sender, Problem> {
+        let (parts, body) = request.into_parts();
+        let headers = parts.headers;
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        let server = headers.get("restage-key").and_then(|key| key.to_str().ok());
+        let most = match server {
+            Some(_) => config.limits.server_body_bytes,
+            None => config.limits.browser_body_bytes,
+        };
+        let encoded = check_form(&headers)?;
+        let large = || {
+            let what = format!("the body is longer than {most} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what)
+        };
+        let length = headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > most) {
+            return Err(large());
+        }
+        let raw = read_body(body, most, &large).await?;
+        if let Some(server) = server {
+            check_signature(config, server, &headers, &raw)?;
+        }
+        let body = match encoded {
+            false => raw.clone(),
+            true => inflate(&raw, most).ok_or_else(large)?.map_err(|()| {
+                let what = "the body is not what its content-encoding says";
+                Problem::new(StatusCode::BAD_REQUEST, "encoding", what)
+            })?,
+        };
+        check_shape(&body).map_err(|unfit| {
+            let what = match unfit {
+                Unfit::Depth => "the body is nested too deep",
+                Unfit::Text => "the body holds a text longer than 1 KiB",
+            };
+            Problem::new(StatusCode::BAD_REQUEST, "shape", what)
+        })?;
+        Ok(Sender {
+            body,
+            server: server.map(str::to_owned),
+            headers,
+            peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        })
+    }
+
+    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            // Where, and not what: what was sent is nobody's business here.
+            let (line, column) = (error.line(), error.column());
+            let what =
+                format!("the body is no batch as the schema has it (line {line}, column {column})");
+            Problem::new(StatusCode::BAD_REQUEST, "syntax", what)
+        })
+    }
+}
+
+/// Checks the type of a body; whether it is gzipped.
+fn check_form(headers: &HeaderMap) -> Result<bool, Problem> {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let unsupported = |what: &str| {
+        Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media_type",
+            what,
+        ))
+    };
+    let form = text(header::CONTENT_TYPE).unwrap_or("").split(';').next();
+    let form = form.unwrap_or("").trim().to_ascii_lowercase();
+    if form != "application/json" && form != "text/plain" {
+        return unsupported("a batch is application/json, or text/plain from a beacon");
+    }
+    match text(header::CONTENT_ENCODING) {
+        None | Some("identity") => Ok(false),
+        Some("gzip") => Ok(true),
+        Some(_) => unsupported("a body comes as it is, or gzipped"),
+    }
+}
+
+async fn read_body(
+    body: Body,
+    most: usize,
+    large: &impl Fn() -> Problem,
+) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) => {
+            let source = std::error::Error::source(&error);
+            match source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
+                true => Err(large()),
+                false => Err(Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    "cut",
+                    "the body ended before its time",
+                )),
+            }
+        }
+        Err(_) => Err(Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "slow",
+            "the body took too long",
+        )),
+    }
+}
+
+/// None if there is more than `most`; an error if it is damaged.
+fn inflate(raw: &[u8], most: usize) -> Option<Result<Bytes, ()>> {
+    let mut body = Vec::new();
+    let mut decoder = flate2::read::MultiGzDecoder::new(raw).take(most as u64 + 1);
+    match decoder.read_to_end(&mut body) {
+        Err(_) => Some(Err(())),
+        Ok(_) if body.len() > most => None,
+        Ok(_) => Some(Ok(body.into())),
+    }
+}
+
+fn unauthorized(kind: &'static str, what: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, kind, what)
+}
+
+/// `Restage-Signature: t=SECONDS,v1=HEX`: HMAC-SHA-256 of the seconds, a full stop and the body as sent.
+fn check_signature(
+    config: &Config,
+    server: &str,
+    headers: &HeaderMap,
+    raw: &[u8],
+) -> Result<(), Problem> {
+    let wrong = || unauthorized("signature", "the signature is missing, wrong or too old");
+    let given = headers
+        .get("restage-signature")
+        .and_then(|value| value.to_str().ok());
+    let given = given.and_then(|given| given.strip_prefix("t=")?.split_once(",v1="));
+    let (seconds, signature) = given.ok_or_else(wrong)?;
+    let at_s: u64 = seconds.parse().map_err(|_| wrong())?;
+    let signature = unhex(signature).ok_or_else(wrong)?;
+    let secret = config.secrets.get(server).ok_or_else(wrong)?;
+    let is_signed = secret.signs(&[seconds.as_bytes(), b".", raw], &signature);
+    let is_recent = at_s.abs_diff(now_ms() / 1_000) <= SIGNATURE_AGE_S;
+    (is_signed && is_recent).then_some(()).ok_or_else(wrong)
+}
+
+impl Collector {
+    /// Takes a batch.
+    async fn take(&self, sender: Sender) -> Result<(&'static str, Response), Problem> {
+        let now_ms = now_ms();
+        let batch: Batch<'_> = sender.parse()?;
+        let limits = self.config.limits;
+        if batch.events.len() > limits.events_per_batch {
+            let what = format!("a batch has at most {} events", limits.events_per_batch);
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_many",
+                what,
+            ));
+        }
+        let token = match sender.server {
+            Some(_) => None,
+            None => Some(self.speaker(&batch, now_ms)?),
+        };
+        let count = batch.events.len() as u32;
+        let spent = match &sender.server {
+            Some(server) => self.servers.take(server, count, Instant::now()),
+            None => self
+                .browsers
+                .take((&batch.key, sender.peer), count, Instant::now()),
+        };
+        spent.map_err(|seconds| {
+            let what = "the sender's rate is used up";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", what);
+            problem.retry_after(seconds).with("accepted", json!(0))
+        })?;
+        let issued = token.as_ref().map(|token| token.issued_s.to_string());
+        let speaker = match (&token, &issued) {
+            (Some(token), Some(issued)) => Speaker::Browser {
+                visitor: &token.visitor,
+                session: issued,
+                allowed: Consent::allowed(&sender.headers),
+            },
+            _ => Speaker::Server,
+        };
+        let mut taken = batch.take(&speaker, &self.naming, now_ms);
+        self.write(&mut taken).await?;
+        self.count(|counts| {
+            counts.accepted += taken.events as u64;
+            counts.withheld += taken.withheld as u64;
+            for refusal in &taken.refused {
+                *counts.refused.entry(refusal.reason).or_default() += 1;
+            }
+        });
+        if taken.refused.is_empty() {
+            return Ok(("taken", StatusCode::NO_CONTENT.into_response()));
+        }
+        let what = format!(
+            "{} of {} events were refused; the others were taken",
+            taken.refused.len(),
+            batch.events.len()
+        );
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "events", what);
+        Err(problem
+            .with("accepted", json!(taken.events))
+            .with("refused", json!(taken.refused)))
+    }
+
+    /// Whom a browser's batch speaks for.
+    fn speaker(&self, batch: &Batch<'_>, now_ms: u64) -> Result<Token, Problem> {
+        self.check_key(batch.key.as_deref())?;
+        let text = batch.token.as_deref();
+        let text = text.ok_or_else(|| unauthorized("token", "the batch has no token"))?;
+        Token::read(text, self.naming.secret(), now_ms / 1_000)
+            .map_err(|error| unauthorized("token", &error.to_string()))
+    }
+
+    fn check_key(&self, key: Option<&str>) -> Result<(), Problem> {
+        let is_known = key.is_some_and(|key| self.config.write_keys.contains(key));
+        let wrong = || unauthorized("key", "the key is missing or not one of the shop's");
+        is_known.then_some(()).ok_or_else(wrong)
+    }
+
+    /// Has the lines written, and waits until they are safe.
+    async fn write(&self, taken: &mut Taken) -> Result<(), Problem> {
+        if taken.lines.is_empty() {
+            return Ok(());
+        }
+        let behind = |what: &str| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "behind", what)
+                .retry_after(1)
+                .with("accepted", json!(0))
+        };
+        let offered = self.committer.offer(std::mem::take(&mut taken.lines));
+        let answer =
+            offered.ok_or_else(|| behind("too much waits for the disk; nothing was taken"))?;
+        match answer.await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(what)) => Err(behind(&format!("nothing was taken: {what}"))),
+            Err(_) => Err(behind("the collector is stopping; nothing was taken")),
+        }
+    }
+
+    /// Issues a token, for the visitor of an older one if there is one.
+    fn issue(&self, sender: &Sender) -> Result<(&'static str, Response), Problem> {
+        #[derive(Deserialize)]
+        struct Ask {
+            key: Option<String>,
+            token: Option<String>,
+        }
+        let ask: Ask = sender.parse()?;
+        self.check_key(ask.key.as_deref())?;
+        let spent = self
+            .browsers
+            .take((&ask.key, sender.peer), 1, Instant::now());
+        spent.map_err(|seconds| {
+            let what = "the sender's rate is used up";
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", what).retry_after(seconds)
+        })?;
+        let now_s = now_ms() / 1_000;
+        let known = ask
+            .token
+            .as_deref()
+            .map(|text| Token::read(text, self.naming.secret(), now_s));
+        let token = match known {
+            Some(Ok(token)) => Token {
+                issued_s: now_s,
+                ..token
+            },
+            // One that has expired, or was signed before a restart, is nobody's any more.
+            _ => Token::issue(now_s).map_err(|error| {
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "randomness",
+                    error.to_string(),
+                )
+            })?,
+        };
+        let text = token.sign(self.naming.secret());
+        let answer = json!({"token": text, "expires_in_s": LIFE_S});
+        Ok(("session", crate::http::json(&answer)))
+    }
+}
