@@ -5,12 +5,12 @@
 
 use super::Failure;
 use super::args::{FormArgs, LogArgs, PassArgs};
-use super::collect::SplitBy;
 use super::evaluate_intent::IntentArgs;
 use super::evaluate_obd::ObdArgs;
 use super::evaluate_policy::PolicyArgs;
 use super::evaluate_recommender::{AskArgs, RecommenderArgs};
 use super::judged::JudgeArgs;
+use super::session_rows::SplitBy;
 use clap::Args;
 use std::path::PathBuf;
 

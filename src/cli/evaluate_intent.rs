@@ -1,8 +1,8 @@
 //! `restage evaluate --intent`: judge an intent model on recorded logs.
 
 use super::args::{LogArgs, PassArgs, read_model, refused};
-use super::collect::{Sessions, SplitBy, sessions};
 use super::judged::{JudgeArgs, Said};
+use super::session_rows::{Sessions, SplitBy, sessions};
 use super::train::{check_plots, heads_words, label, plots, split_words};
 use super::{Failure, print};
 use crate::evaluate::judge;

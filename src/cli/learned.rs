@@ -7,7 +7,6 @@
 
 use super::report::Counts;
 use crate::evaluate::lift::{Lift, LiftOptions, LiftPoint, Verdict, lift, over_time};
-use crate::flow::job::JobResult;
 use crate::grouped::grouped;
 use crate::visit::bots::{RULE_COUNT, Rule};
 use crate::visit::learn::learner::{ArmReport, LeafReport, SlotReport};
@@ -57,14 +56,11 @@ struct LearnedSlot {
 pub(super) type Row = (&'static str, String);
 
 impl Learned {
-    /// Sums up a result.
-    pub(super) fn new(result: &JobResult, policy: &Policy) -> Learned {
-        let tally = &result.tally;
+    /// Sums up what was counted and learned.
+    pub(super) fn new(tally: &Tally, learned: &[SlotReport], policy: &Policy) -> Learned {
         // A slot is learned by one worker, which alone has something to say of it.
-        let (layouts, single): (Vec<_>, Vec<_>) = result
-            .learned
-            .iter()
-            .partition(|report| report.arms.is_empty());
+        let (layouts, single): (Vec<_>, Vec<_>) =
+            learned.iter().partition(|report| report.arms.is_empty());
         let of = |name: &str| single.iter().find(|report| report.slot == name);
         let slots = policy.slots.iter().enumerate().filter_map(|(place, slot)| {
             let spec = slot.learn.as_ref()?;

@@ -7,7 +7,6 @@
 
 mod address;
 mod args;
-mod collect;
 mod drift;
 mod erase;
 mod evaluate;
@@ -19,11 +18,13 @@ mod explain;
 mod import;
 mod judged;
 mod learned;
+mod live;
 mod policy;
 mod progress;
 mod rankers;
 mod replay;
 mod report;
+mod session_rows;
 mod simulate;
 mod simulate_closed;
 mod size;
@@ -62,6 +63,10 @@ enum Command {
     Policy(policy::PolicyCommand),
     Simulate(simulate::Simulate),
     Snapshot(snapshot::Snapshot),
+    Collect(live::collect::Collect),
+    Run(live::run::Run),
+    Serve(live::serve::Serve),
+    Up(live::up::Up),
 }
 
 /// What a subcommand failed with.
@@ -105,6 +110,10 @@ pub fn run() -> i32 {
                 Command::Policy(command) => command.run(),
                 Command::Simulate(command) => command.run(),
                 Command::Snapshot(command) => command.run(),
+                Command::Collect(command) => command.run(),
+                Command::Run(command) => command.run(),
+                Command::Serve(command) => command.run(),
+                Command::Up(command) => command.run(),
             }
         }
         Err(error) => {

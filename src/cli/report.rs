@@ -162,7 +162,7 @@ impl Report {
                 ]
                 .into_iter(),
             ),
-            learned: Learned::new(result, &rules.policy),
+            learned: Learned::new(tally, &result.learned, &rules.policy),
             policy: rules.policy.label.clone(),
             model: rules.models.label(),
             catalogue: rules.catalogue.as_ref().map(|all| all.label.clone()),

@@ -1,8 +1,8 @@
 //! `restage train`: fit an intent model, write it, print how good it is.
 
 use super::args::{FormArgs, LogArgs, PassArgs, same_file};
-use super::collect::{SplitBy, sessions};
 use super::judged::{JudgeArgs, Said};
+use super::session_rows::{SplitBy, sessions};
 use super::train_table::TableArgs;
 use super::{Failure, print};
 use crate::evaluate::{Judgement, judge};

@@ -12,6 +12,7 @@
 //! No body, no id and no key is ever logged. Cost: one parse of the body, some 2 µs an event.
 
 pub mod batch;
+pub mod client;
 pub mod committer;
 pub mod config;
 pub mod edge;

@@ -18,6 +18,7 @@ use super::learning::{Facts, statistics, weights};
 use super::sessions::{SessionsIn, SessionsSpec, Tap, Whose, sessions};
 use super::sink::{Collected, sink};
 use super::source::Inputs;
+use super::status::Teller;
 use super::what_if::rival_weights;
 use crate::event::Batch;
 use std::cell::RefCell;
@@ -103,7 +104,14 @@ pub fn assemble(
             };
             let statistics = statistics(facts, &rules.policy);
             let of_rival = rival_weights(scope, &statistics, spec.what_if.as_ref());
-            let weights = weights(scope, statistics, rules, Whose::Own, (orders, known_ms));
+            let teller = Teller::of(spec.status.as_ref(), scope.index());
+            let weights = weights(
+                scope,
+                statistics,
+                rules,
+                Whose::Own,
+                (orders, known_ms, teller),
+            );
             changes.extend(of_rival);
             changes.push(weights.changes);
             parts.push(weights.parts);

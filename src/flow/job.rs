@@ -22,6 +22,7 @@ use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, Sample, SessionsSpec};
 use super::sink::{Collected, ROWS_TOTAL_MAX};
 use super::source::{Durable, Feed, LaneReport, OpenLane, Pace, Progress};
+use super::status::JobStatus;
 use super::watchdog::{Turns, watch};
 use super::what_if::WhatIf;
 use crate::evaluate::what_if::worth::Evidence;
@@ -83,6 +84,8 @@ pub struct JobSpec {
     pub stop: Stop,
     /// How long nothing may be heard of another process.
     pub patience: Duration,
+    /// Who is told how the job stands, if anyone is.
+    pub status: Option<JobStatus>,
     /// How the run is durable, if it is; the first process tells the others.
     pub durability: Option<Durability>,
     /// The state folder, in the first process of a durable run.
@@ -125,6 +128,7 @@ impl JobSpec {
             opened: Box::new(|_| ()),
             stop: Stop::default(),
             patience: Duration::from_secs(10),
+            status: None,
             durability: None,
             state: None,
         }
@@ -289,6 +293,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let mut collected = Collected {
         decisions: spec.decisions.take(),
         rejects: spec.rejects.take(),
+        status: spec.status.clone(),
         ..Collected::default()
     };
     let mut restored = None;
@@ -322,6 +327,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         rows: spec.rows,
         what_if: spec.what_if,
         durability: spec.durability,
+        status: spec.status.clone(),
         ..SessionsSpec::of(spec.rules)
     };
     let feed = Feed {
@@ -330,6 +336,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         durable: sessions_spec.durability.is_some(),
         progress: spec.progress,
         stop: spec.stop.clone(),
+        status: spec.status,
     };
     let cluster = spec.cluster;
     // With several processes a signal cannot wait for the others: this one leaves at once, and they follow

@@ -32,6 +32,7 @@ use super::durable::saving::decoded;
 use super::durable::{Order, Orders, Part, PartKind, Parts};
 use super::failure;
 use super::sessions::{Credited, Of, Whose};
+use super::status::Teller;
 use super::versions::Versions;
 use crate::visit::learn::attribution::{self, Credit, RewardSpec};
 use crate::visit::learn::fact::{Cell, Fact, JOINT};
@@ -104,7 +105,7 @@ pub struct Learned<'scope> {
 }
 
 /// What is ordered in a durable run, and up to which version, in ms, all was learned before.
-pub type Told<'scope> = (Orders<'scope>, u64);
+pub type Told<'scope> = (Orders<'scope>, u64, Teller);
 
 /// Statistics of all subjects, as changes.
 pub fn statistics<'scope>(
@@ -170,7 +171,7 @@ pub fn weights<'scope>(
     statistics: VecCollection<'scope, u64, Subject, Stat>,
     policy: &Arc<crate::visit::live::Rules>,
     whose: Whose,
-    (orders, known_ms): Told<'scope>,
+    (orders, known_ms, teller): Told<'scope>,
 ) -> Learned<'scope> {
     let rules = Arc::clone(policy);
     let (worker, workers) = (scope.index(), scope.peers());
@@ -195,6 +196,7 @@ pub fn weights<'scope>(
             capability.downgrade(&u64::MAX);
         }
         let mut learner = Learner::new(&rules.policy);
+        let mut teller = teller;
         let mut versions = Versions::default();
         let mut asked_ms: Option<u64> = None;
         capabilities.clear();
@@ -241,6 +243,7 @@ pub fn weights<'scope>(
                     learner.add(*subject, stat);
                 }
                 let changes = learner.close(version_ms);
+                teller.learned(|| learner.report(&rules.policy));
                 if let Some(capability) = capability
                     && !changes.is_empty()
                 {

@@ -19,6 +19,7 @@ pub mod sample;
 pub mod sessions;
 pub mod sink;
 pub mod source;
+pub mod status;
 pub mod story;
 pub mod versions;
 pub mod watchdog;

@@ -17,6 +17,7 @@ use super::failure;
 use super::index::Indexed;
 use super::pending::Pending;
 pub use super::sample::Sample;
+use super::status::{JobStatus, Teller};
 use super::what_if::WhatIf;
 use crate::event::{ArrivalMs, Batch, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
@@ -64,6 +65,8 @@ pub struct SessionsSpec {
     pub reports_memory: bool,
     /// How the run is durable, if it is.
     pub durability: Option<Durability>,
+    /// Who is told how the job stands, if anyone is.
+    pub status: Option<JobStatus>,
 }
 
 impl SessionsSpec {
@@ -80,6 +83,7 @@ impl SessionsSpec {
             what_if: None,
             reports_memory: false,
             durability: None,
+            status: None,
         }
     }
 
@@ -200,7 +204,7 @@ pub fn sessions<'scope>(
     let (output, parts) = builder.new_output_connection(unconnected());
     let mut to_parts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
 
-    let spec = spec.clone();
+    let (spec, worker) = (spec.clone(), scope.index());
     let (spare_batches, spare_emissions) = (spare_batches.clone(), spare_emissions.clone());
     builder.build(move |capabilities| {
         let rules = Arc::clone(&spec.rules);
@@ -214,6 +218,7 @@ pub fn sessions<'scope>(
         let mut pending = Pending::default();
         let mut out = Emitter::new(spec.clone(), tap);
         let mut saving = saving;
+        let mut teller = Teller::of(spec.status.as_ref(), worker);
         move |frontiers| {
             events.for_each_stamp(|_capability, batches| {
                 for batch in batches {
@@ -303,6 +308,7 @@ pub fn sessions<'scope>(
                 }
             }
             go_to(closed_ms, visits, &mut out);
+            teller.counted(visits.tally(), visits.live());
             if let Some(saving) = &mut saving {
                 saving.between(closed_ms, visits);
                 saving.stands(closed_ms);

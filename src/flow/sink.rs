@@ -10,6 +10,7 @@ use super::failure;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
+use super::status::JobStatus;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Offset, VisitorId};
 use crate::visit::decision::Digest;
@@ -31,6 +32,8 @@ pub struct Collected {
     pub decisions: Option<LineWriter>,
     /// Where they go in a durable run.
     pub keeper: Option<Keeper>,
+    /// Who is told how far output is.
+    pub status: Option<JobStatus>,
     /// Where lines about rejected rows go, if anywhere.
     pub rejects: Option<LineWriter>,
     /// The followed visitor's story.
@@ -80,6 +83,9 @@ pub fn sink<'scope>(
                 pending.drain_before(closed_ms, |emission| collected.take(emission));
                 if let Some(keeper) = &mut collected.keeper {
                     keeper.closed(closed_ms);
+                }
+                if let (Some(keeper), Some(status)) = (&collected.keeper, &collected.status) {
+                    status.stands(keeper.stands());
                 }
                 pending.retire(closed_ms, &spares);
                 pending.relieve(|emission| collected.take(emission), &spares);

@@ -12,6 +12,7 @@ use super::durable::{Bin, Order, Shared};
 use super::failure::{self, Stop, StopReason};
 use super::sessions::emit_reject;
 use super::sink::Collected;
+use super::status::JobStatus;
 use crate::event::{ArrivalMs, Batch, Reject};
 use crate::format::mark::LaneMark;
 use crate::format::{LaneRead, LaneTally};
@@ -185,6 +186,8 @@ pub struct Feed {
     pub progress: Progress,
     /// Asks the run to stop.
     pub stop: Stop,
+    /// Who is told how far lanes are read, if anyone is.
+    pub status: Option<JobStatus>,
 }
 
 impl Feed {
@@ -241,6 +244,9 @@ impl Feed {
                 .emissions
                 .send_batch(&mut self.emissions(&chunk, lanes[behind].index));
             lanes[behind].clock = chunk.clock;
+            if let Some(status) = &self.status {
+                status.read(lanes[behind].index, chunk.clock.0, chunk.offset);
+            }
             last_ms = last_ms.max(chunk.clock.0);
             if chunk.ended.is_some() {
                 lanes.swap_remove(behind);

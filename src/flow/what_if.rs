@@ -13,6 +13,7 @@
 
 use super::learning::{Changes, weights};
 use super::sessions::Whose;
+use super::status::Teller;
 use crate::evaluate::what_if::pairing::Pairing;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::evaluate::what_if::{Logger, Setup};
@@ -222,6 +223,6 @@ pub fn rival_weights<'scope>(
     let of_rival = statistics
         .clone()
         .flat_map(move |subject| setup.mapping.subject(subject));
-    let told = (operator::empty(scope), 0);
+    let told = (operator::empty(scope), 0, Teller::of(None, 0));
     Some(weights(scope, of_rival, &what_if.target, Whose::Rival, told).changes)
 }

@@ -1,0 +1,54 @@
+//! `restage collect`: events over HTTP into a durable lane.
+
+use super::monitor::{Watched, monitor};
+use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, token_secret};
+use crate::cli::progress::stop_at_signals;
+use crate::collect::router;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Take events over HTTP into a durable lane
+///
+/// What is answered as taken is on the disk. `POST /v1/session` gives a browser its token,
+/// `POST /v1/events` takes a batch; docs/live.md has both. There is no TLS: put a proxy in front.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  restage collect --lane lanes/0.jsonl --config collect.toml
+  restage collect --lane lanes/1.jsonl --config collect.toml --listen 127.0.0.1:8710")]
+pub struct Collect {
+    /// The lane to write: JSON lines, with a small file beside it that says how far it may be read
+    #[arg(long, value_name = "FILE")]
+    lane: PathBuf,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Where to listen for events
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8700")]
+    listen: String,
+    /// Where to listen for those who watch: /livez, /readyz, /metrics
+    #[arg(long, value_name = "HOST:PORT")]
+    monitor: Option<String>,
+}
+
+impl Collect {
+    /// Runs the subcommand.
+    pub fn run(self) -> Result<(), Failure> {
+        let stop = stop_at_signals()?;
+        let config = self.config.read()?;
+        let (secret, connections) = (token_secret(&config)?, config.limits.connections);
+        let lane = own_lane(&self.lane, &config)?;
+        let collector = collector(config, secret, &lane);
+        let mut edges = Edges::start()?;
+        let at = edges.listen(&self.listen, router(collector.clone()), connections)?;
+        listening("collecting", at);
+        if let Some(address) = &self.monitor {
+            let watched = Watched {
+                collector: Some(collector),
+                ..Watched::default()
+            };
+            listening("monitor", edges.listen(address, monitor(watched), 64)?);
+        }
+        edges.run(&stop);
+        Ok(())
+    }
+}

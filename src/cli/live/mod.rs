@@ -1,0 +1,179 @@
+//! The live layers on the command line, alone or together, and what they share: addresses, a runtime
+//! for the edges, the end.
+//!
+//! The job has threads of its own; the edges share one small runtime. Whatever ends the process, what was
+//! answered as taken is in the lane and what was served is committed.
+
+pub mod collect;
+mod monitor;
+mod page;
+mod pages;
+pub mod run;
+pub mod serve;
+mod simulated;
+pub mod up;
+
+use super::Failure;
+use crate::collect::config::Config;
+use crate::collect::{Collector, Committer};
+use crate::flow::failure::{Stop, say};
+use crate::http::keyed::Secret;
+use crate::http::server::{Stopping, serve as serve_http};
+use crate::lane::LaneWriter;
+use crate::log::disk::Disk;
+use axum::Router;
+use clap::Args;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+/// Threads of the edges.
+const EDGE_THREADS: usize = 2;
+/// How soon a signal is seen.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Keys, origins and limits of the edges.
+#[derive(Args, Debug)]
+pub struct ConfigArgs {
+    /// Keys, origins and limits, as in `data/collect.toml`
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// Reads the file, if one is named.
+    pub fn read(&self) -> Result<Config, Failure> {
+        let Some(path) = &self.config else {
+            return Ok(Config::default());
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let what = format!("{} could not be read", path.display());
+            Failure::new(2, anyhow::Error::new(error).context(what))
+        })?;
+        Config::read(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    }
+}
+
+/// The secret that tokens are signed with: the file's, or one for as long as this process lives.
+fn token_secret(config: &Config) -> Result<Secret, Failure> {
+    match &config.token_secret {
+        Some(secret) => Ok(secret.clone()),
+        None => Secret::random().map_err(|error| Failure::new(1, error)),
+    }
+}
+
+/// A lane that this process writes to, locked until it ends.
+struct OwnLane {
+    committer: Committer,
+    _lock: File,
+}
+
+/// Opens a lane for writing.
+fn own_lane(path: &Path, config: &Config) -> Result<OwnLane, Failure> {
+    let failed = |error: std::io::Error, what: String| {
+        Failure::new(5, anyhow::Error::new(error).context(what))
+    };
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| failed(error, format!("could not create {}", folder.display())))?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = File::create(&name)
+        .map_err(|error| failed(error, format!("could not lock {}", path.display())))?;
+    lock.try_lock().map_err(|_| {
+        let what = format!("{} is written by another process", path.display());
+        Failure::new(5, anyhow::anyhow!(what))
+    })?;
+    let lane = LaneWriter::open(Disk, path).map_err(|error| Failure::new(5, error))?;
+    Ok(OwnLane {
+        committer: Committer::start(lane, config.limits.waiting_bytes),
+        _lock: lock,
+    })
+}
+
+/// A collector by a configuration.
+fn collector(config: Config, secret: Secret, lane: &OwnLane) -> Arc<Collector> {
+    Arc::new(Collector::new(config, secret, lane.committer.clone()))
+}
+
+/// The edges of this process.
+struct Edges {
+    runtime: Runtime,
+    stopping: watch::Sender<bool>,
+    servers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Edges {
+    fn start() -> Result<Edges, Failure> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(EDGE_THREADS)
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(1, error))?;
+        Ok(Edges {
+            runtime,
+            stopping: watch::Sender::new(false),
+            servers: Vec::new(),
+        })
+    }
+
+    /// Turns true when this process is to stop.
+    fn stopping(&self) -> Stopping {
+        self.stopping.subscribe()
+    }
+
+    /// Listens at an address; the one that it came to, where the port was left open.
+    fn listen(
+        &mut self,
+        address: &str,
+        router: Router,
+        connections_max: usize,
+    ) -> Result<SocketAddr, Failure> {
+        let failed = |error: std::io::Error| {
+            let what = format!("could not listen at {address}");
+            Failure::new(5, anyhow::Error::new(error).context(what))
+        };
+        let listener = self
+            .runtime
+            .block_on(TcpListener::bind(address))
+            .map_err(failed)?;
+        let at = listener.local_addr().map_err(failed)?;
+        let served = serve_http(listener, router, connections_max, self.stopping());
+        self.servers.push(self.runtime.spawn(served));
+        Ok(at)
+    }
+
+    /// Serves until a signal comes, and then lets requests end.
+    fn run(self, stop: &Stop) {
+        while stop.reason().is_none() {
+            std::thread::sleep(LOOK);
+        }
+        self.end();
+    }
+
+    /// Takes no more requests and lets those that are there end.
+    fn end(self) {
+        self.stopping.send_replace(true);
+        self.runtime.block_on(async {
+            for server in self.servers {
+                // A server that broke has nothing left to end.
+                let _ = server.await;
+            }
+        });
+        self.runtime.shutdown_timeout(Duration::from_millis(100));
+    }
+}
+
+/// Says where a layer listens.
+fn listening(what: &str, at: SocketAddr) {
+    say(&format!("restage: {what} at http://{at}"));
+}

@@ -1,0 +1,131 @@
+//! How a live job stands, as one JSON object.
+
+use crate::cli::learned::Learned;
+use crate::cli::report::Counts;
+use crate::collect::edge;
+use crate::event::Kind;
+use crate::flow::status::Standing;
+use crate::serve::board;
+use crate::serve::tail::Quantiles;
+use crate::visit::live::Rules;
+use crate::visit::phase::Phase;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How a live job stands.
+#[derive(Serialize)]
+pub struct Page {
+    now_ms: u64,
+    policy: String,
+    model: String,
+    events: u64,
+    kinds: Counts,
+    visitors: u64,
+    sessions: u64,
+    live_sessions: u64,
+    sessions_bought: u64,
+    carts_abandoned: u64,
+    revenue: f64,
+    scorings: u64,
+    decisions: u64,
+    changes: u64,
+    phases: Counts,
+    committed_ms: u64,
+    lanes: Vec<LanePage>,
+    #[serde(flatten)]
+    learned: Learned,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collect: Option<CollectPage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serve: Option<ServePage>,
+}
+
+#[derive(Serialize)]
+struct LanePage {
+    lane: u16,
+    lag_ms: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct CollectPage {
+    accepted: u64,
+    withheld: u64,
+    refused: BTreeMap<&'static str, u64>,
+    requests: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct ServePage {
+    decisions: u64,
+    visitors: u64,
+    streams: u64,
+    streams_lagging: u64,
+    /// From the arrival of what a decision answers until it is on the board.
+    latency_ms: Quantiles,
+}
+
+impl Page {
+    /// How a job stands at a time.
+    pub fn of(standing: &Standing, rules: &Rules, now_ms: u64) -> Page {
+        let tally = &standing.tally;
+        let kinds = Kind::ALL
+            .iter()
+            .map(|kind| (kind.name(), tally.kind(*kind)));
+        let phases = Phase::ALL
+            .iter()
+            .map(|phase| phase.name())
+            .zip(tally.phases);
+        let lanes = standing
+            .lanes
+            .iter()
+            .map(|(lane, (clock_ms, bytes))| LanePage {
+                lane: *lane,
+                lag_ms: now_ms.saturating_sub(*clock_ms),
+                bytes: *bytes,
+            });
+        Page {
+            now_ms,
+            policy: rules.policy.label.clone(),
+            model: rules.models.label(),
+            events: tally.kinds.iter().sum(),
+            kinds: Counts::above_zero(kinds),
+            visitors: tally.visitors,
+            sessions: tally.sessions,
+            live_sessions: standing.live,
+            sessions_bought: tally.sessions_bought,
+            carts_abandoned: tally.carts_abandoned,
+            revenue: tally.revenue as f64 / 1e6,
+            scorings: tally.scorings,
+            decisions: tally.decisions,
+            changes: tally.changes,
+            phases: Counts::above_zero(phases),
+            committed_ms: standing.committed_ms,
+            lanes: lanes.collect(),
+            learned: Learned::new(tally, &standing.learned, &rules.policy),
+            collect: None,
+            serve: None,
+        }
+    }
+
+    /// Adds what was collected.
+    pub fn collected(&mut self, counts: &edge::Counts) {
+        self.collect = Some(CollectPage {
+            accepted: counts.accepted,
+            withheld: counts.withheld,
+            refused: counts.refused.clone(),
+            requests: counts.requests.clone(),
+        });
+    }
+
+    /// Adds what was served.
+    pub fn served(&mut self, counts: board::Counts, latency_ms: Quantiles) {
+        self.serve = Some(ServePage {
+            decisions: counts.decisions,
+            visitors: counts.visitors,
+            streams: counts.readers,
+            streams_lagging: counts.lagging,
+            latency_ms,
+        });
+    }
+}

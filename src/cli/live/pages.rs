@@ -1,0 +1,123 @@
+//! The pages that come with the program: the demo shop, the control room, the snippet.
+//!
+//! They are built into it, so there is nothing to install. All are served under a strict content
+//! security policy: no script and no style but ours, no markup from data.
+
+use super::simulated::Crowd;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+/// The demo shop's write key.
+pub const KEY: &str = "wk_demo";
+/// The demo shop's policy.
+pub const POLICY: &str = include_str!("../../../data/shop.toml");
+/// The demo shop's products.
+pub const ITEMS: &str = include_str!("../../../data/shop.csv");
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const CSV: &str = "text/csv; charset=utf-8";
+
+const POLICY_OF_CONTENT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+type Page = (&'static str, &'static str, &'static str);
+
+/// Path, type, text.
+const SHOP: [Page; 6] = [
+    ("/", HTML, include_str!("../../../web/shop/index.html")),
+    ("/shop.css", CSS, include_str!("../../../web/shop/shop.css")),
+    (
+        "/shop.js",
+        SCRIPT,
+        include_str!("../../../web/shop/shop.js"),
+    ),
+    (
+        "/pictures.js",
+        SCRIPT,
+        include_str!("../../../web/shop/pictures.js"),
+    ),
+    (
+        "/names.js",
+        SCRIPT,
+        include_str!("../../../web/shop/names.js"),
+    ),
+    (
+        "/restage.js",
+        SCRIPT,
+        include_str!("../../../web/dist/restage.js"),
+    ),
+];
+
+const CONTROL: [Page; 5] = [
+    ("/", HTML, include_str!("../../../web/control/index.html")),
+    (
+        "/control.css",
+        CSS,
+        include_str!("../../../web/control/control.css"),
+    ),
+    (
+        "/control.js",
+        SCRIPT,
+        include_str!("../../../web/control/control.js"),
+    ),
+    (
+        "/uplot.js",
+        SCRIPT,
+        include_str!("../../../web/vendor/uPlot.iife.min.js"),
+    ),
+    (
+        "/uplot.css",
+        CSS,
+        include_str!("../../../web/vendor/uPlot.min.css"),
+    ),
+];
+
+fn page(form: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, form),
+        (header::CONTENT_SECURITY_POLICY, POLICY_OF_CONTENT),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, text).into_response()
+}
+
+fn with<S: Clone + Send + Sync + 'static>(mut router: Router<S>, pages: &[Page]) -> Router<S> {
+    for &(path, form, text) in pages {
+        router = router.route(path, get(move || async move { page(form, text) }));
+    }
+    router
+}
+
+/// The demo shop's paths. Its products are asked for as they are sold.
+pub fn shop() -> Router {
+    let router = with(Router::new(), &SHOP);
+    // Every view of the shop is a path of its own, of the same page.
+    let index = || async { page(HTML, SHOP[0].2) };
+    router
+        .route("/c/{category}", get(index))
+        .route("/p/{item}", get(index))
+        .route("/cart", get(index))
+        .route("/checkout", get(index))
+        .route("/thanks", get(index))
+        .route("/items.csv", get(|| async { page(CSV, ITEMS) }))
+}
+
+/// The control room's paths.
+pub fn control(crowd: Crowd) -> Router {
+    let router = Router::new().route("/v1/simulated", post(simulated));
+    with(router, &CONTROL).with_state(crowd)
+}
+
+/// Sends simulated shoppers; 409 while some are on their way.
+async fn simulated(State(crowd): State<Crowd>) -> Response {
+    match crowd.send() {
+        true => StatusCode::ACCEPTED.into_response(),
+        false => StatusCode::CONFLICT.into_response(),
+    }
+}

@@ -1,0 +1,139 @@
+//! `restage run`: the job over lanes that are still being written.
+
+use super::monitor::{Watched, monitor};
+use super::{Edges, Failure, listening};
+use crate::cli::args::{ClockArgs, EngineArgs, RuleArgs};
+use crate::cli::progress::stop_at_signals;
+use crate::cli::state::StateArgs;
+use crate::cli::supervise::{SuperviseArgs, supervise};
+use crate::event::{Carry, LANES_MAX};
+use crate::flow::failure::Stop;
+use crate::flow::job::{JobSpec, run};
+use crate::flow::sessions::Lines;
+use crate::flow::status::JobStatus;
+use crate::format::{FormatName, LaneOptions, Source};
+use crate::visit::live::Rules;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Run the job over lanes that are still being written
+///
+/// Reads lanes as `restage collect` writes them and writes decisions as they fall, each once its events
+/// and itself are safe on the disk. It runs until it is told to end; the same command goes on from there,
+/// and `restage replay` over the same lanes gives the same bytes.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  restage run lanes/0.jsonl --out decisions.jsonl --state state
+  restage run lanes/0.jsonl lanes/1.jsonl --out decisions.jsonl --state state -w 2
+  restage run lanes/0.jsonl --policy bold.toml --out decisions.jsonl --state state --supervise")]
+pub struct Run {
+    /// Lanes to follow, in the same order every time; one that is not there yet is waited for
+    #[arg(required = true, value_name = "LANE")]
+    lanes: Vec<PathBuf>,
+    #[command(flatten)]
+    clocks: ClockArgs,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Write the decision records here
+    #[arg(short, long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    supervise: SuperviseArgs,
+    /// Where to listen for those who watch: /livez, /readyz, /metrics, /v1/status
+    #[arg(long, value_name = "HOST:PORT")]
+    monitor: Option<String>,
+}
+
+impl Run {
+    /// Runs the subcommand.
+    pub fn run(self) -> Result<(), Failure> {
+        if self.state.state.is_none() {
+            return Err(Failure::usage(
+                "--state DIR is missing: a live job keeps its state, so that it can be ended and go on",
+            ));
+        }
+        let stop = stop_at_signals()?;
+        if self.supervise.supervise {
+            let code = supervise(self.supervise.supervise_limit, &stop)?;
+            std::process::exit(code);
+        }
+        let rules = self.rules.resolve()?;
+        let lanes: Vec<Source> = self.lanes.iter().map(Source::parse).collect();
+        if lanes.len() > LANES_MAX || lanes.contains(&Source::Stdin) {
+            return Err(Failure::usage(format!(
+                "lanes are files, at most {LANES_MAX} of them"
+            )));
+        }
+        let (cluster, pace) = self.engine.resolve(&lanes)?;
+        let status = JobStatus::default();
+        let mut spec = JobSpec {
+            cluster,
+            pace,
+            patience: Duration::from_secs(self.engine.watchdog),
+            ..live_job(&rules, lanes, &status, &stop)
+        };
+        self.clocks.apply(&mut spec.lane_options)?;
+        self.state.open(&mut spec, Some(&self.out))?;
+        let edges = match &self.monitor {
+            Some(address) => {
+                let mut edges = Edges::start()?;
+                let watched = Watched {
+                    job: Some((status, rules)),
+                    ..Watched::default()
+                };
+                listening("monitor", edges.listen(address, monitor(watched), 64)?);
+                Some(edges)
+            }
+            None => None,
+        };
+        end_job(run(spec))?;
+        if let Some(edges) = edges {
+            edges.end();
+        }
+        Ok(())
+    }
+}
+
+/// A job over lanes that are still being written.
+pub fn live_job(
+    rules: &Arc<Rules>,
+    lanes: Vec<Source>,
+    status: &JobStatus,
+    stop: &Stop,
+) -> JobSpec {
+    let carry = Carry {
+        session: rules.policy.session.from_log,
+        details: false,
+    };
+    JobSpec {
+        live: true,
+        lane_options: LaneOptions {
+            format: Some(FormatName::RestageJsonl),
+            carry,
+            ..LaneOptions::default()
+        },
+        lines: Lines::Json,
+        status: Some(status.clone()),
+        stop: stop.clone(),
+        ..JobSpec::of(Arc::clone(rules), lanes)
+    }
+}
+
+/// What a job that never ends by itself came to.
+pub fn end_job<T>(result: Result<T, crate::flow::job::JobError>) -> Result<(), Failure> {
+    result
+        .map(|_| ())
+        .map_err(|error| Failure::new(error.exit_code(), error))
+}
+
+/// The outlet in a folder.
+pub fn outlet_in(dir: &Path) -> PathBuf {
+    dir.join("decisions.jsonl")
+}

@@ -1,0 +1,149 @@
+//! `restage up`: all layers and a demo shop in one process.
+
+use super::monitor::{Watched, monitor};
+use super::run::{end_job, live_job, outlet_in};
+use super::simulated::Crowd;
+use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, pages, token_secret};
+use crate::cli::args::RuleArgs;
+use crate::cli::progress::stop_at_signals;
+use crate::cli::state::StateArgs;
+use crate::collect::Config;
+use crate::collect::client::Signer;
+use crate::flow::failure::say;
+use crate::flow::job::{Cluster, run};
+use crate::flow::status::JobStatus;
+use crate::format::Source;
+use crate::format::catalogue::read_catalogue;
+use crate::http::keyed::Secret;
+use crate::serve::{Board, Server, tail};
+use crate::visit::live::Rules;
+use crate::visit::model::Model;
+use crate::visit::model::schedule::Schedule;
+use crate::visit::policy::Policy;
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The simulated shoppers' key.
+const CROWD: &str = "simulated";
+
+/// Run everything in one process, with a demo shop
+///
+/// Collects, decides and serves on this machine alone, and keeps its logs and state in one folder. The
+/// shop's page changes while you browse it; the control room shows why.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  restage up
+  restage up --dir /var/lib/restage --listen 127.0.0.1:8800
+  restage up --policy bold.toml --catalogue items.csv")]
+pub struct Up {
+    /// Where the lane, the decisions and the state are kept
+    #[arg(long, value_name = "DIR", default_value = "restage-data")]
+    dir: PathBuf,
+    #[command(flatten)]
+    rules: RuleArgs,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Worker threads of the job
+    #[arg(short, long, default_value_t = 1, value_name = "N")]
+    workers: usize,
+    /// Time between two snapshots of the state
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    snapshot_every: String,
+    /// Where to listen for pages; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8700")]
+    listen: String,
+    /// Where to listen for the control room, health and metrics
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8701")]
+    monitor: String,
+}
+
+/// What the simulated shoppers' batches are signed with: a server's key of this process alone.
+fn crowd_signer(config: &mut Config) -> Result<Signer, Failure> {
+    let signer = Signer {
+        name: CROWD.into(),
+        secret: Secret::random().map_err(|error| Failure::new(1, error))?,
+    };
+    config
+        .secrets
+        .insert(signer.name.clone(), signer.secret.clone());
+    Ok(signer)
+}
+
+impl Up {
+    /// Runs the subcommand.
+    pub fn run(self) -> Result<(), Failure> {
+        let stop = stop_at_signals()?;
+        let mut config = self.config.read()?;
+        if config.write_keys.is_empty() {
+            config.write_keys.insert(pages::KEY.into());
+        }
+        let rules = self.rules()?;
+        let signer = crowd_signer(&mut config)?;
+        let (secret, connections) = (token_secret(&config)?, config.limits.connections);
+        let (lane_path, outlet) = (self.dir.join("lane.jsonl"), outlet_in(&self.dir));
+        let lane = own_lane(&lane_path, &config)?;
+        let origins = config.origins.clone();
+        let collector = collector(config, secret, &lane);
+
+        let status = JobStatus::default();
+        let mut spec = live_job(&rules, vec![Source::Path(lane_path)], &status, &stop);
+        spec.cluster = Cluster::local(self.workers);
+        let state = StateArgs {
+            state: Some(self.dir.join("state")),
+            snapshot_every: self.snapshot_every,
+        };
+        state.open(&mut spec, Some(&outlet))?;
+
+        let board = Arc::<Board>::default();
+        let reading = tail::follow(outlet, Arc::clone(&board), true);
+        let mut edges = Edges::start()?;
+        let server = Arc::new(Server {
+            board: Arc::clone(&board),
+            naming: collector.naming().clone(),
+            origins,
+            stopping: edges.stopping(),
+        });
+        let router = crate::collect::router(Arc::clone(&collector))
+            .merge(crate::serve::router(server))
+            .merge(pages::shop());
+        let at = edges.listen(&self.listen, router, connections)?;
+        let crowd = Crowd::new(signer);
+        crowd.to(at);
+        let watched = Watched {
+            collector: Some(collector),
+            job: Some((status, rules)),
+            board: Some((board, reading)),
+        };
+        let router = monitor(watched).merge(pages::control(crowd));
+        let control = edges.listen(&self.monitor, router, 64)?;
+        listening("the shop", at);
+        listening("the control room", control);
+        say(&format!(
+            "restage: logs and state in {}; ^C ends",
+            self.dir.display()
+        ));
+        end_job(run(spec))?;
+        edges.end();
+        Ok(())
+    }
+
+    /// What decides: the demo shop's own rules where none are named.
+    fn rules(&self) -> Result<Arc<Rules>, Failure> {
+        if self.rules.policy.is_some() || self.rules.catalogue.is_some() {
+            return self.rules.resolve();
+        }
+        let broken = |what: String| Failure::new(1, anyhow::anyhow!(what));
+        let policy = Policy::read(pages::POLICY).map_err(|error| broken(error.to_string()))?;
+        let name = "the demo shop's catalogue";
+        let catalogue = read_catalogue(name, pages::ITEMS.as_bytes())
+            .map_err(|error| broken(error.to_string()))?;
+        let rules = Rules {
+            policy,
+            models: Schedule::of(Model::shipped()),
+            catalogue: Some(Arc::new(catalogue)),
+        };
+        Ok(Arc::new(rules))
+    }
+}
