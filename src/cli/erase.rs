@@ -4,6 +4,7 @@ use super::{Failure, print};
 use crate::format::append::append_erasure;
 use crate::format::scrub::{Scrubbed, held, scrub};
 use crate::grouped::grouped;
+use crate::lane::head::Head;
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -48,6 +49,13 @@ impl Erase {
     pub fn run(self) -> Result<(), Failure> {
         if self.visitor.is_empty() {
             return Err(Failure::usage("--visitor is empty; it needs an id"));
+        }
+        if let Some(lane) = self.files.iter().find(|file| Head::path_of(file).exists()) {
+            let (lane, head) = (lane.display(), Head::path_of(lane));
+            return Err(Failure::usage(format!(
+                "{lane} is a lane that a collector writes: send it an `erase` event, signed by a server; to scrub it, end the collector, remove {} and begin with a new state",
+                head.display()
+            )));
         }
         let (page, object) = if self.scrub {
             self.scrub_files()?

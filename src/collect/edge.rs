@@ -190,6 +190,20 @@ fn origin(config: &Config, headers: &HeaderMap) -> Result<Option<HeaderValue>, P
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(None);
     };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let is_own = host.is_some_and(|host| {
+        let origin = origin.to_str().unwrap_or("");
+        let authority = origin
+            .strip_prefix("http://")
+            .or(origin.strip_prefix("https://"));
+        authority == Some(host)
+    });
+    if is_own {
+        // The page came from here: its browser needs no permission to read the answer.
+        return Ok(None);
+    }
     let is_known = origin
         .to_str()
         .is_ok_and(|origin| config.origins.contains(origin));

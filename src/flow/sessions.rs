@@ -308,7 +308,7 @@ pub fn sessions<'scope>(
                 }
             }
             go_to(closed_ms, visits, &mut out);
-            teller.counted(visits.tally(), visits.live());
+            teller.counted(visits);
             if let Some(saving) = &mut saving {
                 saving.between(closed_ms, visits);
                 saving.stands(closed_ms);

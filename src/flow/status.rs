@@ -5,12 +5,24 @@
 
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::tally::Tally;
+use crate::visit::visitors::Visitors;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How often a worker says how it stands.
 const EVERY: Duration = Duration::from_millis(500);
+
+/// Most live sessions of a worker whose phases are counted.
+pub const PHASES_MAX: u64 = 50_000;
+
+/// What a worker has counted.
+#[derive(Clone, Debug)]
+struct Count {
+    tally: Tally,
+    live: u64,
+    phases: Option<[u64; 5]>,
+}
 
 /// A job's word of itself. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +35,8 @@ pub struct Standing {
     pub tally: Tally,
     /// Live sessions.
     pub live: u64,
+    /// Live sessions by phase; none where there are more than [`PHASES_MAX`] on a worker.
+    pub phases: Option<[u64; 5]>,
     /// Lanes by number: their clock in ms, and bytes read.
     pub lanes: BTreeMap<u16, (u64, u64)>,
     /// Up to when output is committed, in ms; 0 before the first commit.
@@ -31,7 +45,7 @@ pub struct Standing {
     pub handed_ms: u64,
     /// What the slots have learned.
     pub learned: Vec<SlotReport>,
-    workers: BTreeMap<usize, (Tally, u64)>,
+    workers: BTreeMap<usize, Count>,
     learners: BTreeMap<usize, Vec<SlotReport>>,
 }
 
@@ -42,9 +56,14 @@ impl JobStatus {
             return Standing::default();
         };
         let mut standing = standing.clone();
-        for (tally, live) in std::mem::take(&mut standing.workers).into_values() {
-            standing.tally.merge(&tally);
-            standing.live += live;
+        standing.phases = Some([0; 5]);
+        for count in std::mem::take(&mut standing.workers).into_values() {
+            standing.tally.merge(&count.tally);
+            standing.live += count.live;
+            standing.phases = standing
+                .phases
+                .zip(count.phases)
+                .map(|(sum, more)| std::array::from_fn(|phase| sum[phase] + more[phase]));
         }
         let learners = std::mem::take(&mut standing.learners);
         standing.learned = learners.into_values().flatten().collect();
@@ -103,11 +122,17 @@ impl Teller {
 
     /// The worker's counters and live sessions.
     #[inline]
-    pub fn counted(&mut self, tally: &Tally, live: u64) {
+    pub fn counted(&mut self, visits: &Visitors) {
         let worker = self.worker;
         if let Some(status) = self.is_time() {
+            let is_few = visits.live() <= PHASES_MAX;
+            let count = Count {
+                tally: visits.tally().clone(),
+                live: visits.live(),
+                phases: is_few.then(|| visits.live_phases()),
+            };
             status.put(|standing| {
-                standing.workers.insert(worker, (tally.clone(), live));
+                standing.workers.insert(worker, count);
             });
         }
     }
@@ -127,21 +152,56 @@ impl Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
+    use crate::event::{ArrivalMs, Batch, Lane};
+    use crate::format::{LaneOptions, LaneRead, LaneReader};
+    use crate::visit::decision::Decision;
+    use crate::visit::live::Rules;
+    use crate::visit::model::Model;
+    use crate::visit::model::schedule::Schedule;
+    use crate::visit::output::{Output, Step};
+    use crate::visit::policy::{DEFAULT_POLICY, Policy};
+    use std::sync::Arc;
+
+    struct Silent;
+
+    impl Output for Silent {
+        fn decision(&mut self, _: &Decision<'_>) {}
+        fn duplicate(&mut self, _: &Event) {}
+        fn step(&mut self, _: &Step<'_>) {}
+    }
+
+    fn visits(worker: u64) -> Visitors {
+        let rules = Rules {
+            policy: Policy::read(DEFAULT_POLICY).unwrap(),
+            models: Schedule::of(Model::shipped()),
+            catalogue: None,
+        };
+        let mut visits = Visitors::new(Arc::new(rules), None, false);
+        let log = format!(
+            "event_ms,visitor,kind\n1600000000000,a{worker},search\n1600000000000,b{worker},search\n"
+        );
+        let bytes = Box::new(std::io::Cursor::new(log.into_bytes()));
+        let mut lane = LaneReader::over("log", bytes, Lane(0), &LaneOptions::default()).unwrap();
+        let mut batch = Batch::default();
+        while lane.fill(&mut batch, &mut Vec::new(), 10).unwrap() {}
+        for event in batch.iter() {
+            visits.observe(event, &mut Silent);
+        }
+        visits
+    }
 
     #[test]
-    fn workers_add_up_and_the_latest_word_counts() {
+    fn workers_add_up() {
         let status = JobStatus::default();
         for worker in 0..2 {
-            let mut tally = Tally::default();
-            tally.sessions = 5;
-            Teller::of(Some(&status), worker).counted(&tally, 3);
-            tally.sessions = 7;
-            Teller::of(Some(&status), worker).counted(&tally, 2);
+            Teller::of(Some(&status), worker).counted(&visits(worker as u64));
         }
         status.read(0, 17, 100);
         status.read(0, 18, 120);
         let standing = status.standing();
-        assert_eq!((standing.tally.sessions, standing.live), (14, 4));
+        assert_eq!((standing.tally.sessions, standing.live), (4, 4));
+        assert_eq!(standing.phases.unwrap().iter().sum::<u64>(), 4);
         assert_eq!(standing.lanes[&0], (18, 120));
     }
 
@@ -149,8 +209,10 @@ mod tests {
     fn who_has_just_spoken_is_silent_for_a_while() {
         let status = JobStatus::default();
         let mut teller = Teller::of(Some(&status), 0);
-        teller.counted(&Tally::default(), 1);
-        teller.counted(&Tally::default(), 9);
-        assert_eq!(status.standing().live, 1);
+        teller.counted(&visits(0));
+        let mut visits = visits(0);
+        visits.advance(ArrivalMs(u64::MAX), &mut Silent);
+        teller.counted(&visits);
+        assert_eq!(status.standing().live, 2);
     }
 }

@@ -91,7 +91,7 @@ const draw = (page) => {
     tile("open streams", count(page.serve?.streams)),
     tile("event to decision, p50", page.serve?.latency_ms.count ? `${page.serve.latency_ms.p50} ms` : "–"),
   );
-  table("phases", ["phase", "sessions", ""], Object.entries(page.phases).map(([name, n]) => [words(name), count(n), meter(n / Math.max(1, page.sessions))]));
+  table("phases", ["phase", "sessions", ""], Object.entries(page.phases).map(([name, n]) => [words(name), count(n), meter(n / Math.max(1, page.live_sessions))]));
   const steps = [["item_view", "item views"], ["add_to_cart", "into the cart"], ["begin_checkout", "checkouts"], ["purchase", "purchases"]];
   const top = Math.max(1, page.kinds.item_view ?? 0);
   table("funnel", ["step", "events", ""], steps.map(([kind, name]) => [name, count(page.kinds[kind]), meter((page.kinds[kind] ?? 0) / top)]));

@@ -167,9 +167,9 @@ const show = (slot: HTMLElement, arm: string) => {
   for (const child of arms) child.hidden = child.dataset.rsArm !== arm;
 };
 
+// Shows the latest decision on what the page holds now.
 const apply = () => {
-  if (!latest) return;
-  const id = idOf(latest);
+  if (!latest) return true;
   try {
     for (const slot of doc.querySelectorAll<HTMLElement>("[data-rs-slot]")) {
       const name = slot.dataset.rsSlot || "";
@@ -178,9 +178,9 @@ const apply = () => {
       else if (items) order(slot, items);
       if (latest.layout?.[name]) sight.observe(slot);
     }
-    tell("applied", id);
+    return true;
   } catch {
-    tell("failed", id);
+    return false;
   }
 };
 
@@ -194,8 +194,9 @@ const take = (message: MessageEvent) => {
   }
   last = message.lastEventId || last;
   latest = decision;
-  tell("received", idOf(decision));
-  apply();
+  const id = idOf(decision);
+  tell("received", id);
+  tell(apply() ? "applied" : "failed", id);
 };
 
 const listen = () => {

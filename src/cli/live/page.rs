@@ -72,10 +72,8 @@ impl Page {
         let kinds = Kind::ALL
             .iter()
             .map(|kind| (kind.name(), tally.kind(*kind)));
-        let phases = Phase::ALL
-            .iter()
-            .map(|phase| phase.name())
-            .zip(tally.phases);
+        let names = Phase::ALL.iter().map(|phase| phase.name());
+        let phases = names.zip(standing.phases.unwrap_or_default());
         let lanes = standing
             .lanes
             .iter()
