@@ -18,6 +18,14 @@ bench:
     cargo bench --bench core
     scripts/bench-replay.sh
 
+# The demo shop in a real browser
+browser:
+    scripts/browser.sh
+
+# All live layers under load
+live:
+    cargo bench --bench live
+
 # Every fuzz target for SECONDS
 fuzz SECONDS="60":
     scripts/fuzz.sh {{SECONDS}}
