@@ -1,6 +1,7 @@
 //! All layers in one process under load: events over HTTP in, decisions on streams out.
 //!
-//!     cargo bench --bench live -- [--rate N] [--seconds N] [--overload SECONDS]
+//!     cargo bench --bench live -- [--rate N] [--seconds N] [--overload SECONDS] [--snapshot-every SECONDS]
+//!         [--policy FILE]
 //!
 //! Starts `restage up`, offers events at a steady rate in batches of a hundred, signed as a server's, by
 //! schedule and not by answer; beside it, every 50 ms a new browser opens a stream, sends one event and
@@ -65,7 +66,17 @@ fn up(dir: &Path) -> Up {
     let ports = ["--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:0"];
     let mut child = Command::new(env!("CARGO_BIN_EXE_restage"))
         .args(["up", "--dir", "data", "--config", "collect.toml"])
+        .args([
+            "--snapshot-every",
+            &format!("{}s", number("--snapshot-every", 5)),
+        ])
         .args(ports)
+        .args(
+            text("--policy")
+                .map(|path| ["--policy".into(), path])
+                .into_iter()
+                .flatten(),
+        )
         .current_dir(dir)
         .stderr(Stdio::piped())
         .spawn()
@@ -143,7 +154,9 @@ async fn read_until(stream: &mut TcpStream, text: &str) -> Option<String> {
     let (mut got, mut piece) = (Vec::new(), [0; 4_096]);
     loop {
         let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut piece)).await;
-        let Ok(Ok(bytes @ 1..)) = read else { return None };
+        let Ok(Ok(bytes @ 1..)) = read else {
+            return None;
+        };
         got.extend_from_slice(&piece[..bytes]);
         let so_far = String::from_utf8_lossy(&got);
         if so_far.contains(text) {
@@ -164,7 +177,9 @@ async fn probe(address: SocketAddr, answers: &Answers) -> Option<f64> {
     stream.write_all(ask.as_bytes()).await.ok()?;
     read_until(&mut stream, "beat").await?;
     let (begin, now) = (Instant::now(), now_ms());
-    let body = format!(r#"{{"key":"wk_bench","token":"{token}","sent_at":{now},"events":[{{"event_ms":{now},"kind":"item_view","item":"i3"}}]}}"#);
+    let body = format!(
+        r#"{{"key":"wk_bench","token":"{token}","sent_at":{now},"events":[{{"event_ms":{now},"kind":"item_view","item":"i3"}}]}}"#
+    );
     let sent = tokio::spawn(async move {
         let answer = client.post("/v1/events", body.into_bytes(), None).await;
         matches!(answer, Ok((204, _)))
@@ -194,11 +209,15 @@ fn rss_mb(id: u32) -> u64 {
     kib.unwrap_or(0) / 1024
 }
 
+fn text(flag: &str) -> Option<String> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != flag);
+    arguments.nth(1)
+}
+
 fn number(flag: &str, default: u64) -> u64 {
-    let arguments: Vec<String> = std::env::args().collect();
-    let at = arguments.iter().position(|argument| argument == flag);
-    let given = at.and_then(|at| arguments.get(at + 1)?.parse().ok());
-    given.unwrap_or(default)
+    text(flag)
+        .and_then(|given| given.parse().ok())
+        .unwrap_or(default)
 }
 
 fn main() {
@@ -219,7 +238,12 @@ fn main() {
         let offering: Vec<_> = (0..CONNECTIONS as u32)
             .map(|one| {
                 let first = every * one / CONNECTIONS as u32;
-                tokio::spawn(offer(up.shop, (first, Some(every)), until, Arc::clone(&answers)))
+                tokio::spawn(offer(
+                    up.shop,
+                    (first, Some(every)),
+                    until,
+                    Arc::clone(&answers),
+                ))
             })
             .collect();
         while Instant::now() < until {
@@ -234,7 +258,10 @@ fn main() {
             one.await.expect("it ends");
         }
     });
-    let steady = (answers.taken.load(Ordering::Relaxed), begin.elapsed().as_secs_f64());
+    let steady = (
+        answers.taken.load(Ordering::Relaxed),
+        begin.elapsed().as_secs_f64(),
+    );
     let rss_steady = rss_mb(up.child.id());
     runtime.block_on(async {
         let until = Instant::now() + Duration::from_secs(overload);

@@ -13,15 +13,30 @@ fn read(path: &str) -> String {
 #[test]
 fn the_snippet_is_at_most_three_kilobytes() {
     let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    packed.write_all(read("web/dist/restage.js").as_bytes()).expect("memory");
+    packed
+        .write_all(read("web/dist/restage.js").as_bytes())
+        .expect("memory");
     let bytes = packed.finish().expect("memory").len();
     assert!((500..=3_000).contains(&bytes), "{bytes} bytes gzipped");
 }
 
 #[test]
 fn no_page_makes_markup_or_code_of_data() {
-    let words = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("];
-    for file in ["dist/restage.js", "src/restage.ts", "shop/shop.js", "shop/pictures.js", "control/control.js"] {
+    let words = [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+    ];
+    for file in [
+        "dist/restage.js",
+        "src/restage.ts",
+        "shop/shop.js",
+        "shop/pictures.js",
+        "control/control.js",
+    ] {
         let text = read(&format!("web/{file}"));
         for word in words {
             assert!(!text.contains(word), "web/{file} has {word}");

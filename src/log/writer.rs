@@ -19,7 +19,7 @@ use super::{Epoch, Generation, Part, Row, Totals};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Bytes of a snapshot that are appended at a time.
+/// Bytes of a snapshot that are appended, and synced, at a time.
 const APPEND_BYTES: usize = 1 << 20;
 
 /// The one who writes to a state folder.
@@ -212,6 +212,8 @@ impl<S: Storage> Writer<S> {
             snapshot.closing.state_bytes += part.bytes.len() as u64;
             if snapshot.waiting.len() >= APPEND_BYTES {
                 snapshot.flush()?;
+                // Synced in one go at its end, it would hold up the commits behind it for as long.
+                snapshot.file.sync()?;
             }
             Ok(())
         })
