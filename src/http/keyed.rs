@@ -93,7 +93,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Hexadecimal back to bytes.
 pub fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let nibble = |digit: u8| (digit as char).to_digit(16);
