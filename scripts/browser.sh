@@ -30,4 +30,4 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 shop=$(sed -n 's/.*the shop at //p' "$work/said")
 [ -n "$shop" ] || { cat "$work/said"; exit 1; }
-node web/test/browser.mjs "$shop" "$control" $shots
+node web/test/browser.mjs "$shop" "$control" ${shots:+"$shots"}
