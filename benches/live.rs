@@ -64,6 +64,11 @@ impl Drop for Up {
 fn up(dir: &Path) -> Up {
     std::fs::write(dir.join("collect.toml"), CONFIG).expect("a file");
     let ports = ["--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:0"];
+    // The program is started in a folder of its own.
+    let policy = text("--policy").map(|path| {
+        let whole = std::path::absolute(path).expect("a path");
+        ["--policy".into(), whole]
+    });
     let mut child = Command::new(env!("CARGO_BIN_EXE_restage"))
         .args(["up", "--dir", "data", "--config", "collect.toml"])
         .args([
@@ -71,12 +76,7 @@ fn up(dir: &Path) -> Up {
             &format!("{}s", number("--snapshot-every", 5)),
         ])
         .args(ports)
-        .args(
-            text("--policy")
-                .map(|path| ["--policy".into(), path])
-                .into_iter()
-                .flatten(),
-        )
+        .args(policy.into_iter().flatten())
         .current_dir(dir)
         .stderr(Stdio::piped())
         .spawn()
