@@ -40,6 +40,12 @@ pub struct Choice {
     pub forced: bool,
 }
 
+/// Whether the arm shown may be shown on.
+#[inline]
+pub fn keeps(slot: &Slot, now: &Situation<'_>, shown: usize) -> bool {
+    shown == slot.default || slot.arms[shown].when.holds(now)
+}
+
 /// Chooses the arm of a slot. `uses` counts how often each capped arm was put up in this session.
 pub fn choose(
     slot: &Slot,
@@ -48,7 +54,7 @@ pub fn choose(
     uses: &[u8],
     min_gain: f64,
 ) -> Choice {
-    let keeps = shown == slot.default || slot.arms[shown].when.holds(now);
+    let keeps = keeps(slot, now, shown);
     let possible = |rule: &Rule| {
         let arm = &slot.arms[rule.arm];
         rule.when.holds(now)

@@ -70,6 +70,12 @@ impl Items {
         }
     }
 
+    /// The latest entry.
+    #[inline]
+    pub fn last(&self) -> Option<&Item> {
+        self.0.last()
+    }
+
     /// The place of `id`.
     #[inline]
     pub fn find(&self, id: Id) -> Option<usize> {

@@ -289,6 +289,26 @@ impl Visit {
         self.products.as_ref().map_or(&[], |shown| &shown.list)
     }
 
+    /// Reads a number from every line of memory that an event will read first. What comes out means
+    /// nothing.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        let session = &self.session;
+        session.last.0
+            ^ self.last_arrival.0
+            ^ self.timer.map_or(0, |at| at.0)
+            ^ self.changed_at.0
+            ^ u64::from(session.events)
+            ^ u64::from(session.counts[0])
+            ^ session.gap_last
+            ^ session.cart_value as u64
+            ^ session.history.last.0
+            ^ u64::from(self.draws)
+            ^ self.scores.purchase.to_bits()
+            ^ u64::from(self.propensity_ppm[0])
+            ^ u64::from(self.homes[0].get(0).is_some())
+    }
+
     /// Whether any of some products, which are in order, is on the page.
     pub fn shows_any(&self, numbers: &[u32]) -> bool {
         let mut shown = self.list().iter();

@@ -22,6 +22,7 @@ pub mod learn;
 pub mod learned;
 pub mod ledger;
 pub mod live;
+pub mod lookup;
 pub mod memory;
 pub mod model;
 pub mod output;

@@ -42,7 +42,19 @@ impl<'de> Deserialize<'de> for RecentIds {
     }
 }
 
+/// What an event id is known by: it counts per visitor.
+#[inline]
+fn key_of(visitor: VisitorId, event_id: Id) -> u64 {
+    mix(visitor.0).wrapping_add(event_id.0)
+}
+
 impl RecentIds {
+    /// Looks where an event id would stand.
+    #[inline]
+    pub fn has(&self, visitor: VisitorId, event_id: Id) -> bool {
+        self.seen.contains(&key_of(visitor, event_id))
+    }
+
     /// Notes an event id.
     pub fn note(
         &mut self,
@@ -59,7 +71,7 @@ impl RecentIds {
             self.order.pop_front();
             self.seen.remove(&key);
         }
-        let key = mix(visitor.0).wrapping_add(event_id.0);
+        let key = key_of(visitor, event_id);
         if !self.seen.insert(key) {
             return Seen::Again;
         }

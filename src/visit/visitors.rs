@@ -9,6 +9,10 @@
 //! Judgements may wait for company ([`super::judging`]); what they change is settled before anyone
 //! looks at it, and [`Visitors::advance`], with which an epoch ends, leaves none behind.
 //!
+//! State is larger than the caches, and most of an event's time would be waiting for it: whoever has
+//! several events at hand has them looked ahead for ([`Visitors::look_ahead`]), which changes nothing
+//! but when memory is read.
+//!
 //! Cost: one map probe an event, plus the visit's own step. Memory: the live sessions, what is
 //! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
 
@@ -21,11 +25,11 @@ use super::erasure::Tombstones;
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
 use super::judging::{Judging, QUEUE_MAX, Reach};
-use super::keys::KeyMap;
 use super::learn::tables::{Change, Tables};
 use super::learned::Said;
 use super::ledger::{Desk, Ledger};
 use super::live::{Judgement, Rules, Visit};
+use super::lookup::Lookup;
 use super::memory::Memory;
 use super::model::Scores;
 use super::phase::Phase;
@@ -36,13 +40,14 @@ use super::slab::Slab;
 use super::tally::{Tally, Timeline};
 use super::wheel::{Timer, Wheel};
 use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
+use std::hint::black_box;
 use std::sync::Arc;
 
 pub use super::output::{Cause, Ending, Forgotten, Output, Step};
 
 #[derive(Default)]
 struct Bin {
-    live: KeyMap<u32>,
+    live: Lookup,
     memory: Memory,
     recent: RecentIds,
     erased: Tombstones,
@@ -57,6 +62,10 @@ struct Before {
     list: Vec<u32>,
     seq: u32,
 }
+
+/// Events that are looked ahead for in one go: enough to wait for their memory together, few enough
+/// for the nearest cache to keep it until their turn.
+pub const AHEAD: usize = 16;
 
 /// Timers that nobody waits for, kept whatever the number of live sessions.
 const STALE_TIMERS_MAX: usize = 4096;
@@ -131,6 +140,32 @@ impl Visitors {
         self.judging_in_turns_of(1)
     }
 
+    /// Reads what the next events will read first, up to [`AHEAD`] of them: where their sessions
+    /// stand, the sessions, and what these remember of items. Loads that do not depend on each other
+    /// are waited for together, so this takes little longer than the slowest. Nothing changes, and
+    /// nothing is taken from what is read.
+    pub fn look_ahead<'a>(&self, events: impl Iterator<Item = &'a Event>) {
+        let (mut keys, mut known, mut sum) = ([0; AHEAD], 0, 0);
+        for event in events.take(AHEAD) {
+            let bin = &self.bins[bin_of(event.visitor)];
+            if let Some(key) = bin.live.find(event.visitor, |_| true) {
+                keys[known] = key;
+                known += 1;
+            }
+            if !event.event_id.is_none() {
+                sum ^= u64::from(bin.recent.has(event.visitor, event.event_id));
+            }
+        }
+        for key in &keys[..known] {
+            sum ^= self.visits.get(*key).touch();
+        }
+        for key in &keys[..known] {
+            let items = &self.visits.get(*key).session.items;
+            sum ^= items.last().map_or(0, |item| item.id.0);
+        }
+        black_box(sum);
+    }
+
     /// Takes the next event in canonical order.
     pub fn observe(&mut self, taken: EventRef<'_>, out: &mut impl Output) {
         let EventRef { event, texts } = taken;
@@ -140,7 +175,7 @@ impl Visitors {
         if self.is_behind(bin, event.arrival) {
             return;
         }
-        let live = self.bins[bin].live.get(&event.visitor.0).copied();
+        let live = self.find(bin, event.visitor);
         if live.is_none() && self.is_erased(bin, event) {
             self.tally.erased_events += 1;
             return;
@@ -233,7 +268,7 @@ impl Visitors {
         let next = ArrivalMs(at.0.saturating_sub(1));
         let bins = self.bins.iter().enumerate();
         let bins = bins.filter(|(bin, _)| !self.is_behind(*bin, next));
-        let live = bins.flat_map(|(_, bin)| bin.live.values().copied());
+        let live = bins.flat_map(|(_, bin)| bin.live.keys());
         let visits = &self.visits;
         let mut keys: Vec<u32> = live
             .filter(|key| visits.get(*key).shows_any(&changed))
@@ -325,9 +360,8 @@ impl Visitors {
         self.tally.visitors += u64::from(history.is_none());
         let key = self.visits.take_key();
         self.visits.get_mut(key).timer = None;
-        self.bins[bin].live.insert(event.visitor.0, key);
-        self.live += 1;
         self.begin(key, event, texts, history.unwrap_or_default());
+        self.list(bin, key);
         if self.live > self.tally.live_sessions_peak {
             self.tally.live_sessions_peak = self.live;
             // Measured at every eighth more: the walk over all sessions pays for itself.
@@ -500,10 +534,10 @@ impl Visitors {
     /// Ends a live session whose visitor has no other, and remembers the visitor.
     fn leave(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) {
         let history = self.end(key, at, ending, out);
-        let limits = &self.rules.policy.limits;
+        let limits = self.rules.policy.limits;
         let visitor = self.visits.get(key).visitor;
+        self.strike(bin_of(visitor), key);
         let bin = &mut self.bins[bin_of(visitor)];
-        bin.live.remove(&visitor.0);
         self.tally.limits.histories += bin.memory.keep(
             visitor,
             at,
@@ -513,6 +547,29 @@ impl Visitors {
         );
         self.visits.get_mut(key).timer = None;
         self.visits.give_back(key);
+    }
+
+    /// The key of a visitor's live session.
+    #[inline]
+    fn find(&self, bin: usize, visitor: VisitorId) -> Option<u32> {
+        let visits = &self.visits;
+        let live = &self.bins[bin].live;
+        live.find(visitor, |key| visits.get(key).visitor == visitor)
+    }
+
+    /// Makes a session findable that has begun.
+    fn list(&mut self, bin: usize, key: u32) {
+        let visits = &self.visits;
+        let visitor_of = |key| visits.get(key).visitor;
+        self.bins[bin].live.insert(visitor_of(key), key, visitor_of);
+        self.live += 1;
+    }
+
+    /// Makes it findable no more.
+    fn strike(&mut self, bin: usize, key: u32) {
+        let visits = &self.visits;
+        let visitor_of = |key| visits.get(key).visitor;
+        self.bins[bin].live.remove(visitor_of(key), key, visitor_of);
         self.live -= 1;
     }
 
@@ -574,8 +631,8 @@ impl Visitors {
     fn make_room(&mut self, bin: usize, at: ArrivalMs, out: &mut impl Output) {
         let mut sessions: Vec<(ArrivalMs, VisitorId, u32)> = self.bins[bin]
             .live
-            .values()
-            .map(|&key| {
+            .keys()
+            .map(|key| {
                 let visit = self.visits.get(key);
                 (visit.last_arrival, visit.visitor, key)
             })
@@ -590,9 +647,9 @@ impl Visitors {
 
     /// Bytes of state that the live sessions hold now, without spare room.
     fn bytes(&self) -> u64 {
-        let each = size_of::<Visit>() + size_of::<(u64, u32)>() + 1;
-        let live = self.bins.iter().flat_map(|bin| bin.live.values());
-        let heap: usize = live.map(|&key| self.visits.get(key).bytes()).sum();
+        let each = size_of::<Visit>() + Lookup::ENTRY_BYTES;
+        let live = self.bins.iter().flat_map(|bin| bin.live.keys());
+        let heap: usize = live.map(|key| self.visits.get(key).bytes()).sum();
         (self.live as usize * each + heap + self.wheel.len() * Wheel::TIMER_BYTES) as u64
     }
 }

@@ -36,10 +36,23 @@ pub struct Wheel {
     timers: usize,
 }
 
+/// A timer and the next one of its slot, in sixteen bytes.
 #[derive(Clone, Copy)]
 struct Node {
-    timer: Timer,
+    deadline: u64,
+    key: u32,
     next: u32,
+}
+
+const _: () = assert!(size_of::<Node>() == 16);
+
+impl Node {
+    fn timer(self) -> Timer {
+        Timer {
+            deadline: self.deadline,
+            key: self.key,
+        }
+    }
 }
 
 /// No node.
@@ -65,13 +78,18 @@ impl Wheel {
 
     /// Sets a timer. A deadline in the past comes due at once.
     pub fn set(&mut self, timer: Timer) {
+        let Timer { deadline, key } = timer;
+        let set = Node {
+            deadline,
+            key,
+            next: END,
+        };
         let node = if self.free == END {
-            self.nodes.push(Node { timer, next: END });
+            self.nodes.push(set);
             u32::try_from(self.nodes.len() - 1).expect("fewer than 2³² timers")
         } else {
             let node = self.free;
-            self.free = self.nodes[node as usize].next;
-            self.nodes[node as usize].timer = timer;
+            self.free = std::mem::replace(&mut self.nodes[node as usize], set).next;
             node
         };
         self.timers += 1;
@@ -80,7 +98,7 @@ impl Wheel {
 
     /// Hangs a node into the slot of its deadline.
     fn place(&mut self, node: u32) {
-        let due = self.nodes[node as usize].timer.deadline.max(self.now);
+        let due = self.nodes[node as usize].deadline.max(self.now);
         let level = (63 - ((due ^ self.now) | (SLOTS as u64 - 1)).leading_zeros() as usize) / 6;
         let slot = (due >> (6 * level)) as usize % SLOTS;
         let head = &mut self.heads[level * SLOTS + slot];
@@ -110,9 +128,9 @@ impl Wheel {
             self.occupied[level] &= !(1 << slot);
             let mut node = std::mem::replace(&mut self.heads[level * SLOTS + slot], END);
             while node != END {
-                let Node { timer, next } = self.nodes[node as usize];
+                let Node { next, .. } = self.nodes[node as usize];
                 if level == 0 {
-                    due.push(timer);
+                    due.push(self.nodes[node as usize].timer());
                     self.nodes[node as usize].next = std::mem::replace(&mut self.free, node);
                 } else {
                     self.place(node);
@@ -147,11 +165,11 @@ impl Wheel {
         for head in &mut self.heads {
             let mut node = std::mem::replace(head, END);
             while node != END {
-                let Node { timer, next } = self.nodes[node as usize];
+                let timer = self.nodes[node as usize].timer();
                 if awaited(&timer) {
                     kept.push(timer);
                 }
-                node = next;
+                node = self.nodes[node as usize].next;
             }
         }
         self.nodes.clear();

@@ -7,7 +7,7 @@
 use super::Visit;
 use super::{AWAITING_MAX, Judgement, Rules};
 use crate::event::{ArrivalMs, Id, hash_text};
-use crate::visit::choose::{CERTAIN_PPM, Why, choose};
+use crate::visit::choose::{CERTAIN_PPM, Why, choose, keeps};
 use crate::visit::decision::{PerSlot, Trigger};
 use crate::visit::feature::Vector;
 use crate::visit::learn::fact::{Cell, Exposure, HELD, JOINT};
@@ -79,15 +79,15 @@ impl Visit {
                 continue;
             }
             let shown = usize::from(self.layout[index]);
-            let mut choice = choose(slot, &situation, shown, &self.uses, stability.min_gain);
-            if !settled {
-                if !choice.forced {
-                    continue;
-                }
-                choice.arm = slot.default;
-                choice.why = Why::NotEligible;
-            }
-            if self.put_up(index, choice.arm, choice.why, policy, said) {
+            let (arm, why) = if settled {
+                let choice = choose(slot, &situation, shown, &self.uses, stability.min_gain);
+                (choice.arm, choice.why)
+            } else if keeps(slot, &situation, shown) {
+                continue;
+            } else {
+                (slot.default, Why::NotEligible)
+            };
+            if self.put_up(index, arm, why, policy, said) {
                 moves.changed |= 1 << index;
             }
         }
@@ -115,7 +115,10 @@ impl Visit {
         room: &mut Room,
         moves: &mut Moves,
     ) {
-        let (Some((index, slot, spec)), Some(shelf)) = (policy.products(), &tables.shelf) else {
+        let (Some(_), Some(shelf)) = (&self.products, &tables.shelf) else {
+            return;
+        };
+        let Some((index, slot, spec)) = policy.products() else {
             return;
         };
         let arm = &slot.arms[usize::from(self.layout[index])];

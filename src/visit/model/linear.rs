@@ -2,7 +2,7 @@
 //!
 //! Both heads of a model read the same inputs, so each input is bent once and weighed twice. Sums
 //! run in the order of the inputs: the same bits everywhere. A missing feature counts as its mean.
-//! Cost: about 2 ns an input for both heads.
+//! Cost: some twenty instructions an input for both heads.
 
 use crate::visit::feature::{FEATURE_COUNT, Vector};
 use serde::{Deserialize, Serialize};
@@ -25,9 +25,10 @@ impl Transform {
         match self {
             Transform::Identity => x,
             Transform::Log2 => {
+                // One or more, so the sign is no part of the exponent. Both parts are exact.
                 let bits = (1.0 + x.max(0.0)).to_bits();
-                let exponent = ((bits >> 52) & 0x7ff) as f64 - 1023.0;
-                let mantissa = (bits & ((1 << 52) - 1)) as f64 / (1u64 << 52) as f64;
+                let exponent = f64::from((bits >> 52) as i32 - 1023);
+                let mantissa = f64::from_bits(bits << 12 >> 12 | 1.0f64.to_bits()) - 1.0;
                 if x.is_nan() { x } else { exponent + mantissa }
             }
         }
@@ -69,12 +70,14 @@ pub struct Linear<const HEADS: usize> {
 impl<const HEADS: usize> Linear<HEADS> {
     /// The log-odds of each head.
     #[inline]
+    #[expect(clippy::needless_range_loop, reason = "see below")]
     pub fn log_odds(&self, features: &Vector) -> [f64; HEADS] {
         let mut sums = self.bias;
         for (input, weights) in &self.terms {
             let z = input.standardised(features);
-            for (sum, weight) in sums.iter_mut().zip(weights) {
-                *sum += z * weight;
+            // By index: zipped, this loop of two was not unrolled and cost more than all the rest.
+            for head in 0..HEADS {
+                sums[head] += z * weights[head];
             }
         }
         sums

@@ -81,12 +81,9 @@ impl Visitors {
 
     /// Takes a live session out. Its timer stays in the wheel, where nobody waits for it.
     fn drop_session(&mut self, key: u32, event: &Event) -> Visit {
+        self.strike(bin_of(event.visitor), key);
         let visit = std::mem::take(self.visits.get_mut(key));
-        self.bins[bin_of(event.visitor)]
-            .live
-            .remove(&event.visitor.0);
         self.visits.give_back(key);
-        self.live -= 1;
         self.tally
             .move_phase(event.arrival.0, Some(visit.phase()), None);
         visit

@@ -8,8 +8,8 @@ impl Visitors {
     /// Live sessions by phase, in the order of [`crate::visit::phase::Phase::ALL`].
     pub fn live_phases(&self) -> [u64; 5] {
         let mut phases = [0; 5];
-        for key in self.bins.iter().flat_map(|bin| bin.live.values()) {
-            phases[self.visits.get(*key).phase() as usize] += 1;
+        for key in self.bins.iter().flat_map(|bin| bin.live.keys()) {
+            phases[self.visits.get(key).phase() as usize] += 1;
         }
         phases
     }

@@ -71,7 +71,7 @@ impl Visitors {
     /// [`Visitors::advance`].
     pub fn save_bin(&self, bin: usize, at: ArrivalMs) -> impl Serialize + '_ {
         let of_bin = &self.bins[bin];
-        let visits = of_bin.live.values().map(|key| self.visits.get(*key));
+        let visits = of_bin.live.keys().map(|key| self.visits.get(key));
         SavingBin {
             at_ms: at.0,
             visits: visits.collect(),
@@ -105,13 +105,12 @@ impl Visitors {
         ahead[bin] = saved.at_ms;
         for visit in saved.visits {
             let key = self.visits.take_key();
-            self.bins[bin].live.insert(visit.visitor.0, key);
             if let Some(deadline) = visit.timer {
                 let deadline = deadline.0;
                 self.wheel.set(Timer { deadline, key });
             }
-            self.live += 1;
             *self.visits.get_mut(key) = visit;
+            self.list(bin, key);
         }
         let of_bin = &mut self.bins[bin];
         of_bin.memory = saved.memory;

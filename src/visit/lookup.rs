@@ -1,0 +1,150 @@
+//! Where the live sessions of a bin stand: from a visitor to a key of the slab, in 8 bytes.
+//!
+//! Open addressing with linear probing (Knuth, vol. 3, 6.4) over one vector, at most seven eighths
+//! full; what is taken out leaves no gap. An entry is half of the visitor's id and the key. The other
+//! half says where it stands, so two visitors are told apart by both; who is really meant says the
+//! session itself, which the caller has to look at anyway.
+//!
+//! A table belongs to one bin of many: it grows alone, and no event waits for all of them. Cost: one
+//! line of the cache a look.
+
+use crate::event::VisitorId;
+
+/// The keys of a bin's live sessions.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    /// A power of two of them, or none.
+    entries: Vec<u64>,
+    len: usize,
+}
+
+/// No entry: no key is this great.
+const EMPTY: u64 = u64::MAX;
+
+/// Entries that a table begins with.
+const ENTRIES_MIN: usize = 8;
+
+impl Lookup {
+    /// Bytes that an entry takes.
+    pub const ENTRY_BYTES: usize = size_of::<u64>();
+
+    /// The key of a visitor's session, if `is` says of the key that it is the one.
+    #[inline]
+    pub fn find(&self, visitor: VisitorId, is: impl Fn(u32) -> bool) -> Option<u32> {
+        self.place(visitor, is).map(|at| self.entries[at] as u32)
+    }
+
+    #[inline]
+    fn place(&self, visitor: VisitorId, is: impl Fn(u32) -> bool) -> Option<usize> {
+        let mask = self.entries.len().checked_sub(1)?;
+        let mut at = visitor.0 as usize & mask;
+        loop {
+            let entry = self.entries[at];
+            if entry == EMPTY {
+                return None;
+            }
+            if entry >> 32 == visitor.0 >> 32 && is(entry as u32) {
+                return Some(at);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Puts in the key of a visitor who has none. `visitor_of` says whose the keys are.
+    pub fn insert(&mut self, visitor: VisitorId, key: u32, visitor_of: impl Fn(u32) -> VisitorId) {
+        debug_assert_ne!(key, u32::MAX);
+        if (self.len + 1) * 8 > self.entries.len() * 7 {
+            let room = (self.entries.len() * 2).max(ENTRIES_MIN);
+            for entry in std::mem::replace(&mut self.entries, vec![EMPTY; room]) {
+                if entry != EMPTY {
+                    self.put(visitor_of(entry as u32), entry);
+                }
+            }
+        }
+        self.put(visitor, visitor.0 >> 32 << 32 | u64::from(key));
+        self.len += 1;
+    }
+
+    fn put(&mut self, visitor: VisitorId, entry: u64) {
+        let mask = self.entries.len() - 1;
+        let mut at = visitor.0 as usize & mask;
+        while self.entries[at] != EMPTY {
+            at = (at + 1) & mask;
+        }
+        self.entries[at] = entry;
+    }
+
+    /// Takes out the key of a visitor's session. What stands behind it moves up, if it may.
+    pub fn remove(&mut self, visitor: VisitorId, key: u32, visitor_of: impl Fn(u32) -> VisitorId) {
+        let Some(mut gap) = self.place(visitor, |other| other == key) else {
+            return;
+        };
+        let mask = self.entries.len() - 1;
+        let mut at = gap;
+        loop {
+            at = (at + 1) & mask;
+            let entry = self.entries[at];
+            if entry == EMPTY {
+                break;
+            }
+            let home = visitor_of(entry as u32).0 as usize & mask;
+            // From its home on, the entry may stand anywhere up to where it is.
+            if at.wrapping_sub(home) & mask >= at.wrapping_sub(gap) & mask {
+                self.entries[gap] = entry;
+                gap = at;
+            }
+        }
+        self.entries[gap] = EMPTY;
+        self.len -= 1;
+    }
+
+    /// All keys, in no order that means anything.
+    pub fn keys(&self) -> impl Iterator<Item = u32> + '_ {
+        let taken = self.entries.iter().filter(|entry| **entry != EMPTY);
+        taken.map(|entry| *entry as u32)
+    }
+
+    /// Sessions in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::mix;
+    use std::collections::BTreeMap;
+
+    /// Against a map of the library, with ids that crowd one place and ids that share a half.
+    #[test]
+    fn it_finds_what_a_map_finds() {
+        let ids: Vec<VisitorId> = (0..300u64)
+            .map(|n| VisitorId(if n % 3 == 0 { n << 40 | 5 } else { mix(n) }))
+            .collect();
+        let visitor_of = |key: u32| ids[key as usize];
+        let (mut lookup, mut map) = (Lookup::default(), BTreeMap::new());
+        for round in 0..20_000u64 {
+            let key = (mix(round) % 300) as u32;
+            let visitor = visitor_of(key);
+            if map.remove(&key).is_some() {
+                lookup.remove(visitor, key, visitor_of);
+            } else if mix(!round) % 4 < 3 {
+                lookup.insert(visitor, key, visitor_of);
+                map.insert(key, ());
+            }
+            assert_eq!(lookup.len(), map.len());
+            let asked = visitor_of((mix(round + 7) % 300) as u32);
+            let found = lookup.find(asked, |key| visitor_of(key) == asked);
+            assert_eq!(found.is_some(), map.keys().any(|key| visitor_of(*key) == asked));
+        }
+        let mut keys: Vec<u32> = lookup.keys().collect();
+        keys.sort_unstable();
+        assert_eq!(keys, map.keys().copied().collect::<Vec<_>>());
+    }
+}
