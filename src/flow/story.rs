@@ -32,7 +32,8 @@ fn paragraph(
 ) -> std::io::Result<()> {
     let visit = step.visit;
     let model = rules.models.get(visit.model);
-    let session = String::from_utf8_lossy(&visit.session_text);
+    let session = visit.session_text();
+    let session = String::from_utf8_lossy(&session);
     match step.cause {
         Cause::End(ending) => {
             let left = if visit.session.abandons_cart() {
@@ -56,7 +57,7 @@ fn paragraph(
         )?,
         Cause::Event(event, texts) => {
             if step.before.is_none() {
-                let known = if visit.session.history.returning() {
+                let known = if visit.session.history().returning() {
                     "returning"
                 } else {
                     "first"

@@ -6,6 +6,7 @@
 //!
 //! `now` is the latest event time of the session, or the deadline of a timer.
 
+use super::counters::Of;
 use super::session::Session;
 use crate::event::{EventMs, Kind};
 
@@ -93,31 +94,31 @@ features! {
     exit_intents, "events", ANY, KUKAR,
         "times the pointer left towards closing", |s, _| n(s, Kind::ExitIntent);
     distinct_items, "items", ANY, MOE,
-        "different items touched", |s, _| f64::from(s.distinct_items);
+        "different items touched", |s, _| f64::from(s.counters.get(Of::DistinctItems));
     distinct_categories, "categories", ANY, MOE,
         "different categories touched", |s, _| s.categories.distinct() as f64;
     repeat_views, "events", ANY, MOE,
-        "product pages opened that had been open before", |s, _| f64::from(s.repeat_views);
+        "product pages opened that had been open before", |s, _| f64::from(s.counters.get(Of::RepeatViews));
     views_of_one_item_max, "events", ANY, ROMOV,
-        "most views of a single item", |s, _| f64::from(s.views_of_one_item_max);
+        "most views of a single item", |s, _| f64::from(s.counters.get(Of::ViewsOfOneItemMax));
     dwell_sum, "s", ANY, SAKAR,
         "time spent, as dwell events report it", |s, _| units(s.dwell_sum);
     dwell_mean, "s", ANY, GU,
-        "mean of the dwell events", |s, _| ratio(units(s.dwell_sum), s.dwells);
+        "mean of the dwell events", |s, _| ratio(units(s.dwell_sum), s.counters.get(Of::Dwells));
     dwell_max, "s", ANY, GU,
         "longest dwell event", |s, _| units(s.dwell_max);
     scroll_mean, "depth", (0.0, 1.0), LAGUN,
-        "mean scroll depth", |s, _| ratio(units(s.scroll_sum), s.scrolls);
+        "mean scroll depth", |s, _| ratio(units(s.scroll_sum), s.counters.get(Of::Scrolls));
     scroll_max, "depth", (0.0, 1.0), LAGUN,
         "greatest scroll depth", |s, _| units(s.scroll_max);
     cart_size, "units", ANY, SISMEIRO,
         "units in the cart", |s, _| f64::from(s.cart_units);
     cart_value, "currency", ANY, KUKAR,
-        "worth of the cart at the prices when added", |s, _| units(s.cart_value);
+        "worth of the cart at the prices when added", |s, _| units(s.cart().value);
     cart_age, "s", ANY, KUKAR,
-        "time since the cart was last empty; 0 while it is", |s, now| since_or(s.cart_since, now, 0.0);
+        "time since the cart was last empty; 0 while it is", |s, now| since_or(s.cart().since, now, 0.0);
     cart_churn, "ratio", ANY, KUKAR,
-        "units taken out of the cart per unit put in", |s, _| ratio(f64::from(s.units_removed), s.units_added);
+        "units taken out of the cart per unit put in", |s, _| ratio(f64::from(s.cart().units_removed), s.cart().units_added);
     views_per_cart_add, "ratio", ANY, MOE,
         "product views per addition to the cart", |s, _| ratio(n(s, Kind::ItemView), s.count(Kind::AddToCart));
     gap_last, "s", ANY, ROMOV,
@@ -129,11 +130,11 @@ features! {
     since_start, "s", ANY, SAKAR,
         "time since the session began", |s, now| seconds(now.0.saturating_sub(s.start.0));
     since_cart_add, "s", ANY, KUKAR,
-        "time since the last addition to the cart", |s, now| since_or(s.last_cart_add, now, f64::NAN);
+        "time since the last addition to the cart", |s, now| since_or(s.cart().last_add, now, f64::NAN);
     events_since_cart_add, "events", ANY, KUKAR,
-        "events since the last addition to the cart", |s, _| if s.cart_add_event == 0 { f64::NAN } else { f64::from(s.events - s.cart_add_event) };
+        "events since the last addition to the cart", |s, _| if s.counters.get(Of::CartAddEvent) == 0 { f64::NAN } else { f64::from(s.events - s.counters.get(Of::CartAddEvent)) };
     cart_item_events, "events", ANY, KUKAR,
-        "events on items that were in the cart already", |s, _| f64::from(s.cart_item_events);
+        "events on items that were in the cart already", |s, _| f64::from(s.counters.get(Of::CartItemEvents));
     cart_item_in_focus, "yes", (0.0, 1.0), KUKAR,
         "1 while the latest item touched is in the cart", |s, _| f64::from(u8::from(s.cart_item_in_focus));
     active_time, "s", ANY, BUCKLIN,
@@ -141,21 +142,21 @@ features! {
     category_concentration, "index", (0.0, 1.0), HIRSCHMAN,
         "Herfindahl–Hirschman index of the categories touched", |s, _| s.categories.concentration().unwrap_or(f64::NAN);
     price_seen, "currency", ANY, ROMOV,
-        "mean price of the product views", |s, _| ratio(units(s.price_seen_sum), s.priced_views);
+        "mean price of the product views", |s, _| ratio(units(s.price_seen_sum), s.counters.get(Of::PricedViews));
     price_in_cart, "currency", ANY, KUKAR,
-        "mean unit price put into the cart", |s, _| ratio(units(s.price_cart_sum), s.priced_units);
+        "mean unit price put into the cart", |s, _| ratio(units(s.cart().price_sum), s.cart().priced_units);
     hour_of_day, "h", (0.0, 24.0), ROMOV,
         "hour of the day, UTC, with fraction", |_, now| (now.0 % DAY_MS) as f64 / 3_600_000.0;
     day_of_week, "day", (0.0, 6.0), SAKAR,
         "day of the week, UTC, Monday 0", |_, now| ((now.0 / DAY_MS + 3) % 7) as f64;
     prior_sessions, "sessions", ANY, POEL,
-        "sessions of the visitor before this one", |s, _| f64::from(s.history.sessions);
+        "sessions of the visitor before this one", |s, _| f64::from(s.history().sessions);
     prior_purchases, "events", ANY, POEL,
-        "orders placed in earlier sessions", |s, _| f64::from(s.history.purchases);
+        "orders placed in earlier sessions", |s, _| f64::from(s.history().purchases);
     prior_abandoned_carts, "sessions", ANY, KUKAR,
-        "earlier sessions that left a cart behind", |s, _| f64::from(s.history.abandoned_carts);
+        "earlier sessions that left a cart behind", |s, _| f64::from(s.history().abandoned_carts);
     days_since_visit, "days", ANY, POEL,
-        "days between the last session and this one", |s, _| if s.history.returning() { s.start.0.saturating_sub(s.history.last.0) as f64 / DAY_MS as f64 } else { f64::NAN };
+        "days between the last session and this one", |s, _| if s.history().returning() { s.start.0.saturating_sub(s.history().last.0) as f64 / DAY_MS as f64 } else { f64::NAN };
 }
 
 /// The features that move with every event, as good as always. A model that uses one of them is

@@ -28,6 +28,25 @@ pub struct History {
 }
 
 impl History {
+    /// Nothing was before.
+    pub const FIRST_VISIT: History = History {
+        sessions: 0,
+        purchases: 0,
+        abandoned_carts: 0,
+        last: EventMs(0),
+        last_session: 0,
+        next_seq: 0,
+        account: Account {
+            sessions: 0,
+            converted: 0,
+            revenue: 0,
+            margin: 0,
+            before: 0,
+        },
+        compared: false,
+        bot: false,
+    };
+
     /// Whether the visitor was here before.
     pub fn returning(&self) -> bool {
         self.sessions > 0

@@ -117,60 +117,63 @@ impl Items {
     }
 }
 
-/// How often each category was touched in a session, and the sum of the squares of those counts.
+/// How often each category was touched in a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Categories {
-    counts: Vec<(Id, u32)>,
-    squares: u64,
-    total: u32,
-}
+pub struct Categories(Vec<(Id, u32)>);
 
 impl Categories {
     /// Counts one touch of `id`. Returns false, and counts nothing, when the table is full.
     pub fn count(&mut self, id: Id, limit: usize) -> bool {
-        let at = match self.counts.iter().rposition(|(known, _)| *known == id) {
+        let counts = &mut self.0;
+        let at = match counts.iter().rposition(|(known, _)| *known == id) {
             Some(at) => at,
-            None if self.counts.len() >= limit => return false,
+            None if counts.len() >= limit => return false,
             None => {
-                if self.counts.len() == self.counts.capacity() {
-                    self.counts.reserve_exact(self.counts.len().max(1));
+                if counts.len() == counts.capacity() {
+                    counts.reserve_exact(counts.len().max(1));
                 }
-                self.counts.push((id, 0));
-                self.counts.len() - 1
+                counts.push((id, 0));
+                counts.len() - 1
             }
         };
-        let count = &mut self.counts[at].1;
-        // (n + 1)² − n² = 2n + 1
-        self.squares += 2 * u64::from(*count) + 1;
-        *count += 1;
-        self.total += 1;
+        counts[at].1 += 1;
         true
     }
 
     /// Number of different categories.
     #[inline]
     pub fn distinct(&self) -> usize {
-        self.counts.len()
+        self.0.len()
+    }
+
+    /// The latest entry.
+    #[inline]
+    pub fn last(&self) -> Option<&(Id, u32)> {
+        self.0.last()
     }
 
     /// Herfindahl–Hirschman index of the touches: 1 when all are in one category, 1/n when they
-    /// are spread evenly over n; `None` before the first.
+    /// are spread evenly over n; `None` before the first. Sums are of integers, made when asked for:
+    /// there are few categories, and the latest event has just counted one.
     #[inline]
     pub fn concentration(&self) -> Option<f64> {
-        let total = f64::from(self.total);
-        (self.total > 0).then(|| self.squares as f64 / (total * total))
+        let (mut squares, mut total) = (0, 0);
+        for (_, count) in &self.0 {
+            squares += u64::from(*count) * u64::from(*count);
+            total += *count;
+        }
+        let all = f64::from(total);
+        (total > 0).then(|| squares as f64 / (all * all))
     }
 
     /// Forgets everything and keeps the room.
     pub fn clear(&mut self) {
-        self.counts.clear();
-        self.squares = 0;
-        self.total = 0;
+        self.0.clear();
     }
 
     /// Bytes held on the heap.
     pub fn bytes(&self) -> usize {
-        self.counts.capacity() * size_of::<(Id, u32)>()
+        self.0.capacity() * size_of::<(Id, u32)>()
     }
 }
 

@@ -38,6 +38,25 @@ pub struct Said {
     pub view: Option<Box<View>>,
     /// Room for making lists of products.
     pub room: Room,
+    /// Room for the name of a session that is its number.
+    pub digits: Digits,
+}
+
+/// Room for a number in decimal.
+#[derive(Clone, Copy, Default)]
+pub struct Digits(itoa::Buffer);
+
+impl Digits {
+    /// Writes a number.
+    pub fn of(&mut self, number: u64) -> &[u8] {
+        self.0.format(number).as_bytes()
+    }
+}
+
+impl std::fmt::Debug for Digits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Digits")
+    }
 }
 
 /// Who draws, and where.
@@ -81,6 +100,9 @@ const HOME_BITS: usize = 5;
 const _: () = assert!(ARMS_MAX < 1 << HOME_BITS && Phase::ALL.len() * HOME_BITS <= 32);
 
 impl Homes {
+    /// The slot has had no turn.
+    pub const NONE: Homes = Homes(0);
+
     /// The arm of a place below the number of phases.
     pub fn get(self, place: usize) -> Option<usize> {
         let arm = self.0 >> (place * HOME_BITS) & ((1 << HOME_BITS) - 1);

@@ -79,15 +79,20 @@ impl Default for Ledger {
 
 impl<O: Output> Desk<'_, O> {
     /// Changes a visitor's account, and the sums that it is part of.
-    fn settle(&mut self, visit: &mut Visit, at: ArrivalMs, change: impl FnOnce(&mut Account)) {
-        let before = visit.session.history.account;
-        let mut after = before;
-        change(&mut after);
-        if after == before {
-            return;
+    fn settle(&mut self, visit: &mut Visit, at: ArrivalMs, change: impl FnOnce(&mut Visit)) {
+        let before = visit.account();
+        change(visit);
+        let after = visit.account();
+        if after != before {
+            self.sum(at, (visit.holdout(), visit.held()), &before, &after);
         }
-        visit.session.history.account = after;
-        self.sum(at, (visit.holdout(), visit.held()), &before, &after);
+    }
+
+    /// Changes what the account came to before the live session.
+    fn settle_past(&mut self, visit: &mut Visit, at: ArrivalMs, change: impl FnOnce(&mut Account)) {
+        self.settle(visit, at, |visit| {
+            change(&mut visit.session.history_mut().account)
+        });
     }
 
     /// Changes the sums that a visitor's account is part of: in whose group it is, overall and, bit by
@@ -265,13 +270,7 @@ impl Ledger {
             return;
         }
         if counts && !visit.counted {
-            visit.counted = true;
-            let more = Account {
-                sessions: 1,
-                ..Account::default()
-            };
-            visit.earned.add(&more);
-            desk.settle(visit, at, |account| account.add(&more));
+            desk.settle(visit, at, |visit| visit.counted = true);
         }
         let touched = matches!(event.kind, Kind::ItemView | Kind::Click | Kind::AddToCart);
         if touched && desk.rules.index().is_some_and(|index| index.growing) {
@@ -297,7 +296,7 @@ impl Ledger {
     ) {
         let policy = &desk.rules.policy;
         if !counts {
-            return desk.settle(visit, event.arrival, |account| account.before += 1);
+            return desk.settle_past(visit, event.arrival, |account| account.before += 1);
         }
         let (visitor, session) = (event.visitor, visit.session_number);
         let facts = self.bin(visitor, event.arrival, desk.out);
@@ -329,8 +328,7 @@ impl Ledger {
             margin,
             ..Account::default()
         };
-        visit.earned.add(&more);
-        desk.settle(visit, event.arrival, |account| account.add(&more));
+        desk.settle(visit, event.arrival, |visit| visit.earn(&more));
     }
 
     /// The first addition to the cart in a session may count for itself, or promise an order.
@@ -417,9 +415,10 @@ impl Ledger {
         };
         if live {
             visit.orders -= u32::from(whole);
-            visit.earned.add(&less);
+            desk.settle(visit, at, |visit| visit.earn(&less));
+        } else {
+            desk.settle_past(visit, at, |account| account.add(&less));
         }
-        desk.settle(visit, at, |account| account.add(&less));
     }
 
     /// Forgets what a visitor taught in all sessions, and what the visitor came to, which `history`
@@ -464,17 +463,16 @@ impl Ledger {
         bin.take_back(at, visitor, taught, desk.out);
         let indexed = (!earlier).then_some(session);
         self.unindex(at, visitor, indexed, desk.out);
-        let earned = std::mem::take(&mut visit.earned);
-        desk.settle(visit, at, |account| account.remove(&earned));
+        desk.settle(visit, at, Visit::unearn);
         if earlier {
             // What is left of the account is that of earlier sessions.
-            let sessions = visit.session.history.account.sessions;
+            let sessions = visit.account().sessions;
             desk.tally.bots.earlier += u64::try_from(sessions).unwrap_or(0);
-            desk.settle(visit, at, |account| *account = Account::default());
-            if std::mem::take(&mut visit.session.history.compared) {
+            desk.settle_past(visit, at, |account| *account = Account::default());
+            if std::mem::take(&mut visit.compared) {
                 desk.compare(at, visitor, (visit.holdout(), visit.held()), -1);
             }
-            visit.session.history.bot = true;
+            visit.bot = true;
         }
         visit.ruled_out = Some((rule, visit.session.events));
         visit.mute();
@@ -504,13 +502,13 @@ impl Ledger {
         for (slot, arm, amount) in said.spends.drain(..) {
             let fact = Fact::Spend { slot, arm, amount };
             desk.out.fact(at, visit.visitor, &fact, 1);
-            visit.spends.push((slot, arm, amount));
+            visit.promise((slot, arm, amount));
         }
         for exposure in said.exposures.drain(..) {
             if visit.muted {
                 continue;
             }
-            if desk.rules.policy.learning.seen && visit.seen_seq != Some(exposure.seq) {
+            if desk.rules.policy.learning.seen && visit.seen_seq() != Some(exposure.seq) {
                 desk.tally.limits.exposures += u64::from(visit.await_impression(exposure));
             } else {
                 self.expose(at, visit, exposure, desk);
@@ -525,7 +523,7 @@ impl Ledger {
         exposure: Exposure,
         desk: &mut Desk<'_, impl Output>,
     ) {
-        if !std::mem::replace(&mut visit.session.history.compared, true) {
+        if !std::mem::replace(&mut visit.compared, true) {
             let group = (visit.holdout(), visit.held());
             desk.compare(at, visit.visitor, group, 1);
         }
@@ -576,7 +574,7 @@ impl Ledger {
             self.index(at, visit, desk);
         }
         self.take_promise(at, visit, desk);
-        for (slot, arm, amount) in std::mem::take(&mut visit.spends) {
+        for (slot, arm, amount) in visit.take_spends() {
             if !visit.ordered {
                 let fact = Fact::Spend { slot, arm, amount };
                 desk.out.fact(at, visit.visitor, &fact, -1);

@@ -7,29 +7,32 @@
 //! long as those of a visit keep their order. Stability is kept here: cooldown, least gain, most
 //! changes. Cost: about 300 ns an event, of which the fold is a tenth.
 
+mod aside;
 mod asked;
 mod page;
 
 use super::bots::{Pace, Rule};
-use super::choose::{CERTAIN_PPM, Why};
+use super::choose::Why;
 use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
-use super::learn::fact::Exposure;
 use super::learn::moments::Account;
 use super::learn::tables::Tables;
-use super::learned::{Homes, Said};
+use super::learned::{Digits, Said};
 use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
-use super::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX};
+use super::policy::{Policy, SLOTS_MAX};
 use super::products::browsed::Browsed;
 use super::products::catalogue::Catalogue;
 use super::rank::recommender::IndexSpec;
 use super::session::{Overflow, Session};
+use super::tally::Histogram;
 use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId};
+use aside::Aside;
 use page::Moves;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -58,10 +61,8 @@ pub struct Visit {
     pub visitor: VisitorId,
     /// The visitor's id as the log has it.
     pub visitor_text: Box<[u8]>,
-    /// The session's name: the log's own id, or [`Visit::session_number`] in decimal.
-    pub session_text: Box<[u8]>,
-    /// The log's own session id.
-    pub log_session: Id,
+    /// What the log calls the session, where sessions are the log's.
+    log_session: Option<Box<LogSession>>,
     /// Event time of the session's first event in ms, or one more than the visitor's last number,
     /// whichever is greater; so that no two sessions of a visitor share one.
     pub session_number: u64,
@@ -69,18 +70,19 @@ pub struct Visit {
     pub session: Session,
     /// Arrival of the last event.
     pub last_arrival: ArrivalMs,
-    /// When the visit counts as stalled; `None` while the timer is off.
-    pub stalls_at: Option<ArrivalMs>,
+    /// When the visit counts as stalled; none while the timer is off.
+    pub stalls_at: Due,
     /// Whether it counts as stalled.
     stalled: bool,
     /// The deadline that the wheel holds for this visit.
-    pub timer: Option<ArrivalMs>,
+    pub timer: Due,
     /// Number of the next decision.
     pub next_seq: u32,
     /// Bit per phase reached.
     pub reached: u8,
-    /// Highest `p_purchase` before the first purchase.
-    pub peak: Option<f64>,
+    /// One more than the bar of the highest `p_purchase` before the first purchase, in a histogram of
+    /// scores; 0 before the first score.
+    peak: u8,
     /// The scores of the last judgement.
     pub scores: Scores,
     /// Number of the model that gave them.
@@ -90,24 +92,20 @@ pub struct Visit {
     phase: PhaseState,
     layout: PerSlot<u8>,
     why: PerSlot<Why>,
-    uses: [u8; CAPPED_ARMS_MAX],
-    propensity_ppm: PerSlot<u32>,
     changes: u32,
     changed_at: ArrivalMs,
     holdout: bool,
     /// Bit per slot whose default is kept for comparison.
     held: u8,
     device: Device,
-    /// The arm that each slot had in each phase in which it had its turn.
-    homes: PerSlot<Homes>,
-    /// What the cart was worth when what is judged came about, in millionths.
-    cart_judged: i64,
-    /// Draws so far.
-    draws: u32,
     /// Whether the session counts in its visitor's account.
     pub counted: bool,
-    /// What it has added to that account.
-    pub earned: Account,
+    /// What else it has added to that account.
+    sales: Option<Box<Account>>,
+    /// Whether the visitor counts among those who are compared slot by slot.
+    pub compared: bool,
+    /// Whether the visitor was found to be a bot: later sessions teach nothing.
+    pub bot: bool,
     /// Its orders that stand.
     pub orders: u32,
     /// Whether the session teaches nothing any more.
@@ -122,12 +120,8 @@ pub struct Visit {
     pub ordered: bool,
     /// Whether an addition to the cart counts for an order that may follow.
     pub promised: bool,
-    /// Promotions promised in this session: slot, arm, cost in millionths.
-    pub spends: Vec<(u8, u8, i64)>,
-    /// Number of the last decision that an impression named.
-    pub seen_seq: Option<u32>,
-    /// Exposures that wait for the impression of their decision.
-    awaiting: Vec<Exposure>,
+    /// What most visits have nothing of.
+    aside: Option<Box<Aside>>,
     /// The products shown, where any are.
     products: Option<Box<Shown>>,
 }
@@ -142,6 +136,39 @@ struct Shown {
     stale: bool,
     /// The shelf's version by which it was made.
     version: u64,
+}
+
+/// When something comes due on the arrival clock, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Due(u64);
+
+impl Due {
+    /// Nothing comes due.
+    pub const NEVER: Due = Due(u64::MAX);
+
+    /// At a time.
+    pub fn at(at: ArrivalMs) -> Due {
+        Due(at.0)
+    }
+
+    /// When, if ever.
+    pub fn get(self) -> Option<ArrivalMs> {
+        (self != Due::NEVER).then_some(ArrivalMs(self.0))
+    }
+}
+
+impl Default for Due {
+    fn default() -> Due {
+        Due::NEVER
+    }
+}
+
+/// A session's name in the log.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct LogSession {
+    id: Id,
+    /// Empty if its first event had none.
+    text: Box<[u8]>,
 }
 
 /// Most exposures of a session that wait for an impression.
@@ -183,12 +210,10 @@ impl Visit {
         let mut session = std::mem::take(&mut self.session);
         session.begin(event.time, history);
         let session_number = event.time.0.max(history.last_session + 1);
-        let named_by_log = policy.session.from_log && !log_session.is_empty();
-        let session_text = if named_by_log {
-            log_session.into()
-        } else {
-            session_number.to_string().into_bytes().into_boxed_slice()
-        };
+        let by_log = policy.session.from_log.then(|| LogSession {
+            id: event.session,
+            text: log_session.into(),
+        });
         let mut layout = [0; SLOTS_MAX];
         for (arm, slot) in layout.iter_mut().zip(&policy.slots) {
             *arm = slot.default as u8;
@@ -198,8 +223,7 @@ impl Visit {
             products: shows.then(Box::default),
             visitor: event.visitor,
             visitor_text: visitor.into(),
-            session_text,
-            log_session: event.session,
+            log_session: by_log.map(Box::new),
             session_number,
             session,
             // A log may come back to one of its session ids: numbering goes on, so that
@@ -213,7 +237,8 @@ impl Visit {
             held: policy.held(event.visitor),
             device: event.device,
             layout,
-            propensity_ppm: [CERTAIN_PPM; SLOTS_MAX],
+            compared: history.compared,
+            bot: history.bot,
             timer: self.timer,
             muted: history.bot,
             ruled_out: history.bot.then_some((Rule::Known, 0)),
@@ -235,8 +260,10 @@ impl Visit {
         self.pace.observe(event, &rules.policy.bots);
         let overflow = self.session.observe(event, &rules.policy.limits.session);
         self.last_arrival = event.arrival;
-        if self.log_session.is_none() {
-            self.log_session = event.session;
+        if let Some(known) = &mut self.log_session
+            && known.id.is_none()
+        {
+            known.id = event.session;
         }
         let moves_on = matches!(
             event.kind,
@@ -248,7 +275,7 @@ impl Visit {
             .policy
             .hesitation_ms
             .filter(|_| cart && !self.stalled)
-            .map(|ms| ArrivalMs(event.arrival.0 + ms));
+            .map_or(Due::NEVER, |ms| Due(event.arrival.0 + ms));
         let trigger = if self.session.events == 1 {
             Trigger::Start
         } else {
@@ -263,7 +290,7 @@ impl Visit {
 
     /// The hesitation timer has fired: reads the features as they are now.
     pub fn stall(&mut self, at: ArrivalMs, rules: &Rules, features: &mut Vector) -> Judgement {
-        self.stalls_at = None;
+        self.stalls_at = Due::NEVER;
         self.stalled = true;
         let now = self.session.last.max(EventMs(at.0));
         fill(&self.session, now, features);
@@ -296,17 +323,15 @@ impl Visit {
         let session = &self.session;
         session.last.0
             ^ self.last_arrival.0
-            ^ self.timer.map_or(0, |at| at.0)
+            ^ self.timer.0
             ^ self.changed_at.0
             ^ u64::from(session.events)
-            ^ u64::from(session.counts[0])
+            ^ u64::from(session.count(Kind::PageView))
             ^ session.gap_last
-            ^ session.cart_value as u64
-            ^ session.history.last.0
-            ^ u64::from(self.draws)
+            ^ session.price_seen_sum as u64
+            ^ u64::from(self.orders)
             ^ self.scores.purchase.to_bits()
-            ^ u64::from(self.propensity_ppm[0])
-            ^ u64::from(self.homes[0].get(0).is_some())
+            ^ u64::from(self.layout[0])
     }
 
     /// Whether any of some products, which are in order, is on the page.
@@ -331,7 +356,7 @@ impl Visit {
             model,
             moved: footprint.is_none() || footprint != before,
             cart: self.session.cart_units > 0,
-            cart_value: self.session.cart_value,
+            cart_value: self.session.cart().value,
             stalled: self.stalled,
             bought: self.session.count(Kind::Purchase) > 0,
         }
@@ -339,16 +364,15 @@ impl Visit {
 
     /// Takes the scores that a judgement waited for, moves the phase and decides. Judgements come
     /// in the order in which they became due, each with the features of that time.
-    pub fn judge(
-        &mut self,
+    pub fn judge<'a>(
+        &'a mut self,
         judgement: &Judgement,
         scores: Scores,
         (rules, tables): (&Rules, &Tables),
         features: &Vector,
-        said: &mut Said,
-    ) -> Option<Decision<'_>> {
+        said: &'a mut Said,
+    ) -> Option<Decision<'a>> {
         self.model = judgement.model;
-        self.cart_judged = judgement.cart_value;
         self.scores = scores;
         let Judgement { cart, stalled, .. } = *judgement;
         let phase = self
@@ -356,23 +380,30 @@ impl Visit {
             .update(scores, cart, stalled, &rules.policy.phases);
         self.reached |= 1 << phase as u8;
         if !judgement.bought {
-            let score = scores.purchase;
-            self.peak = Some(self.peak.map_or(score, |peak| peak.max(score)));
+            let bar = Histogram::bar(scores.purchase) as u8;
+            self.peak = self.peak.max(1 + bar);
         }
         if let Some(view) = &mut said.view {
             self.consider(judgement, (rules, tables), features, view);
         }
         let moves = self.rearrange(judgement, (rules, tables), features, said);
-        self.decide(judgement, moves, (rules, tables), features)
+        self.decide(
+            judgement,
+            moves,
+            (rules, tables),
+            features,
+            &mut said.digits,
+        )
     }
 
-    fn decide(
-        &mut self,
+    fn decide<'a>(
+        &'a mut self,
         judgement: &Judgement,
         moves: Moves,
         (rules, tables): (&Rules, &Tables),
         features: &Vector,
-    ) -> Option<Decision<'_>> {
+        digits: &'a mut Digits,
+    ) -> Option<Decision<'a>> {
         let Judgement { at, trigger, .. } = *judgement;
         let Moves { changed, drawn } = moves;
         if changed == 0 && drawn == 0 && trigger != Trigger::Start {
@@ -387,7 +418,10 @@ impl Visit {
         Some(Decision {
             at,
             visitor: &self.visitor_text,
-            session: &self.session_text,
+            session: match self.log_text() {
+                Some(text) => text,
+                None => digits.of(self.session_number),
+            },
             seq,
             trigger,
             phase: self.phase.phase(),
@@ -411,10 +445,10 @@ impl Visit {
             } else {
                 0
             },
-            propensity_ppm: self.propensity_ppm,
+            propensity_ppm: *self.propensity_ppm(),
             why: self.why,
             device: self.device,
-            returning: self.session.history.returning(),
+            returning: self.session.history().returning(),
             holdout: self.holdout,
             items: self.products.as_ref().map(|shown| &shown.list[..]),
         })
@@ -424,13 +458,72 @@ impl Visit {
     pub fn mute(&mut self) {
         self.muted = true;
         self.promised = false;
-        (self.earned, self.orders) = (Account::default(), 0);
-        self.awaiting.clear();
+        self.unearn();
+        self.orders = 0;
+        self.await_nothing();
+    }
+
+    /// The session's name: the log's own id, or [`Visit::session_number`] in decimal.
+    pub fn session_text(&self) -> Cow<'_, [u8]> {
+        match self.log_text() {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(self.session_number.to_string().into_bytes()),
+        }
+    }
+
+    fn log_text(&self) -> Option<&[u8]> {
+        let text = &self.log_session.as_ref()?.text;
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// The log's own id of the session; none where sessions are not the log's.
+    pub fn log_session(&self) -> Id {
+        let known = self.log_session.as_ref();
+        known.map_or(Id::NONE, |known| known.id)
+    }
+
+    /// What the visitor came to, this session included.
+    pub fn account(&self) -> Account {
+        let mut account = self.session.history().account;
+        account.add(&self.earned());
+        account
+    }
+
+    /// What the session has added to its visitor's account.
+    fn earned(&self) -> Account {
+        let mut earned = self.sales.as_deref().copied().unwrap_or_default();
+        earned.sessions += i64::from(self.counted);
+        earned
+    }
+
+    /// Adds to what the session has added.
+    pub fn earn(&mut self, more: &Account) {
+        self.sales.get_or_insert_default().add(more);
+    }
+
+    /// Takes back all that the session has added.
+    pub fn unearn(&mut self) {
+        (self.counted, self.sales) = (false, None);
+    }
+
+    /// The bar of the highest `p_purchase` before the first purchase in a histogram of scores.
+    pub fn peak_bar(&self) -> Option<usize> {
+        usize::from(self.peak).checked_sub(1)
+    }
+
+    /// What is remembered of the visitor's earlier sessions, as it is by now.
+    pub fn past(&self) -> History {
+        History {
+            account: self.account(),
+            compared: self.compared,
+            bot: self.bot,
+            ..*self.session.history()
+        }
     }
 
     /// What is kept of the visitor when the session ends.
     pub fn history(&self) -> History {
-        let before = &self.session.history;
+        let before = self.past();
         History {
             sessions: before.sessions.saturating_add(1),
             purchases: before
@@ -442,9 +535,7 @@ impl Visit {
             last: self.session.last,
             last_session: self.session_number,
             next_seq: self.next_seq,
-            account: before.account,
-            compared: before.compared,
-            bot: before.bot,
+            ..before
         }
     }
 
@@ -463,11 +554,6 @@ impl Visit {
         &self.why
     }
 
-    /// The probability of each slot's last choice, in millionths.
-    pub fn propensity_ppm(&self) -> &PerSlot<u32> {
-        &self.propensity_ppm
-    }
-
     /// Whether the visitor keeps the default layout.
     pub fn holdout(&self) -> bool {
         self.holdout
@@ -481,10 +567,13 @@ impl Visit {
     /// Bytes held on the heap.
     pub fn bytes(&self) -> usize {
         self.visitor_text.len()
-            + self.session_text.len()
+            + self
+                .log_session
+                .as_ref()
+                .map_or(0, |known| size_of::<LogSession>() + known.text.len())
             + self.session.bytes()
-            + self.spends.capacity() * size_of::<(u8, u8, i64)>()
-            + self.awaiting.capacity() * size_of::<Exposure>()
+            + self.sales.as_ref().map_or(0, |_| size_of::<Account>())
+            + self.aside.as_ref().map_or(0, |aside| aside.bytes())
             + self.products.as_ref().map_or(0, |shown| {
                 size_of::<Shown>()
                     + shown.browsed.bytes()

@@ -141,7 +141,10 @@ mod tests {
             assert_eq!(lookup.len(), map.len());
             let asked = visitor_of((mix(round + 7) % 300) as u32);
             let found = lookup.find(asked, |key| visitor_of(key) == asked);
-            assert_eq!(found.is_some(), map.keys().any(|key| visitor_of(*key) == asked));
+            assert_eq!(
+                found.is_some(),
+                map.keys().any(|key| visitor_of(*key) == asked)
+            );
         }
         let mut keys: Vec<u32> = lookup.keys().collect();
         keys.sort_unstable();

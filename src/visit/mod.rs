@@ -9,6 +9,7 @@
 
 pub mod bots;
 pub mod choose;
+pub mod counters;
 pub mod dated;
 pub mod decision;
 pub mod duration;

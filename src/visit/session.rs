@@ -6,9 +6,10 @@
 //! and "now" is the latest event time so far. `tests/features.rs` holds the fold against a
 //! recomputation from the whole session at every prefix.
 
+use super::counters::{Counters, Of};
 use super::history::History;
 use super::items::{Categories, Items, Slot};
-use crate::event::{Event, EventMs, Id, KIND_COUNT, Kind};
+use crate::event::{Event, EventMs, Id, Kind};
 use serde::{Deserialize, Serialize};
 
 /// Limits on what one session may remember.
@@ -35,39 +36,52 @@ const GAP_SHIFT: u32 = 10;
 /// Longest part of a gap that counts as time spent: ten minutes.
 pub const ACTIVE_GAP_MS: u64 = 600_000;
 
-/// The state of one session.
+static FIRST_VISIT: History = History::FIRST_VISIT;
+
+/// What a session knows of its cart besides how much is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
-    /// What the visitor did before this session.
-    pub history: History,
-    /// Event time of the first event.
-    pub start: EventMs,
-    /// Latest event time.
-    pub last: EventMs,
-    /// Events per kind.
-    pub counts: [u32; KIND_COUNT],
-    /// Events of all kinds.
-    pub events: u32,
-    /// Items viewed, clicked or carted that were new to the session.
-    pub distinct_items: u32,
-    /// Item views of an item viewed before.
-    pub repeat_views: u32,
-    /// Most views of a single item.
-    pub views_of_one_item_max: u32,
-    /// Units in the cart.
-    pub cart_units: u32,
+pub struct Cart {
+    /// Worth of the cart, in millionths of the currency.
+    pub value: i64,
+    /// Sum of the prices put into the cart, in millionths, once per unit.
+    pub price_sum: i64,
+    /// Event time since which the cart has not been empty; 0 while it is empty.
+    pub since: EventMs,
+    /// Event time of the last addition to the cart; 0 before the first.
+    pub last_add: EventMs,
     /// Units put into the cart so far.
     pub units_added: u32,
     /// Units taken out of the cart so far, purchases aside.
     pub units_removed: u32,
-    /// Views of items with a known price.
-    pub priced_views: u32,
     /// Additions to the cart with a known price, in units.
     pub priced_units: u32,
-    /// Dwell events that carried a duration.
-    pub dwells: u32,
-    /// Scroll events that carried a depth.
-    pub scrolls: u32,
+}
+
+static NO_CART: Cart = Cart {
+    value: 0,
+    price_sum: 0,
+    since: EventMs(0),
+    last_add: EventMs(0),
+    units_added: 0,
+    units_removed: 0,
+    priced_units: 0,
+};
+
+/// The state of one session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What the visitor did before this session, if anything.
+    past: Option<Box<History>>,
+    /// Event time of the first event.
+    pub start: EventMs,
+    /// Latest event time.
+    pub last: EventMs,
+    /// Events of each kind, and what is counted with them.
+    pub counters: Counters,
+    /// Events of all kinds.
+    pub events: u32,
+    /// Units in the cart.
+    pub cart_units: u32,
     /// Sum of dwell, in millionths of a second.
     pub dwell_sum: i64,
     /// Longest dwell, in millionths of a second.
@@ -76,20 +90,8 @@ pub struct Session {
     pub scroll_sum: i64,
     /// Deepest scroll, in millionths.
     pub scroll_max: i64,
-    /// Worth of the cart, in millionths of the currency.
-    pub cart_value: i64,
     /// Sum of the prices viewed, in millionths.
     pub price_seen_sum: i64,
-    /// Sum of the prices put into the cart, in millionths, once per unit.
-    pub price_cart_sum: i64,
-    /// Event time since which the cart has not been empty; 0 while it is empty.
-    pub cart_since: EventMs,
-    /// Event time of the last addition to the cart; 0 before the first.
-    pub last_cart_add: EventMs,
-    /// Number of the last addition to the cart among the events, from 1; 0 before the first.
-    pub cart_add_event: u32,
-    /// Events on an item that was in the cart already.
-    pub cart_item_events: u32,
     /// Whether the latest item touched is in the cart.
     pub cart_item_in_focus: bool,
     /// Gap before the last event, in ms.
@@ -98,6 +100,8 @@ pub struct Session {
     pub active_ms: u64,
     /// Exponentially weighted mean gap, in ms with [`GAP_SHIFT`] binary digits behind the point.
     gap_weighted: u64,
+    /// What sessions have that put something into the cart, or tried to take something out.
+    cart: Option<Box<Cart>>,
     /// Items remembered.
     pub items: Items,
     /// Categories counted.
@@ -114,7 +118,7 @@ impl Session {
         items.clear();
         categories.clear();
         *self = Session {
-            history,
+            past: (history != History::FIRST_VISIT).then(|| Box::new(history)),
             start: at,
             last: at,
             items,
@@ -123,10 +127,31 @@ impl Session {
         };
     }
 
+    /// What is known of the cart. All zero in a session without one.
+    #[inline]
+    pub fn cart(&self) -> &Cart {
+        self.cart.as_deref().unwrap_or(&NO_CART)
+    }
+
+    fn cart_mut(&mut self) -> &mut Cart {
+        self.cart.get_or_insert_default()
+    }
+
+    /// What the visitor did before this session. All zero for a first visit.
+    #[inline]
+    pub fn history(&self) -> &History {
+        self.past.as_deref().unwrap_or(&FIRST_VISIT)
+    }
+
+    /// The same, to change it.
+    pub fn history_mut(&mut self) -> &mut History {
+        self.past.get_or_insert_default()
+    }
+
     /// Folds one event into the session.
     pub fn observe(&mut self, event: &Event, limits: &SessionLimits) -> Overflow {
         self.fold_time(event.time);
-        self.counts[event.kind as usize] += 1;
+        self.counters.count(event.kind);
         self.events += 1;
 
         let mut overflow = Overflow::default();
@@ -139,7 +164,7 @@ impl Session {
             match self.items.find_or_insert(event.item, limits.items_max) {
                 Slot::Known(at) => Some(at),
                 Slot::New { at, evicted } => {
-                    self.distinct_items += 1;
+                    self.counters.add(Of::DistinctItems);
                     overflow.item = evicted;
                     Some(at)
                 }
@@ -150,7 +175,9 @@ impl Session {
             }
         };
         if let Some(at) = slot {
-            self.cart_item_events += u32::from(self.items.get(at).units > 0);
+            if self.items.get(at).units > 0 {
+                self.counters.add(Of::CartItemEvents);
+            }
         }
         match event.kind {
             Kind::ItemView => self.fold_view(event, slot),
@@ -159,14 +186,14 @@ impl Session {
             Kind::Purchase => self.fold_purchase(event, slot),
             Kind::Dwell => {
                 if let Some(seconds) = event.value.get() {
-                    self.dwells += 1;
+                    self.counters.add(Of::Dwells);
                     self.dwell_sum = self.dwell_sum.saturating_add(seconds);
                     self.dwell_max = self.dwell_max.max(seconds);
                 }
             }
             Kind::Scroll => {
                 if let Some(depth) = event.value.get() {
-                    self.scrolls += 1;
+                    self.counters.add(Of::Scrolls);
                     self.scroll_sum = self.scroll_sum.saturating_add(depth);
                     self.scroll_max = self.scroll_max.max(depth);
                 }
@@ -199,13 +226,15 @@ impl Session {
         if let Some(at) = slot {
             let item = self.items.get_mut(at);
             if item.views > 0 {
-                self.repeat_views += 1;
+                self.counters.add(Of::RepeatViews);
             }
             item.views += 1;
-            self.views_of_one_item_max = self.views_of_one_item_max.max(item.views);
+            if item.views > self.counters.get(Of::ViewsOfOneItemMax) {
+                self.counters.put(Of::ViewsOfOneItemMax, item.views);
+            }
         }
         if let Some(price) = event.price.get().filter(|&price| price > 0) {
-            self.priced_views += 1;
+            self.counters.add(Of::PricedViews);
             self.price_seen_sum = self.price_seen_sum.saturating_add(price);
         }
     }
@@ -213,12 +242,13 @@ impl Session {
     fn fold_add(&mut self, event: &Event, slot: Option<usize>) {
         let units = event.units();
         let price = event.price.get().unwrap_or(0);
-        self.units_added = self.units_added.saturating_add(units);
-        self.last_cart_add = event.time;
-        self.cart_add_event = self.events;
+        let cart = self.cart.get_or_insert_default();
+        cart.units_added = cart.units_added.saturating_add(units);
+        cart.last_add = event.time;
+        self.counters.put(Of::CartAddEvent, self.events);
         if price > 0 {
-            self.priced_units = self.priced_units.saturating_add(units);
-            self.price_cart_sum = self.price_cart_sum.saturating_add(worth(price, units));
+            cart.priced_units = cart.priced_units.saturating_add(units);
+            cart.price_sum = cart.price_sum.saturating_add(worth(price, units));
         }
         // An item that cannot be remembered could never be taken out again: it stays out.
         let Some(at) = slot else { return };
@@ -236,7 +266,8 @@ impl Session {
     }
 
     fn fold_remove(&mut self, event: &Event, slot: Option<usize>) {
-        self.units_removed = self.units_removed.saturating_add(event.units());
+        let cart = self.cart_mut();
+        cart.units_removed = cart.units_removed.saturating_add(event.units());
         if let Some(at) = slot {
             self.take_out(at, event.units());
             self.date_cart(event.time);
@@ -251,7 +282,9 @@ impl Session {
                 self.items.empty_cart();
                 self.cart_item_in_focus = false;
                 self.cart_units = 0;
-                self.cart_value = 0;
+                if let Some(cart) = &mut self.cart {
+                    cart.value = 0;
+                }
             }
             None => {}
         }
@@ -261,6 +294,9 @@ impl Session {
     fn take_out(&mut self, at: usize, units: u32) {
         let item = self.items.get_mut(at);
         let taken = units.min(item.units);
+        if taken == 0 {
+            return;
+        }
         let before = worth(item.cart_price, item.units);
         item.units -= taken;
         let after = worth(item.cart_price, item.units);
@@ -271,22 +307,25 @@ impl Session {
     /// Follows the worth of an item in the cart. A worth beyond any real one stops at the greatest
     /// number; the way back from there is a new sum.
     fn revalue_cart(&mut self, before: i64, after: i64) {
-        let most = [self.cart_value, before, after].contains(&i64::MAX);
-        let moved = (self.cart_value - before).checked_add(after);
-        self.cart_value = moved.filter(|_| !most).unwrap_or_else(|| {
+        let value = self.cart().value;
+        let most = [value, before, after].contains(&i64::MAX);
+        let moved = (value - before).checked_add(after);
+        let moved = moved.filter(|_| !most).unwrap_or_else(|| {
             let worths = self.items.iter();
             worths.fold(0i64, |sum, item| {
                 sum.saturating_add(worth(item.cart_price, item.units))
             })
         });
+        self.cart_mut().value = moved;
     }
 
     /// Notes since when the cart has not been empty.
     fn date_cart(&mut self, at: EventMs) {
+        let Some(cart) = &mut self.cart else { return };
         if self.cart_units == 0 {
-            self.cart_since = EventMs(0);
-        } else if self.cart_since == EventMs(0) {
-            self.cart_since = at;
+            cart.since = EventMs(0);
+        } else if cart.since == EventMs(0) {
+            cart.since = at;
         }
     }
 
@@ -298,7 +337,7 @@ impl Session {
     /// Number of events of `kind`.
     #[inline]
     pub fn count(&self, kind: Kind) -> u32 {
-        self.counts[kind as usize]
+        self.counters.kind(kind)
     }
 
     /// Whether the session leaves a cart behind: something in it, and nothing bought.
@@ -308,7 +347,9 @@ impl Session {
 
     /// Bytes held on the heap.
     pub fn bytes(&self) -> usize {
-        self.items.bytes() + self.categories.bytes()
+        let past = self.past.as_ref().map_or(0, |_| size_of::<History>());
+        let cart = self.cart.as_ref().map_or(0, |_| size_of::<Cart>());
+        self.items.bytes() + self.categories.bytes() + self.counters.bytes() + past + cart
     }
 
     /// Whether `item` is in the cart.

@@ -141,9 +141,20 @@ impl Default for Histogram {
 }
 
 impl Histogram {
+    /// The bar of a score.
+    #[inline]
+    pub fn bar(score: f64) -> usize {
+        ((score * SCORE_BARS as f64) as usize).min(SCORE_BARS - 1)
+    }
+
     /// Counts a score.
     pub fn count(&mut self, score: f64) {
-        self.0[((score * SCORE_BARS as f64) as usize).min(SCORE_BARS - 1)] += 1;
+        self.count_bar(Self::bar(score));
+    }
+
+    /// Counts a score of a bar.
+    pub fn count_bar(&mut self, bar: usize) {
+        self.0[bar] += 1;
     }
 
     /// Number of scores counted.

@@ -28,7 +28,7 @@ use super::judging::{Judging, QUEUE_MAX, Reach};
 use super::learn::tables::{Change, Tables};
 use super::learned::Said;
 use super::ledger::{Desk, Ledger};
-use super::live::{Judgement, Rules, Visit};
+use super::live::{Due, Judgement, Rules, Visit};
 use super::lookup::Lookup;
 use super::memory::Memory;
 use super::model::Scores;
@@ -160,8 +160,9 @@ impl Visitors {
             sum ^= self.visits.get(*key).touch();
         }
         for key in &keys[..known] {
-            let items = &self.visits.get(*key).session.items;
-            sum ^= items.last().map_or(0, |item| item.id.0);
+            let session = &self.visits.get(*key).session;
+            sum ^= session.items.last().map_or(0, |item| item.id.0);
+            sum ^= session.categories.last().map_or(0, |(id, _)| id.0);
         }
         black_box(sum);
     }
@@ -336,9 +337,9 @@ impl Visitors {
         } else if event.time.0.saturating_sub(session.start.0) > rules.max_ms {
             Some(Ending::TooLong)
         } else if rules.from_log
-            && event.session != visit.log_session
+            && event.session != visit.log_session()
             && !event.session.is_none()
-            && !visit.log_session.is_none()
+            && !visit.log_session().is_none()
         {
             // An event without a session, such as a refund, belongs to whatever is going on.
             Some(Ending::LogSession)
@@ -359,7 +360,7 @@ impl Visitors {
                 .recall(event.visitor, event.arrival, limits.history_keep_ms);
         self.tally.visitors += u64::from(history.is_none());
         let key = self.visits.take_key();
-        self.visits.get_mut(key).timer = None;
+        self.visits.get_mut(key).timer = Due::NEVER;
         self.begin(key, event, texts, history.unwrap_or_default());
         self.list(bin, key);
         if self.live > self.tally.live_sessions_peak {
@@ -488,9 +489,10 @@ impl Visitors {
         let idle_at = ArrivalMs(visit.last_arrival.0 + idle_ms);
         let deadline = visit
             .stalls_at
+            .get()
             .map_or(idle_at, |stalls_at| stalls_at.min(idle_at));
-        if visit.timer.is_none_or(|set| deadline < set) {
-            visit.timer = Some(deadline);
+        if Due::at(deadline) < visit.timer {
+            visit.timer = Due::at(deadline);
             self.wheel.set(Timer {
                 deadline: deadline.0,
                 key,
@@ -498,8 +500,9 @@ impl Visitors {
             // Sessions ended early leave their timers behind: state stays bounded by what lives.
             if self.wheel.len() > 4 * self.live as usize + STALE_TIMERS_MAX {
                 let visits = &self.visits;
-                self.wheel
-                    .retain(|timer| visits.get(timer.key).timer == Some(ArrivalMs(timer.deadline)));
+                self.wheel.retain(|timer| {
+                    visits.get(timer.key).timer == Due::at(ArrivalMs(timer.deadline))
+                });
             }
         }
     }
@@ -508,11 +511,11 @@ impl Visitors {
         let idle_ms = self.rules.policy.session.idle_ms;
         let at = ArrivalMs(timer.deadline);
         let visit = self.visits.get_mut(timer.key);
-        if visit.timer != Some(at) {
+        if visit.timer != Due::at(at) {
             return;
         }
-        visit.timer = None;
-        if visit.stalls_at == Some(at) {
+        visit.timer = Due::NEVER;
+        if visit.stalls_at == Due::at(at) {
             self.stall(timer.key, at, out);
         } else if visit.last_arrival.0 + idle_ms == at.0 {
             self.leave(timer.key, at, Ending::Idle, out);
@@ -545,7 +548,7 @@ impl Visitors {
             limits.history_keep_ms,
             limits.histories_per_bin,
         );
-        self.visits.get_mut(key).timer = None;
+        self.visits.get_mut(key).timer = Due::NEVER;
         self.visits.give_back(key);
     }
 
@@ -617,9 +620,9 @@ impl Visitors {
         let bought = visit.session.count(Kind::Purchase) > 0;
         tally.carts_abandoned += u64::from(visit.session.abandons_cart());
         tally.sessions_bought += u64::from(bought);
-        match (visit.peak, bought) {
-            (Some(peak), true) => tally.peak_bought.count(peak),
-            (Some(peak), false) => tally.peak_not_bought.count(peak),
+        match (visit.peak_bar(), bought) {
+            (Some(peak), true) => tally.peak_bought.count_bar(peak),
+            (Some(peak), false) => tally.peak_not_bought.count_bar(peak),
             (None, _) => tally.bought_at_once += 1,
         }
         out.ended(visit, at);

@@ -34,7 +34,7 @@ impl Output for Heard {
         self.forgotten.push((
             gone.at.0 - START_MS,
             text(gone.visitor_text),
-            gone.live.map(|visit| text(&visit.session_text)),
+            gone.live.map(|visit| text(&visit.session_text())),
             gone.sessions,
             gone.facts,
         ));

@@ -417,7 +417,7 @@ impl Output for Lines {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         self.ended.push((
             text(&visit.visitor_text),
-            text(&visit.session_text),
+            text(&visit.session_text()),
             visit.session.events,
         ));
     }

@@ -152,7 +152,7 @@ impl Pairing {
 
     /// Takes a judgement of the target.
     pub fn considered(&mut self, visit: &Visit, judgement: &Judgement, view: &View) {
-        let key = session_key(&visit.visitor_text, &visit.session_text);
+        let key = session_key(&visit.visitor_text, &visit.session_text());
         let seen = Seen {
             at_ms: judgement.at.0,
             trigger: trigger_hash(judgement.trigger.name()),
@@ -166,7 +166,7 @@ impl Pairing {
 
     /// Takes the end of a session.
     pub fn ended(&mut self, visit: &Visit, at: ArrivalMs) {
-        let key = session_key(&visit.visitor_text, &visit.session_text);
+        let key = session_key(&visit.visitor_text, &visit.session_text());
         self.seen.push_back(Moment::Ended(key, at.0));
     }
 

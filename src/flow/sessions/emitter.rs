@@ -284,7 +284,7 @@ impl Output for Emitter {
         if let Some(sample) = self.spec.rows
             && sample.holds(visit.visitor)
         {
-            let key: [&[u8]; 3] = [&visit.visitor_text, b"\0", &visit.session_text];
+            let key: [&[u8]; 3] = [&visit.visitor_text, b"\0", &visit.session_text()];
             let rows = &mut self.rows;
             self.emissions.write(at.0, Tag::Rows, &key, |body| {
                 rows.ended(visit, body);

@@ -71,7 +71,8 @@ impl Emitter {
 fn paragraph(gone: &Forgotten<'_>, out: &mut Vec<u8>) -> std::io::Result<()> {
     writeln!(out, "{}  erase: the visitor is forgotten", time(gone.at.0))?;
     if let Some(visit) = gone.live {
-        let session = String::from_utf8_lossy(&visit.session_text);
+        let session = visit.session_text();
+        let session = String::from_utf8_lossy(&session);
         let events = visit.session.events;
         writeln!(
             out,

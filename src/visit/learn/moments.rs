@@ -38,15 +38,6 @@ impl Account {
         self.before += other.before;
     }
 
-    /// Takes another's numbers away.
-    pub fn remove(&mut self, other: &Account) {
-        self.sessions -= other.sessions;
-        self.converted -= other.converted;
-        self.revenue -= other.revenue;
-        self.margin -= other.margin;
-        self.before -= other.before;
-    }
-
     /// The numbers in their order: sessions, converted, revenue, margin, before.
     pub fn measures(&self) -> [i64; MEASURES] {
         [

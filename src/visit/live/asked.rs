@@ -30,7 +30,7 @@ impl Visit {
         let phase = self.phase();
         view.begun = judgement.at.0 >= policy.learning.from_ms;
         view.device = self.device;
-        view.returning = self.session.history.returning();
+        view.returning = self.session.history().returning();
         view.held = self.held;
         for (leaf, slot) in view.leaf.iter_mut().zip(&policy.slots) {
             *leaf = leaf_of(&slot.context, phase, view.device, view.returning) as u8;
@@ -43,7 +43,7 @@ impl Visit {
             scores: self.scores,
             phase,
         };
-        let cart = self.cart_judged;
+        let (cart, uses) = (judgement.cart_value, &self.aside().uses);
         for (index, slot) in policy.slots.iter().enumerate() {
             let method = slot.learn.map(|spec| spec.method);
             if method.is_some_and(|method| method != Method::Multivariate) {
@@ -51,7 +51,7 @@ impl Visit {
                 let by = (tables, &policy.promotions, cart);
                 let place = (index, usize::from(view.leaf[index]));
                 (view.set[index], view.chances_ppm[index]) =
-                    chances(slot, &now, shown, &self.uses, by, place);
+                    chances(slot, &now, shown, uses, by, place);
             }
         }
         let Some((first, _)) = members(policy).next() else {
@@ -62,7 +62,7 @@ impl Visit {
         let starts = judgement.trigger == Trigger::Start;
         let moves = starts || self.is_settled(judgement.at, policy);
         let (by, leaf) = ((tables, cart), usize::from(view.leaf[first]));
-        let together = chances_together(policy, &now, moves, page, &self.uses, by, leaf);
+        let together = chances_together(policy, &now, moves, page, uses, by, leaf);
         for ((index, _), chances_ppm) in members(policy).zip(together) {
             view.chances_ppm[index] = chances_ppm;
         }

@@ -2,11 +2,11 @@
 //!
 //! Slots with rules are chosen by them ([`choose`]), slots that learn are drawn when it is their turn
 //! ([`crate::visit::learned`]). The facts of what was shown are said aside and booked by the ledger;
-//! where only what was seen counts they wait here for the impression of their decision.
+//! where only what was seen counts they wait aside for the impression of their decision.
 
 use super::Visit;
-use super::{AWAITING_MAX, Judgement, Rules};
-use crate::event::{ArrivalMs, Id, hash_text};
+use super::{Judgement, Rules};
+use crate::event::ArrivalMs;
 use crate::visit::choose::{CERTAIN_PPM, Why, choose, keeps};
 use crate::visit::decision::{PerSlot, Trigger};
 use crate::visit::feature::Vector;
@@ -61,13 +61,13 @@ impl Visit {
             scores: self.scores,
             phase: self.phase.phase(),
         };
-        let stability = &policy.stability;
+        let (stability, cart) = (&policy.stability, judgement.cart_value);
         let settled = starts || self.is_settled(at, policy);
         let first_exposure = said.exposures.len();
         self.take_turns(
             &situation,
             (at, starts, settled),
-            (rules, tables),
+            (rules, tables, cart),
             &mut moves,
             said,
         );
@@ -80,14 +80,15 @@ impl Visit {
             }
             let shown = usize::from(self.layout[index]);
             let (arm, why) = if settled {
-                let choice = choose(slot, &situation, shown, &self.uses, stability.min_gain);
+                let uses = &self.aside().uses;
+                let choice = choose(slot, &situation, shown, uses, stability.min_gain);
                 (choice.arm, choice.why)
             } else if keeps(slot, &situation, shown) {
                 continue;
             } else {
                 (slot.default, Why::NotEligible)
             };
-            if self.put_up(index, arm, why, policy, said) {
+            if self.put_up(index, arm, why, (policy, cart), said) {
                 moves.changed |= 1 << index;
             }
         }
@@ -153,7 +154,7 @@ impl Visit {
 
     /// The arm that a slot had in this phase's leaf before.
     pub(super) fn home(&self, index: usize, slot: &Slot, phase: Phase) -> Option<usize> {
-        self.homes[index].get(home_place(slot, phase))
+        self.aside().homes[index].get(home_place(slot, phase))
     }
 
     /// The arms that the slots that learn together had in this phase's leaf before.
@@ -179,19 +180,18 @@ impl Visit {
         &mut self,
         situation: &Situation<'_>,
         when: (ArrivalMs, bool, bool),
-        (rules, tables): (&Rules, &Tables),
+        (rules, tables, cart): (&Rules, &Tables, i64),
         moves: &mut Moves,
         said: &mut Said,
     ) {
         let policy = &rules.policy;
-        let cart = self.cart_judged;
         let (phase, starts) = (situation.phase, when.1);
         if let Some((first, _)) = members(policy).next() {
             let (standing, drawer) = self.stands(first, phase, when, policy, tables);
             let homes = self.homes_together(policy, phase);
             let page = self.together(&homes);
             let may_move = standing.settled || starts;
-            let (uses, by) = (&self.uses, (tables, cart));
+            let (uses, by) = (&self.aside().uses, (tables, cart));
             let turns = turn_together(policy, situation, may_move, page, uses, by, drawer);
             for (index, _) in members(policy) {
                 self.follow(
@@ -199,7 +199,7 @@ impl Visit {
                     turns[index],
                     drawer,
                     (when.0, phase),
-                    policy,
+                    (policy, cart),
                     (moves, said),
                 );
             }
@@ -225,8 +225,9 @@ impl Visit {
             let (standing, drawer) = self.stands(index, phase, when, policy, tables);
             let min_gain = policy.stability.min_gain;
             let by = (tables, &policy.promotions, cart, min_gain);
-            let turn = turn(slot, situation, standing, &self.uses, by, drawer);
-            self.follow(index, turn, drawer, (when.0, phase), policy, (moves, said));
+            let turn = turn(slot, situation, standing, &self.aside().uses, by, drawer);
+            let by = (policy, cart);
+            self.follow(index, turn, drawer, (when.0, phase), by, (moves, said));
         }
     }
 
@@ -240,7 +241,7 @@ impl Visit {
         tables: &Tables,
     ) -> (Standing, Drawer) {
         let slot = &policy.slots[index];
-        let returning = self.session.history.returning();
+        let returning = self.session.history().returning();
         let standing = Standing {
             shown: usize::from(self.layout[index]),
             starts,
@@ -254,7 +255,7 @@ impl Visit {
             slot: index,
             leaf: leaf_of(&slot.context, phase, self.device, returning),
             tables_ms: tables.version_at(at),
-            nth: self.draws,
+            nth: self.aside().draws,
         };
         (standing, drawer)
     }
@@ -266,7 +267,7 @@ impl Visit {
         turn: Turn,
         drawer: Drawer,
         (at, phase): (ArrivalMs, Phase),
-        policy: &Policy,
+        (policy, cart): (&Policy, i64),
         (moves, said): (&mut Moves, &mut Said),
     ) {
         let slot = &policy.slots[index];
@@ -280,18 +281,20 @@ impl Visit {
                 set,
             } => (arm, arm as u32, propensity_ppm, set),
         };
-        self.propensity_ppm[index] = propensity_ppm;
-        if self.put_up(index, shown, Why::Drawn(shown as u8), policy, said) {
+        self.aside_mut().propensity_ppm[index] = propensity_ppm;
+        let why = Why::Drawn(shown as u8);
+        if self.put_up(index, shown, why, (policy, cart), said) {
             moves.changed |= 1 << index;
         }
         if let Turn::Back(_) = turn {
             return;
         }
         if let Turn::Drawn { .. } = turn {
-            self.draws += 1;
+            self.aside_mut().draws += 1;
             moves.drawn |= 1 << index;
         }
-        self.homes[index].set(home_place(slot, phase), shown);
+        let place = home_place(slot, phase);
+        self.aside_mut().homes[index].set(place, shown);
         let cell = Cell {
             slot: index as u8,
             leaf: drawer.leaf as u8,
@@ -315,13 +318,13 @@ impl Visit {
         }
     }
 
-    /// Puts an arm up; whether it was not there before.
+    /// Puts an arm up, by what the cart is worth; whether it was not there before.
     fn put_up(
         &mut self,
         index: usize,
         arm: usize,
         why: Why,
-        policy: &Policy,
+        (policy, cart): (&Policy, i64),
         said: &mut Said,
     ) -> bool {
         if arm == usize::from(self.layout[index]) {
@@ -331,45 +334,13 @@ impl Visit {
         self.why[index] = why;
         let arm_of = &policy.slots[index].arms[arm];
         if let Some((_, counter)) = arm_of.cap {
-            self.uses[counter] = self.uses[counter].saturating_add(1);
+            let uses = &mut self.aside_mut().uses[counter];
+            *uses = uses.saturating_add(1);
         }
         if !arm_of.cost.is_none() {
-            let amount = arm_of.cost.of(self.cart_judged);
+            let amount = arm_of.cost.of(cart);
             said.spends.push((index as u8, arm as u8, amount));
         }
         true
-    }
-
-    /// Keeps an exposure until the impression of its decision; whether another had to go for it.
-    pub fn await_impression(&mut self, exposure: Exposure) -> bool {
-        let full = self.awaiting.len() >= AWAITING_MAX;
-        if full {
-            self.awaiting.remove(0);
-        }
-        self.awaiting.push(exposure);
-        full
-    }
-
-    /// The decision that is waited for under this id: the hash of `visitor/session/seq`.
-    pub fn awaited(&self, decision: Id) -> Option<u32> {
-        let mut text = [&self.visitor_text[..], b"/", &self.session_text, b"/"].concat();
-        let stem = text.len();
-        let mut before = None;
-        // The latest is the most likely.
-        let seqs = self.awaiting.iter().rev().map(|exposure| exposure.seq);
-        seqs.filter(|seq| before.replace(*seq) != Some(*seq))
-            .find(|seq| {
-                text.truncate(stem);
-                text.extend_from_slice(seq.to_string().as_bytes());
-                Id(hash_text(&text)) == decision
-            })
-    }
-
-    /// Takes the exposures of a decision that has now been seen.
-    pub fn take_awaited(&mut self, seq: u32) -> Vec<Exposure> {
-        self.seen_seq = Some(seq);
-        self.awaiting
-            .extract_if(.., |exposure| exposure.seq == seq)
-            .collect()
     }
 }

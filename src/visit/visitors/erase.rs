@@ -45,7 +45,7 @@ impl Visitors {
         let limits = self.rules.policy.limits;
         let mut gone = live.map(|key| self.drop_session(key, event));
         let remembered = match &gone {
-            Some(visit) => Some(visit.session.history),
+            Some(visit) => Some(visit.past()),
             None => {
                 let memory = &mut self.bins[bin_of(visitor)].memory;
                 memory.recall(visitor, at, limits.history_keep_ms)

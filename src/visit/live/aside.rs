@@ -1,0 +1,131 @@
+//! What most visits have nothing of: draws, promises, and exposures that wait to be seen.
+//!
+//! It is kept aside, behind one pointer, and made when there is something to keep: in a session whose
+//! slots are drawn by learned weights, or that was shown an arm with a cap or a cost. So a visit whose
+//! page follows rules stays small. Without it everything is as at the start: read it through
+//! [`Visit::aside`].
+
+use super::{AWAITING_MAX, Visit};
+use crate::event::{Id, hash_text};
+use crate::visit::choose::CERTAIN_PPM;
+use crate::visit::decision::PerSlot;
+use crate::visit::learn::fact::Exposure;
+use crate::visit::learned::Homes;
+use crate::visit::policy::{CAPPED_ARMS_MAX, SLOTS_MAX};
+use serde::{Deserialize, Serialize};
+
+/// What is kept aside.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Aside {
+    /// How often each capped arm was put up.
+    pub(super) uses: [u8; CAPPED_ARMS_MAX],
+    /// The probability of each slot's last choice, in millionths.
+    pub(super) propensity_ppm: PerSlot<u32>,
+    /// The arm that each slot had in each phase in which it had its turn.
+    pub(super) homes: PerSlot<Homes>,
+    /// Draws so far.
+    pub(super) draws: u32,
+    /// Promotions promised in this session: slot, arm, cost in millionths.
+    spends: Vec<(u8, u8, i64)>,
+    /// Exposures that wait for the impression of their decision.
+    awaiting: Vec<Exposure>,
+    /// Number of the last decision that an impression named.
+    seen_seq: Option<u32>,
+}
+
+static NOTHING: Aside = Aside {
+    uses: [0; CAPPED_ARMS_MAX],
+    propensity_ppm: [CERTAIN_PPM; SLOTS_MAX],
+    homes: [Homes::NONE; SLOTS_MAX],
+    draws: 0,
+    spends: Vec::new(),
+    awaiting: Vec::new(),
+    seen_seq: None,
+};
+
+impl Visit {
+    /// What is kept aside, or that there is nothing.
+    #[inline]
+    pub(super) fn aside(&self) -> &Aside {
+        self.aside.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to keep something there.
+    pub(super) fn aside_mut(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_with(|| Box::new(NOTHING.clone()))
+    }
+
+    /// The probability of each slot's last choice, in millionths.
+    pub fn propensity_ppm(&self) -> &PerSlot<u32> {
+        &self.aside().propensity_ppm
+    }
+
+    /// Notes a promotion that was promised: slot, arm, cost in millionths.
+    pub fn promise(&mut self, spend: (u8, u8, i64)) {
+        self.aside_mut().spends.push(spend);
+    }
+
+    /// Takes what was promised.
+    pub fn take_spends(&mut self) -> Vec<(u8, u8, i64)> {
+        let aside = self.aside.as_mut();
+        aside.map_or_else(Vec::new, |aside| std::mem::take(&mut aside.spends))
+    }
+
+    /// Number of the last decision that an impression named.
+    pub fn seen_seq(&self) -> Option<u32> {
+        self.aside().seen_seq
+    }
+
+    /// Keeps an exposure until the impression of its decision; whether another had to go for it.
+    pub fn await_impression(&mut self, exposure: Exposure) -> bool {
+        let awaiting = &mut self.aside_mut().awaiting;
+        let full = awaiting.len() >= AWAITING_MAX;
+        if full {
+            awaiting.remove(0);
+        }
+        awaiting.push(exposure);
+        full
+    }
+
+    /// The decision that is waited for under this id: the hash of `visitor/session/seq`.
+    pub fn awaited(&self, decision: Id) -> Option<u32> {
+        let mut text = [&self.visitor_text[..], b"/", &self.session_text(), b"/"].concat();
+        let stem = text.len();
+        let mut before = None;
+        // The latest is the most likely.
+        let seqs = self.aside().awaiting.iter().rev();
+        seqs.map(|exposure| exposure.seq)
+            .filter(|seq| before.replace(*seq) != Some(*seq))
+            .find(|seq| {
+                text.truncate(stem);
+                text.extend_from_slice(seq.to_string().as_bytes());
+                Id(hash_text(&text)) == decision
+            })
+    }
+
+    /// Takes the exposures of a decision that has now been seen.
+    pub fn take_awaited(&mut self, seq: u32) -> Vec<Exposure> {
+        let aside = self.aside_mut();
+        aside.seen_seq = Some(seq);
+        let seen = aside
+            .awaiting
+            .extract_if(.., |exposure| exposure.seq == seq);
+        seen.collect()
+    }
+
+    /// Nothing waits to be seen any more.
+    pub(super) fn await_nothing(&mut self) {
+        if let Some(aside) = &mut self.aside {
+            aside.awaiting.clear();
+        }
+    }
+}
+
+impl Aside {
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Aside>()
+            + self.spends.capacity() * size_of::<(u8, u8, i64)>()
+            + self.awaiting.capacity() * size_of::<Exposure>()
+    }
+}
