@@ -32,8 +32,8 @@ use serde::{Deserialize, Serialize};
 pub struct Said {
     /// Arms that the visit was shown.
     pub exposures: Vec<Exposure>,
-    /// Promotions promised: slot, arm, and what it costs in millionths.
-    pub spends: Vec<(u8, u8, i64)>,
+    /// Promises made, and taken back with a minus: slot, arm, what it costs in millionths, sign.
+    pub spends: Vec<(u8, u8, i64, i8)>,
     /// What the policy would do, where it is asked at every step.
     pub view: Option<Box<View>>,
     /// Room for making lists of products.

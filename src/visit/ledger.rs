@@ -20,7 +20,7 @@ use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind};
 use super::learn::moments::Account;
 use super::learn::store::FactStore;
 use super::learned::Said;
-use super::live::{Rules, Visit};
+use super::live::{Promise, Rules, Visit};
 use super::output::Output;
 use super::rank::SessionKey;
 use super::rank::window::{Seen, Window};
@@ -311,6 +311,7 @@ impl Ledger {
         let costs = shown.map(|(slot, arm)| slot.arms[usize::from(*arm)].cost.of(value));
         let margin = policy.promotions.margin(value, costs.sum());
         self.take_promise(event.arrival, visit, desk);
+        redeem(event.arrival, value, visit, desk);
         let number = self.of(visitor).next_number();
         visit.ordered = true;
         let fact = Fact::Outcome(Outcome {
@@ -501,10 +502,9 @@ impl Ledger {
         said: &mut Said,
         desk: &mut Desk<'_, impl Output>,
     ) {
-        for (slot, arm, amount) in said.spends.drain(..) {
+        for (slot, arm, amount, sign) in said.spends.drain(..) {
             let fact = Fact::Spend { slot, arm, amount };
-            desk.out.fact(at, visit.visitor, &fact, 1);
-            visit.spends.push((slot, arm, amount));
+            desk.out.fact(at, visit.visitor, &fact, sign);
         }
         for exposure in said.exposures.drain(..) {
             if visit.muted {
@@ -576,14 +576,25 @@ impl Ledger {
             self.index(at, visit, desk);
         }
         self.take_promise(at, visit, desk);
-        for (slot, arm, amount) in std::mem::take(&mut visit.spends) {
-            if !visit.ordered {
-                let fact = Fact::Spend { slot, arm, amount };
-                desk.out.fact(at, visit.visitor, &fact, -1);
-            }
+        for Promise { slot, arm, amount } in std::mem::take(&mut visit.promises) {
+            let fact = Fact::Spend { slot, arm, amount };
+            desk.out.fact(at, visit.visitor, &fact, -1);
         }
         if let Some((rule, _)) = visit.ruled_out {
             desk.tally.bots.count(rule, visit.session.events);
+        }
+    }
+}
+
+/// An order of this value takes what the session was promised: in the place of what was expected
+/// stands what it costs, for good.
+fn redeem(at: ArrivalMs, value: i64, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
+    for Promise { slot, arm, amount } in &mut visit.promises {
+        let (slot, arm, expected) = (*slot, *arm, std::mem::take(amount));
+        let cost = &desk.rules.policy.slots[usize::from(slot)].arms[usize::from(arm)].cost;
+        for (amount, sign) in [(expected, -1), (0, 1), (cost.of(value), 1)] {
+            let fact = Fact::Spend { slot, arm, amount };
+            desk.out.fact(at, visit.visitor, &fact, sign);
         }
     }
 }

@@ -122,14 +122,25 @@ pub struct Visit {
     pub ordered: bool,
     /// Whether an addition to the cart counts for an order that may follow.
     pub promised: bool,
-    /// Promotions promised in this session: slot, arm, cost in millionths.
-    pub spends: Vec<(u8, u8, i64)>,
+    /// Promotions promised in this session, each once.
+    pub promises: Vec<Promise>,
     /// Number of the last decision that an impression named.
     pub seen_seq: Option<u32>,
     /// Exposures that wait for the impression of their decision.
     awaiting: Vec<Exposure>,
     /// The products shown, where any are.
     products: Option<Box<Shown>>,
+}
+
+/// A promotion that a session was promised: it has been put up.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Promise {
+    /// The slot.
+    pub slot: u8,
+    /// The arm.
+    pub arm: u8,
+    /// What the next order is expected to take from its budget, in millionths.
+    pub amount: i64,
 }
 
 /// The products that a visit is shown, and what they are chosen by.
@@ -343,6 +354,7 @@ impl Visit {
             self.consider(judgement, (rules, tables), features, view);
         }
         let moves = self.rearrange(judgement, (rules, tables), features, said);
+        self.keep_promises(&rules.policy, said);
         self.decide(judgement, moves, (rules, tables), features)
     }
 
@@ -463,7 +475,7 @@ impl Visit {
         self.visitor_text.len()
             + self.session_text.len()
             + self.session.bytes()
-            + self.spends.capacity() * size_of::<(u8, u8, i64)>()
+            + self.promises.capacity() * size_of::<Promise>()
             + self.awaiting.capacity() * size_of::<Exposure>()
             + self.products.as_ref().map_or(0, |shown| {
                 size_of::<Shown>()
