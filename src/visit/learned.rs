@@ -14,7 +14,7 @@
 use super::choose::CERTAIN_PPM;
 use super::decision::PerSlot;
 use super::learn::draw::{distribution, draw_ppm, pick};
-use super::learn::fact::Exposure;
+use super::learn::fact::{Exposure, lot_of};
 use super::learn::group::members;
 use super::learn::mixture::Mixture;
 use super::learn::spec::PerArm;
@@ -124,6 +124,8 @@ pub fn turn(
     now: &Situation<'_>,
     standing: Standing,
     uses: &[u8],
+        /// The part that the draw fell into; none where the arm was certain.
+        lot: Option<u8>,
     (tables, promotions, cart_value, min_gain): (&Tables, &Promotions, i64, f64),
     drawer: Drawer,
 ) -> Turn {
@@ -169,10 +171,8 @@ pub fn turn(
         tables_ms,
         nth,
     } = drawer;
-    let arm = pick(
-        &chances,
-        draw_ppm(visitor, session, place, leaf, tables_ms, nth),
-    );
+    let draw = draw_ppm(visitor, session, place, leaf, tables_ms, nth);
+    let arm = pick(&chances, draw);
     Turn::Drawn {
         arm,
         propensity_ppm: chances[arm],
@@ -186,6 +186,7 @@ pub fn chances(
     slot: &Slot,
     now: &Situation<'_>,
     shown: usize,
+        lot: (chances[arm] < CERTAIN_PPM).then(|| lot_of(draw)),
     uses: &[u8],
     by: (&Tables, &Promotions, i64),
     (place, leaf): (usize, usize),
@@ -263,8 +264,7 @@ pub fn turn_together(
         return turns;
     }
     let mixture = lots.mixture(tables, drawer.leaf);
-    let drawn = mixture.pick(|nth| {
-        let place = SLOTS_MAX + nth;
+    let draw = |place| {
         let Drawer {
             visitor, session, ..
         } = drawer;
@@ -276,7 +276,8 @@ pub fn turn_together(
             drawer.tables_ms,
             drawer.nth,
         )
-    });
+    };
+    let drawn = mixture.pick(|nth| draw(SLOTS_MAX + nth));
     let chances = mixture.marginals();
     for (place, (index, _)) in members(policy).enumerate() {
         turns[index] = match drawn[place] {
@@ -296,12 +297,24 @@ pub fn turn_together(
 /// The probability of each arm of the slots that learn together, in their order: of the draw that
 /// is due, or, where none is, of one as if the session came into the leaf now.
 pub fn chances_together(
+                lot: lot_within(&chances[place], arm, draw(LOT_PLACE + place)),
     policy: &Policy,
     now: &Situation<'_>,
     moves: bool,
     page: Together<'_>,
     uses: &[u8],
     by: (&Tables, i64),
+/// First place of the draws that spread an arm of a layout over its lots.
+const LOT_PLACE: usize = 2 * SLOTS_MAX + 1;
+
+/// The part that an arm's draw fell into, where the arm came with a whole layout: anywhere within
+/// what the arm has of a million, by a draw of its own.
+fn lot_within(chances: &PerArm<u32>, arm: usize, draw_ppm: u32) -> Option<u8> {
+    let (before, own): (u32, u32) = (chances[..arm].iter().sum(), chances[arm]);
+    let within = u64::from(own) * u64::from(draw_ppm) / u64::from(CERTAIN_PPM);
+    (own < CERTAIN_PPM).then(|| lot_of(before + within as u32))
+}
+
     leaf: usize,
 ) -> PerSlot<PerArm<u32>> {
     let mut lots_now = lots(policy, now, moves, page, uses, by);

@@ -16,7 +16,7 @@
 
 use super::bots::{Rule, Verdict};
 use super::history::History;
-use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind};
+use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind, Side};
 use super::learn::moments::Account;
 use super::learn::store::FactStore;
 use super::learned::Said;
@@ -126,12 +126,14 @@ impl<O: Output> Desk<'_, O> {
         sign: i8,
     ) {
         let slots = self.rules.policy.slots.iter().enumerate();
-        let learned = slots.filter(|(_, slot)| slot.learn.is_some() && !holdout);
-        for (index, _) in learned {
-            let fact = Fact::Visitor {
-                slot: index as u8,
-                held: held >> index & 1 == 1,
+        for (index, _) in slots.filter(|(_, slot)| slot.learn.is_some()) {
+            let side = match (holdout, held >> index & 1 == 1) {
+                (true, _) => Side::Out,
+                (false, true) => Side::Held,
+                (false, false) => Side::Drawn,
             };
+            let slot = index as u8;
+            let fact = Fact::Visitor { slot, side };
             self.out.fact(at, visitor, &fact, sign);
         }
     }

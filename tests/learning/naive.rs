@@ -30,6 +30,10 @@ pub fn statistics(standing: &Standing, policy: &Policy) -> Statistics {
         sum.trials += 1;
         sum.reward += reward;
         sum.square += i128::from(reward) * i128::from(reward);
+        if let (Some(lot), true) = (exposure.lot, policy.learning.seen) {
+            let slot = exposure.cell.slot;
+            sums.entry(Subject::Lots { slot, lot }).or_default().trials += 1;
+        }
     }
     sums.retain(|_, stat| !stat.is_zero());
     sums

@@ -267,15 +267,16 @@ impl Visit {
         (moves, said): (&mut Moves, &mut Said),
     ) {
         let slot = &policy.slots[index];
-        let (shown, arm, propensity_ppm, set) = match turn {
+        let (shown, arm, propensity_ppm, set, lot) = match turn {
             Turn::Not => return,
-            Turn::Held { set } => (slot.default, HELD, CERTAIN_PPM, set),
-            Turn::Back(arm) => (arm, arm as u32, CERTAIN_PPM, 0),
+            Turn::Held { set } => (slot.default, HELD, CERTAIN_PPM, set, None),
+            Turn::Back(arm) => (arm, arm as u32, CERTAIN_PPM, 0, None),
             Turn::Drawn {
                 arm,
                 propensity_ppm,
                 set,
-            } => (arm, arm as u32, propensity_ppm, set),
+                lot,
+            } => (arm, arm as u32, propensity_ppm, set, lot),
         };
         self.propensity_ppm[index] = propensity_ppm;
         if self.put_up(index, shown, Why::Drawn(shown as u8), policy, said) {
@@ -297,7 +298,7 @@ impl Visit {
             arm,
         };
         let exposure = self.exposure(cell, propensity_ppm, drawer, at);
-        said.exposures.push(exposure);
+        said.exposures.push(Exposure { lot, ..exposure });
     }
 
     /// An exposure whose decision's number is still to be known.
@@ -309,6 +310,7 @@ impl Visit {
             cell,
             propensity_ppm,
             tables_ms: drawer.tables_ms,
+            lot: None,
         }
     }
 
