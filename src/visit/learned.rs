@@ -34,10 +34,19 @@ pub struct Said {
     pub exposures: Vec<Exposure>,
     /// Promises made, and taken back with a minus: slot, arm, what it costs in millionths, sign.
     pub spends: Vec<(u8, u8, i64, i8)>,
+    /// By how much intent has risen, where that counts and a higher phase was reached; in millionths.
+    pub risen: Option<i64>,
     /// What the policy would do, where it is asked at every step.
     pub view: Option<Box<View>>,
     /// Room for making lists of products.
     pub room: Room,
+}
+
+impl Said {
+    /// Whether there is anything to be stated.
+    pub fn has_facts(&self) -> bool {
+        !self.exposures.is_empty() || !self.spends.is_empty() || self.risen.is_some()
+    }
 }
 
 /// Who draws, and where.
@@ -115,6 +124,8 @@ pub enum Turn {
         propensity_ppm: u32,
         /// Bit per arm that could have been drawn.
         set: u16,
+        /// The part that the draw fell into; none where the arm was certain.
+        lot: Option<u8>,
     },
 }
 
@@ -124,8 +135,6 @@ pub fn turn(
     now: &Situation<'_>,
     standing: Standing,
     uses: &[u8],
-        /// The part that the draw fell into; none where the arm was certain.
-        lot: Option<u8>,
     (tables, promotions, cart_value, min_gain): (&Tables, &Promotions, i64, f64),
     drawer: Drawer,
 ) -> Turn {
@@ -177,6 +186,7 @@ pub fn turn(
         arm,
         propensity_ppm: chances[arm],
         set: eligible,
+        lot: (chances[arm] < CERTAIN_PPM).then(|| lot_of(draw)),
     }
 }
 
@@ -186,7 +196,6 @@ pub fn chances(
     slot: &Slot,
     now: &Situation<'_>,
     shown: usize,
-        lot: (chances[arm] < CERTAIN_PPM).then(|| lot_of(draw)),
     uses: &[u8],
     by: (&Tables, &Promotions, i64),
     (place, leaf): (usize, usize),
@@ -288,22 +297,13 @@ pub fn turn_together(
                 arm,
                 propensity_ppm: chances[place][arm],
                 set: lots.eligible[place],
+                lot: lot_within(&chances[place], arm, draw(LOT_PLACE + place)),
             },
         };
     }
     turns
 }
 
-/// The probability of each arm of the slots that learn together, in their order: of the draw that
-/// is due, or, where none is, of one as if the session came into the leaf now.
-pub fn chances_together(
-                lot: lot_within(&chances[place], arm, draw(LOT_PLACE + place)),
-    policy: &Policy,
-    now: &Situation<'_>,
-    moves: bool,
-    page: Together<'_>,
-    uses: &[u8],
-    by: (&Tables, i64),
 /// First place of the draws that spread an arm of a layout over its lots.
 const LOT_PLACE: usize = 2 * SLOTS_MAX + 1;
 
@@ -315,6 +315,15 @@ fn lot_within(chances: &PerArm<u32>, arm: usize, draw_ppm: u32) -> Option<u8> {
     (own < CERTAIN_PPM).then(|| lot_of(before + within as u32))
 }
 
+/// The probability of each arm of the slots that learn together, in their order: of the draw that
+/// is due, or, where none is, of one as if the session came into the leaf now.
+pub fn chances_together(
+    policy: &Policy,
+    now: &Situation<'_>,
+    moves: bool,
+    page: Together<'_>,
+    uses: &[u8],
+    by: (&Tables, i64),
     leaf: usize,
 ) -> PerSlot<PerArm<u32>> {
     let mut lots_now = lots(policy, now, moves, page, uses, by);

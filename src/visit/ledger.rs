@@ -508,6 +508,21 @@ impl Ledger {
             let fact = Fact::Spend { slot, arm, amount };
             desk.out.fact(at, visit.visitor, &fact, sign);
         }
+        if let Some(value) = said.risen.take()
+            && !visit.muted
+            && at.0 >= desk.rules.policy.learning.from_ms
+        {
+            let fact = Fact::Outcome(Outcome {
+                // Before the page that it led to was drawn.
+                at_ms: at.0.saturating_sub(1),
+                session: visit.session_number,
+                number: self.of(visit.visitor).next_number(),
+                kind: OutcomeKind::Intent,
+                value,
+                margin: 0,
+            });
+            self.state(at, visit.visitor, fact, Id::NONE, desk);
+        }
         for exposure in said.exposures.drain(..) {
             if visit.muted {
                 continue;

@@ -81,6 +81,8 @@ pub struct Visit {
     pub reached: u8,
     /// Highest `p_purchase` before the first purchase.
     pub peak: Option<f64>,
+    /// `p_purchase` in millionths when a higher phase was last reached, or at the start.
+    intent_ppm: i64,
     /// The scores of the last judgement.
     pub scores: Scores,
     /// Number of the model that gave them.
@@ -345,7 +347,10 @@ impl Visit {
         let phase = self
             .phase
             .update(scores, cart, stalled, &rules.policy.phases);
-        self.reached |= 1 << phase as u8;
+        let before = std::mem::replace(&mut self.reached, self.reached | 1 << phase as u8);
+        if rules.policy.learning.reward.wants_intent() {
+            said.risen = self.rise(before, judgement);
+        }
         if !judgement.bought {
             let score = scores.purchase;
             self.peak = Some(self.peak.map_or(score, |peak| peak.max(score)));
@@ -410,6 +415,26 @@ impl Visit {
             holdout: self.holdout,
             items: self.products.as_ref().map(|shown| &shown.list[..]),
         })
+    }
+
+    /// By how much intent has risen, in millionths, if a phase of higher intent than any before is
+    /// reached; `before` has a bit a phase. After an order there is nothing to rise to.
+    fn rise(&mut self, before: u8, judgement: &Judgement) -> Option<i64> {
+        let now_ppm = (self.scores.purchase * 1e6) as i64;
+        if judgement.trigger == Trigger::Start {
+            self.intent_ppm = now_ppm;
+            return None;
+        }
+        let rising = [Phase::Exploring, Phase::Deciding, Phase::Buying];
+        let phase = self.phase.phase();
+        let above = rising.iter().filter(|higher| **higher as u8 >= phase as u8);
+        let is_new = rising.contains(&phase) && above.clone().all(|p| before >> *p as u8 & 1 == 0);
+        let risen = now_ppm - self.intent_ppm;
+        if judgement.bought || !is_new || risen <= 0 {
+            return None;
+        }
+        self.intent_ppm = now_ppm;
+        Some(risen)
     }
 
     /// From now on the session teaches nothing.

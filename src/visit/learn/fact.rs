@@ -91,6 +91,9 @@ pub enum OutcomeKind {
     Cart,
     /// The same, for as long as it is not known whether an order follows.
     Promise,
+    /// The session came into a phase of higher intent for the first time; the value is by how much
+    /// `p_purchase` rose since it last did, or since the session began.
+    Intent,
 }
 
 /// Something that came of a visit.
@@ -106,7 +109,7 @@ pub struct Outcome {
     pub number: u64,
     /// What it was.
     pub kind: OutcomeKind,
-    /// Worth of the order, capped, less what was given back; in millionths.
+    /// Worth of the order, capped, less what was given back, or rise of intent; in millionths.
     pub value: i64,
     /// What remains of it after the goods and the promotions shown; in millionths.
     pub margin: i64,
