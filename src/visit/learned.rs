@@ -14,11 +14,12 @@
 use super::choose::CERTAIN_PPM;
 use super::decision::PerSlot;
 use super::learn::draw::{distribution, draw_ppm, pick};
-use super::learn::fact::{Exposure, lot_of};
+use super::learn::fact::{Exposure, Outcome, lot_of};
 use super::learn::group::members;
 use super::learn::mixture::Mixture;
 use super::learn::spec::PerArm;
 use super::learn::tables::{Row, Tables};
+use super::live::promises::Spend;
 use super::phase::Phase;
 use super::policy::learning::Promotions;
 use super::policy::{ARMS_MAX, Arm, Policy, SLOTS_MAX, Situation, Slot};
@@ -32,10 +33,10 @@ use serde::{Deserialize, Serialize};
 pub struct Said {
     /// Arms that the visit was shown.
     pub exposures: Vec<Exposure>,
-    /// Promises made, and taken back with a minus: slot, arm, what it costs in millionths, sign.
-    pub spends: Vec<(u8, u8, i64, i8)>,
-    /// By how much intent has risen, where that counts and a higher phase was reached; in millionths.
-    pub risen: Option<i64>,
+    /// What promotions promise, stated or taken back.
+    pub spends: Vec<Spend>,
+    /// That intent has risen, where that counts and a higher phase was reached; yet without a number.
+    pub risen: Option<Outcome>,
     /// What the policy would do, where it is asked at every step.
     pub view: Option<Box<View>>,
     /// Room for making lists of products.

@@ -20,7 +20,8 @@ use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind, Side};
 use super::learn::moments::Account;
 use super::learn::store::FactStore;
 use super::learned::Said;
-use super::live::{Promise, Rules, Visit};
+use super::live::promises::Spend;
+use super::live::{Rules, Visit};
 use super::output::Output;
 use super::rank::SessionKey;
 use super::rank::window::{Seen, Window};
@@ -116,6 +117,14 @@ impl<O: Output> Desk<'_, O> {
         }
     }
 
+    /// States what promotions took or promise, or takes it back.
+    fn spend(&mut self, at: ArrivalMs, visitor: VisitorId, spends: &[Spend]) {
+        for &(slot, arm, amount, sign) in spends {
+            let fact = Fact::Spend { slot, arm, amount };
+            self.out.fact(at, visitor, &fact, sign);
+        }
+    }
+
     /// Counts a visitor of a group among those who are compared slot by slot (`1`), or not any more
     /// (`-1`).
     fn compare(
@@ -127,12 +136,7 @@ impl<O: Output> Desk<'_, O> {
     ) {
         let slots = self.rules.policy.slots.iter().enumerate();
         for (index, _) in slots.filter(|(_, slot)| slot.learn.is_some()) {
-            let side = match (holdout, held >> index & 1 == 1) {
-                (true, _) => Side::Out,
-                (false, true) => Side::Held,
-                (false, false) => Side::Drawn,
-            };
-            let slot = index as u8;
+            let (slot, side) = (index as u8, Side::of(holdout, held >> index & 1 == 1));
             let fact = Fact::Visitor { slot, side };
             self.out.fact(at, visitor, &fact, sign);
         }
@@ -313,7 +317,7 @@ impl Ledger {
         let costs = shown.map(|(slot, arm)| slot.arms[usize::from(*arm)].cost.of(value));
         let margin = policy.promotions.margin(value, costs.sum());
         self.take_promise(event.arrival, visit, desk);
-        redeem(event.arrival, value, visit, desk);
+        desk.spend(event.arrival, visitor, &visit.redeem(value, policy));
         let number = self.of(visitor).next_number();
         visit.ordered = true;
         let fact = Fact::Outcome(Outcome {
@@ -504,24 +508,11 @@ impl Ledger {
         said: &mut Said,
         desk: &mut Desk<'_, impl Output>,
     ) {
-        for (slot, arm, amount, sign) in said.spends.drain(..) {
-            let fact = Fact::Spend { slot, arm, amount };
-            desk.out.fact(at, visit.visitor, &fact, sign);
-        }
-        if let Some(value) = said.risen.take()
-            && !visit.muted
-            && at.0 >= desk.rules.policy.learning.from_ms
-        {
-            let fact = Fact::Outcome(Outcome {
-                // Before the page that it led to was drawn.
-                at_ms: at.0.saturating_sub(1),
-                session: visit.session_number,
-                number: self.of(visit.visitor).next_number(),
-                kind: OutcomeKind::Intent,
-                value,
-                margin: 0,
-            });
-            self.state(at, visit.visitor, fact, Id::NONE, desk);
+        desk.spend(at, visit.visitor, &said.spends);
+        said.spends.clear();
+        if let Some(mut rise) = said.risen.take().filter(|_| !visit.muted) {
+            rise.number = self.of(visit.visitor).next_number();
+            self.state(at, visit.visitor, Fact::Outcome(rise), Id::NONE, desk);
         }
         for exposure in said.exposures.drain(..) {
             if visit.muted {
@@ -593,25 +584,9 @@ impl Ledger {
             self.index(at, visit, desk);
         }
         self.take_promise(at, visit, desk);
-        for Promise { slot, arm, amount } in std::mem::take(&mut visit.promises) {
-            let fact = Fact::Spend { slot, arm, amount };
-            desk.out.fact(at, visit.visitor, &fact, -1);
-        }
+        desk.spend(at, visit.visitor, &visit.break_promises());
         if let Some((rule, _)) = visit.ruled_out {
             desk.tally.bots.count(rule, visit.session.events);
-        }
-    }
-}
-
-/// An order of this value takes what the session was promised: in the place of what was expected
-/// stands what it costs, for good.
-fn redeem(at: ArrivalMs, value: i64, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-    for Promise { slot, arm, amount } in &mut visit.promises {
-        let (slot, arm, expected) = (*slot, *arm, std::mem::take(amount));
-        let cost = &desk.rules.policy.slots[usize::from(slot)].arms[usize::from(arm)].cost;
-        for (amount, sign) in [(expected, -1), (0, 1), (cost.of(value), 1)] {
-            let fact = Fact::Spend { slot, arm, amount };
-            desk.out.fact(at, visit.visitor, &fact, sign);
         }
     }
 }

@@ -9,13 +9,14 @@
 
 mod asked;
 mod page;
+pub mod promises;
 
 use super::bots::{Pace, Rule};
 use super::choose::{CERTAIN_PPM, Why};
 use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
-use super::learn::fact::Exposure;
+use super::learn::fact::{Exposure, Outcome, OutcomeKind};
 use super::learn::moments::Account;
 use super::learn::tables::Tables;
 use super::learned::{Homes, Said};
@@ -29,6 +30,7 @@ use super::rank::recommender::IndexSpec;
 use super::session::{Overflow, Session};
 use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId};
 use page::Moves;
+use promises::Promise;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -125,24 +127,13 @@ pub struct Visit {
     /// Whether an addition to the cart counts for an order that may follow.
     pub promised: bool,
     /// Promotions promised in this session, each once.
-    pub promises: Vec<Promise>,
+    promises: Vec<Promise>,
     /// Number of the last decision that an impression named.
     pub seen_seq: Option<u32>,
     /// Exposures that wait for the impression of their decision.
     awaiting: Vec<Exposure>,
     /// The products shown, where any are.
     products: Option<Box<Shown>>,
-}
-
-/// A promotion that a session was promised: it has been put up.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Promise {
-    /// The slot.
-    pub slot: u8,
-    /// The arm.
-    pub arm: u8,
-    /// What the next order is expected to take from its budget, in millionths.
-    pub amount: i64,
 }
 
 /// The products that a visit is shown, and what they are chosen by.
@@ -348,7 +339,8 @@ impl Visit {
             .phase
             .update(scores, cart, stalled, &rules.policy.phases);
         let before = std::mem::replace(&mut self.reached, self.reached | 1 << phase as u8);
-        if rules.policy.learning.reward.wants_intent() {
+        let learning = &rules.policy.learning;
+        if learning.reward.wants_intent() && judgement.at.0 >= learning.from_ms {
             said.risen = self.rise(before, judgement);
         }
         if !judgement.bought {
@@ -359,7 +351,7 @@ impl Visit {
             self.consider(judgement, (rules, tables), features, view);
         }
         let moves = self.rearrange(judgement, (rules, tables), features, said);
-        self.keep_promises(&rules.policy, said);
+        self.keep_promises(&rules.policy, &mut said.spends);
         self.decide(judgement, moves, (rules, tables), features)
     }
 
@@ -417,9 +409,9 @@ impl Visit {
         })
     }
 
-    /// By how much intent has risen, in millionths, if a phase of higher intent than any before is
-    /// reached; `before` has a bit a phase. After an order there is nothing to rise to.
-    fn rise(&mut self, before: u8, judgement: &Judgement) -> Option<i64> {
+    /// That intent has risen, if a phase of higher intent than any before is reached; `before` has a bit
+    /// a phase. After an order there is nothing to rise to.
+    fn rise(&mut self, before: u8, judgement: &Judgement) -> Option<Outcome> {
         let now_ppm = (self.scores.purchase * 1e6) as i64;
         if judgement.trigger == Trigger::Start {
             self.intent_ppm = now_ppm;
@@ -434,7 +426,14 @@ impl Visit {
             return None;
         }
         self.intent_ppm = now_ppm;
-        Some(risen)
+        Some(Outcome {
+            // Before the page that it leads to is drawn.
+            at_ms: judgement.at.0.saturating_sub(1),
+            session: self.session_number,
+            kind: OutcomeKind::Intent,
+            value: risen,
+            ..Outcome::default()
+        })
     }
 
     /// From now on the session teaches nothing.

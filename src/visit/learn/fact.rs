@@ -75,6 +75,17 @@ pub enum Side {
     Out,
 }
 
+impl Side {
+    /// The side of a visitor in the page's holdout, or else in a slot's own.
+    pub fn of(holdout: bool, held: bool) -> Side {
+        match (holdout, held) {
+            (true, _) => Side::Out,
+            (false, true) => Side::Held,
+            (false, false) => Side::Drawn,
+        }
+    }
+}
+
 /// Number of sides.
 pub const SIDES: usize = 3;
 

@@ -5,7 +5,7 @@
 //! where only what was seen counts they wait here for the impression of their decision.
 
 use super::Visit;
-use super::{AWAITING_MAX, Judgement, Promise, Rules};
+use super::{AWAITING_MAX, Judgement, Rules};
 use crate::event::{ArrivalMs, Id, hash_text};
 use crate::visit::choose::{CERTAIN_PPM, Why, choose};
 use crate::visit::decision::{PerSlot, Trigger};
@@ -332,30 +332,8 @@ impl Visit {
         if let Some((_, counter)) = arm_of.cap {
             self.uses[counter] = self.uses[counter].saturating_add(1);
         }
-        let (slot, arm) = (index as u8, arm as u8);
-        let is_it = |promise: &Promise| (promise.slot, promise.arm) == (slot, arm);
-        if !arm_of.cost.is_none() && !self.promises.iter().any(is_it) {
-            let amount = arm_of.cost.of(self.cart_judged);
-            said.spends.push((slot, arm, amount, 1));
-            self.promises.push(Promise { slot, arm, amount });
-        }
+        self.promise(index as u8, arm as u8, policy, &mut said.spends);
         true
-    }
-
-    /// Promises follow the cart: a discount is worth more the more it is taken from. After an order
-    /// nothing more is promised until there is something in the cart again.
-    pub(super) fn keep_promises(&mut self, policy: &Policy, said: &mut Said) {
-        let (cart, idle) = (self.cart_judged, self.ordered && self.cart_judged == 0);
-        for promise in &mut self.promises {
-            let Promise { slot, arm, amount } = *promise;
-            let cost = &policy.slots[usize::from(slot)].arms[usize::from(arm)].cost;
-            let now = if idle { 0 } else { cost.of(cart) };
-            if now != amount {
-                promise.amount = now;
-                said.spends.push((slot, arm, amount, -1));
-                said.spends.push((slot, arm, now, 1));
-            }
-        }
     }
 
     /// Keeps an exposure until the impression of its decision; whether another had to go for it.
