@@ -4,9 +4,9 @@
 #   scripts/bench-learning.sh [EVENTS] [RUNS]        default 2,000,000 events, 5 runs each
 #
 # Two exposures a session: two slots, one context leaf each. Runs of the two shapes take turns, so
-# that a noisy machine disturbs both alike. Two logs: the simulated shop as it is (some 34 events a
-# second of its own clock, so that a quantum holds 34 events), and a shop of thirty times as many
-# visits, as dense as a job on many workers would see. The loop goes round once a quantum whatever
+# that a noisy machine disturbs both alike. Two logs: the simulated shop as it is (some 30 events a
+# second of its own clock, so that a quantum holds 30 events), and a shop of thirty times as many
+# visits an hour (some 400 events a second: its log ends while the shop still fills up). The loop goes round once a quantum whatever
 # the traffic, so the ratio says more about the second.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,6 +1,6 @@
 """Sums up reports of `restage simulate --closed-loop --json` for scripts/closed-loop.sh.
 
-    closed-loop.py gain|"lift, ..."|"kill switch, ..." REPORT.json...
+    closed-loop.py gain|methods|"lift, ..."|"kill switch, ..." REPORT.json...
 """
 
 import json
@@ -19,6 +19,30 @@ def gain(runs):
     for name, figure in figures.items():
         found = [figure(run) for run in runs]
         print(f"  {name}: {statistics.median(found):.3f} ({min(found):.3f} to {max(found):.3f})")
+
+
+def methods(runs):
+    def fixed(run):
+        late = {rival["name"]: rival["conversion_late"] for rival in run["rivals"]}
+        gain = late["fixed"] / late["default"] - 1
+        return gain / run["oracle_gain"], run["regret_fixed"]
+
+    figures = {
+        "thompson": lambda run: (run["gain_ratio"], run["regret"]),
+        "best fixed layout": fixed,
+    }
+    for place, other in enumerate(runs[0]["compared"]):
+        figures[other["name"]] = lambda run, place=place: (
+            run["compared"][place]["gain_ratio"],
+            run["compared"][place]["regret"],
+        )
+    print(f"{len(runs)} runs of {runs[0]['sessions']} sessions: median gain ratio, regret over uniform's")
+    for name, figure in figures.items():
+        found = [figure(run) for run in runs]
+        ratio = statistics.median(ratio for ratio, _ in found)
+        uniform = [run["regret_uniform"] for run in runs]
+        regret = statistics.median(own / even for (_, own), even in zip(found, uniform))
+        print(f"  {name}: {ratio:.3f}, {regret:.3f}")
 
 
 def lift(title, runs):
@@ -51,6 +75,8 @@ title, *files = sys.argv[1:]
 runs = [run for file in files for run in json.load(open(file))["runs"]]
 if title == "gain":
     gain(runs)
+elif title == "methods":
+    methods(runs)
 elif title.startswith("lift"):
     lift(title, runs)
 else:

@@ -5,7 +5,7 @@
 #   scripts/closed-loop.sh [FOLDER]
 #
 # FOLDER takes one JSON report an experiment; a temporary one is used and removed without it. RUNS and
-# SESSIONS make the first experiment smaller, SMALL_RUNS the others. Everything is a function of the
+# SESSIONS make the first experiment smaller, METHOD_RUNS (4) the comparison of methods, SMALL_RUNS the others. Everything is a function of the
 # seeds. Two cores take three quarters of an hour.
 set -eu
 cd "$(dirname "$0")/.."
@@ -36,6 +36,17 @@ halves() {
 
 halves "$runs" gain --sessions "$sessions"
 python3 scripts/closed-loop.py gain "$work"/gain-*.json
+
+# The other methods in the same shops, and the best layout that is the same for all.
+compared=
+for method in epsilon_greedy softmax multivariate; do
+    "$restage" policy --closed-loop | sed "s/\"thompson\"/\"$method\"/; s/\"learned\"/\"$method\"/" \
+        > "$work/$method.toml"
+    compared="$compared --compare $work/$method.toml"
+done
+# shellcheck disable=SC2086  # one word a flag
+halves "${METHOD_RUNS:-4}" methods --sessions "$sessions" $compared
+python3 scripts/closed-loop.py methods "$work"/methods-*.json
 
 # Smaller shops, in which the job's own interval is held against common random numbers: half of the
 # visitors keep the default.

@@ -165,6 +165,42 @@ fn bad_files_are_named_with_their_place() {
     assert_eq!(output.status.code(), Some(5));
 }
 
+/// A propensity of a millionth is no support: the report says so before anybody is proud of a number.
+#[test]
+fn propensities_down_to_a_millionth_bring_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, prior) = (dir.path().join("log.csv"), dir.path().join("prior.yaml"));
+    std::fs::write(&prior, PRIOR).unwrap();
+    let sound: String = (0..3_000)
+        .map(|n| {
+            format!(
+                "{n},t,{},{},{},0.333333\n",
+                n % 3,
+                1 + n % 3,
+                u8::from(n % 7 == 0)
+            )
+        })
+        .collect();
+    let flags = [
+        "evaluate",
+        "--obd",
+        text(&log),
+        "--prior",
+        text(&prior),
+        "--campaign",
+        "all",
+    ];
+    for (rare, warned) in [("", false), ("3000,t,1,1,1,0.000001\n", true)] {
+        std::fs::write(&log, format!("{HEAD}{sound}{rare}")).unwrap();
+        let output = run(&flags);
+        let page = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(output.status.code(), Some(0), "{page}");
+        let has = said.contains("propensities go down to 1.0e-6");
+        assert_eq!(has, warned, "{page}");
+    }
+}
+
 /// Exactly one thing is judged, with the flags that belong to it.
 #[test]
 fn flags_that_do_not_belong_together_are_refused() {

@@ -17,6 +17,23 @@ use tempfile::TempDir;
 type Shape = &'static [usize];
 const SHAPES: [Shape; 5] = [&[1], &[2], &[4], &[1, 1], &[2, 2]];
 
+/// The name of a policy whose slots learn whole layouts.
+const TOGETHER: &str = "together.toml";
+
+fn together() -> String {
+    let learn =
+        "context = [\"phase\"]\nlearn = { method = \"multivariate\", warm_up = 5, holdout = 0.1 }";
+    format!(
+        "version = 1\nname = \"together\"\n[stability]\ncooldown = \"1s\"\nmin_gain = 0.0\n\
+         [[slot]]\nname = \"order\"\ndefault = \"usual\"\nlearn = {{ method = \"thompson\", warm_up = 5 }}\n\
+         arm = [{{ name = \"usual\" }}, {{ name = \"popular\" }}]\n\
+         [[slot]]\nname = \"banner\"\ndefault = \"brand\"\n{learn}\n\
+         arm = [{{ name = \"brand\" }}, {{ name = \"new\" }}, {{ name = \"guide\" }}]\n\
+         [[slot]]\nname = \"promo\"\ndefault = \"none\"\n{learn}\n\
+         arm = [{{ name = \"none\" }}, {{ name = \"tenth\", discount = 0.1, budget = 500.0 }}]\n"
+    )
+}
+
 /// A log, a policy, and what an undisturbed run makes of them.
 struct Shop {
     dir: TempDir,
@@ -43,9 +60,14 @@ impl Shop {
         } else {
             simulated(&log, 5, events);
         }
-        let policy = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("data")
-            .join(policy);
+        let policy = if policy == TOGETHER {
+            let own = dir.path().join(policy);
+            std::fs::write(&own, together()).unwrap();
+            own
+        } else {
+            let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+            data.join(policy)
+        };
         arguments.extend(["--policy".into(), text(&policy).into()]);
         let right = dir.path().join("right.jsonl");
         let done = restage()
@@ -181,6 +203,11 @@ fn a_run_that_learns_is_killed_at_storage_operations() {
         "learning.toml",
         [2, 5, 9, 12, 14, 17, 20, 26, 33, 41].into_iter(),
     );
+}
+
+#[test]
+fn a_run_that_learns_layouts_is_killed_at_storage_operations() {
+    killed_at_operations(TOGETHER, [12, 17, 23, 30, 38].into_iter());
 }
 
 #[test]

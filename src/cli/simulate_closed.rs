@@ -43,6 +43,9 @@ pub(super) struct ClosedLoop {
     /// The policy under test; one that learns every slot if absent (restage policy --closed-loop)
     #[arg(long, value_name = "FILE", requires = "closed_loop")]
     policy: Option<PathBuf>,
+    /// A policy that runs in the same shop beside it, for comparison, by its name; may be given several times
+    #[arg(long, value_name = "FILE", requires = "closed_loop")]
+    compare: Vec<PathBuf>,
     /// Runs with seeds that follow one another [default: 1]
     #[arg(long, value_name = "N", requires = "closed_loop", value_parser = clap::value_parser!(u64).range(1..=1000))]
     runs: Option<u64>,
@@ -62,6 +65,7 @@ impl ClosedLoop {
             return Err(Failure::usage(what));
         }
         let text = self.policy_text()?;
+        let compared = self.compared()?;
         let bar = Spinner::start();
         let mut runs = Vec::new();
         for number in 0..self.runs.unwrap_or(1) {
@@ -77,6 +81,7 @@ impl ClosedLoop {
             let experiment = Experiment {
                 params,
                 policy: &text,
+                compared: &compared,
                 rules: &core,
                 job: &job,
                 told: &|rival| bar.say(&format!("seed {}: {rival}", seed.wrapping_add(number))),
@@ -105,6 +110,27 @@ impl ClosedLoop {
         read_policy(path)?;
         let text = read_file(path)?;
         Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Names and texts of the policies that run beside it.
+    fn compared(&self) -> Result<Vec<(String, String)>, Failure> {
+        let mut names = ["default", "fixed", "uniform", "oracle", "policy"]
+            .map(String::from)
+            .to_vec();
+        let mut compared = Vec::new();
+        for path in &self.compare {
+            let label = read_policy(path)?.label;
+            // Without the hash of its text.
+            let name = label.split('@').next().unwrap_or_default().to_owned();
+            if names.contains(&name) {
+                let what = format!("{}: a rival is called `{name}` already", path.display());
+                return Err(Failure::usage(what));
+            }
+            names.push(name.clone());
+            let text = read_file(path)?;
+            compared.push((name, String::from_utf8_lossy(&text).into_owned()));
+        }
+        Ok(compared)
     }
 
     /// One run, its log written if asked for.
@@ -217,7 +243,7 @@ fn one_run(findings: &Findings, page: &mut String) {
     );
     let _ = writeln!(
         page,
-        "           conversion  last quarter      orders       revenue  promotions  changes/session"
+        "                conversion  last quarter      orders       revenue  promotions  changes/session"
     );
     for rival in &findings.rivals {
         row(rival, page);
@@ -240,13 +266,25 @@ fn one_run(findings: &Findings, page: &mut String) {
         ),
         page,
     );
+    for one in &findings.compared {
+        let share = one.gain_ratio.map_or(String::new(), |ratio| {
+            format!(", {:.0}% of the oracle's", 100.0 * ratio)
+        });
+        let _ = writeln!(
+            page,
+            "{}: {:+.1}% in the last quarter{share}; regret {:.0}",
+            one.name,
+            100.0 * one.gain,
+            one.regret
+        );
+    }
 }
 
 fn row(rival: &Rival, page: &mut String) {
     let whole = |value: f64| grouped(value.round().max(0.0) as u64);
     let _ = writeln!(
         page,
-        "{:<9} {:>10.2}%  {:>11.2}%  {:>10}  {:>12}  {:>10}  {:>15.2}",
+        "{:<14} {:>10.2}%  {:>11.2}%  {:>10}  {:>12}  {:>10}  {:>15.2}",
         rival.name,
         100.0 * rival.conversion,
         100.0 * rival.conversion_late,

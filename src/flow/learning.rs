@@ -36,6 +36,7 @@ use super::status::Teller;
 use super::versions::Versions;
 use crate::visit::learn::attribution::{self, Credit, RewardSpec};
 use crate::visit::learn::fact::{Cell, Fact, JOINT};
+use crate::visit::learn::group::joint_slots;
 use crate::visit::learn::learner::{Learner, Subject};
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
@@ -176,7 +177,10 @@ pub fn weights<'scope>(
     let rules = Arc::clone(policy);
     let (worker, workers) = (scope.index(), scope.peers());
     let mut builder = OperatorBuilder::new("Weights".into(), scope);
-    let by_slot = Exchange::new(|(subject, _, _): &(Subject, u64, Stat)| u64::from(subject.slot()));
+    let joint = joint_slots(&rules.policy);
+    let by_slot = Exchange::new(move |(subject, _, _): &(Subject, u64, Stat)| {
+        u64::from(subject.place(joint))
+    });
     let mut input = builder.new_input(statistics.inner, by_slot);
     let (output, changes) = builder.new_output();
     let mut to_tables = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);

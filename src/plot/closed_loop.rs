@@ -158,10 +158,10 @@ mod tests {
     use crate::simulate::closed::experiment::{POINTS, Rival};
 
     /// A rival that sells `conversion` from the first visit to the last.
-    fn rival(name: &'static str, conversion: f64) -> Rival {
+    fn rival(name: &str, conversion: f64) -> Rival {
         let orders = |at: usize| 1_000.0 * conversion * (at + 1) as f64 / POINTS as f64;
         Rival {
-            name,
+            name: name.into(),
             conversion,
             conversion_late: conversion,
             conversion_late_error: 0.0,
@@ -192,6 +192,7 @@ mod tests {
             digest: None,
             learned: Vec::new(),
             rivals,
+            compared: Vec::new(),
             confusion: Default::default(),
             oracle_layouts: Default::default(),
             fixed_layout: Default::default(),

@@ -173,7 +173,7 @@ impl<O: Output> Reach<'_, O> {
             view.show(visit, &self.rules.policy);
             self.out.considered(visit, judgement, view);
         }
-        if !self.said.exposures.is_empty() || !self.said.spends.is_empty() {
+        if self.said.has_facts() {
             let mut desk = Desk {
                 rules: self.rules,
                 tally: self.tally,

@@ -14,11 +14,12 @@
 use super::choose::CERTAIN_PPM;
 use super::decision::PerSlot;
 use super::learn::draw::{distribution, draw_ppm, pick};
-use super::learn::fact::Exposure;
+use super::learn::fact::{Exposure, Outcome, lot_of};
 use super::learn::group::members;
 use super::learn::mixture::Mixture;
 use super::learn::spec::PerArm;
 use super::learn::tables::{Row, Tables};
+use super::live::promises::Spend;
 use super::phase::Phase;
 use super::policy::learning::Promotions;
 use super::policy::{ARMS_MAX, Arm, Policy, SLOTS_MAX, Situation, Slot};
@@ -32,8 +33,10 @@ use serde::{Deserialize, Serialize};
 pub struct Said {
     /// Arms that the visit was shown.
     pub exposures: Vec<Exposure>,
-    /// Promotions promised: slot, arm, and what it costs in millionths.
-    pub spends: Vec<(u8, u8, i64)>,
+    /// What promotions promise, stated or taken back.
+    pub spends: Vec<Spend>,
+    /// That intent has risen, where that counts and a higher phase was reached; yet without a number.
+    pub risen: Option<Outcome>,
     /// What the policy would do, where it is asked at every step.
     pub view: Option<Box<View>>,
     /// Room for making lists of products.
@@ -56,6 +59,13 @@ impl Digits {
 impl std::fmt::Debug for Digits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Digits")
+    }
+}
+
+impl Said {
+    /// Whether there is anything to be stated.
+    pub fn has_facts(&self) -> bool {
+        !self.exposures.is_empty() || !self.spends.is_empty() || self.risen.is_some()
     }
 }
 
@@ -137,6 +147,8 @@ pub enum Turn {
         propensity_ppm: u32,
         /// Bit per arm that could have been drawn.
         set: u16,
+        /// The part that the draw fell into; none where the arm was certain.
+        lot: Option<u8>,
     },
 }
 
@@ -191,14 +203,13 @@ pub fn turn(
         tables_ms,
         nth,
     } = drawer;
-    let arm = pick(
-        &chances,
-        draw_ppm(visitor, session, place, leaf, tables_ms, nth),
-    );
+    let draw = draw_ppm(visitor, session, place, leaf, tables_ms, nth);
+    let arm = pick(&chances, draw);
     Turn::Drawn {
         arm,
         propensity_ppm: chances[arm],
         set: eligible,
+        lot: (chances[arm] < CERTAIN_PPM).then(|| lot_of(draw)),
     }
 }
 
@@ -285,8 +296,7 @@ pub fn turn_together(
         return turns;
     }
     let mixture = lots.mixture(tables, drawer.leaf);
-    let drawn = mixture.pick(|nth| {
-        let place = SLOTS_MAX + nth;
+    let draw = |place| {
         let Drawer {
             visitor, session, ..
         } = drawer;
@@ -298,7 +308,8 @@ pub fn turn_together(
             drawer.tables_ms,
             drawer.nth,
         )
-    });
+    };
+    let drawn = mixture.pick(|nth| draw(SLOTS_MAX + nth));
     let chances = mixture.marginals();
     for (place, (index, _)) in members(policy).enumerate() {
         turns[index] = match drawn[place] {
@@ -309,10 +320,22 @@ pub fn turn_together(
                 arm,
                 propensity_ppm: chances[place][arm],
                 set: lots.eligible[place],
+                lot: lot_within(&chances[place], arm, draw(LOT_PLACE + place)),
             },
         };
     }
     turns
+}
+
+/// First place of the draws that spread an arm of a layout over its lots.
+const LOT_PLACE: usize = 2 * SLOTS_MAX + 1;
+
+/// The part that an arm's draw fell into, where the arm came with a whole layout: anywhere within
+/// what the arm has of a million, by a draw of its own.
+fn lot_within(chances: &PerArm<u32>, arm: usize, draw_ppm: u32) -> Option<u8> {
+    let (before, own): (u32, u32) = (chances[..arm].iter().sum(), chances[arm]);
+    let within = u64::from(own) * u64::from(draw_ppm) / u64::from(CERTAIN_PPM);
+    (own < CERTAIN_PPM).then(|| lot_of(before + within as u32))
 }
 
 /// The probability of each arm of the slots that learn together, in their order: of the draw that

@@ -16,10 +16,11 @@
 
 use super::bots::{Rule, Verdict};
 use super::history::History;
-use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind};
+use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind, Side};
 use super::learn::moments::Account;
 use super::learn::store::FactStore;
 use super::learned::Said;
+use super::live::promises::Spend;
 use super::live::{Rules, Visit};
 use super::output::Output;
 use super::rank::SessionKey;
@@ -121,6 +122,14 @@ impl<O: Output> Desk<'_, O> {
         }
     }
 
+    /// States what promotions took or promise, or takes it back.
+    fn spend(&mut self, at: ArrivalMs, visitor: VisitorId, spends: &[Spend]) {
+        for &(slot, arm, amount, sign) in spends {
+            let fact = Fact::Spend { slot, arm, amount };
+            self.out.fact(at, visitor, &fact, sign);
+        }
+    }
+
     /// Counts a visitor of a group among those who are compared slot by slot (`1`), or not any more
     /// (`-1`).
     fn compare(
@@ -131,12 +140,9 @@ impl<O: Output> Desk<'_, O> {
         sign: i8,
     ) {
         let slots = self.rules.policy.slots.iter().enumerate();
-        let learned = slots.filter(|(_, slot)| slot.learn.is_some() && !holdout);
-        for (index, _) in learned {
-            let fact = Fact::Visitor {
-                slot: index as u8,
-                held: held >> index & 1 == 1,
-            };
+        for (index, _) in slots.filter(|(_, slot)| slot.learn.is_some()) {
+            let (slot, side) = (index as u8, Side::of(holdout, held >> index & 1 == 1));
+            let fact = Fact::Visitor { slot, side };
             self.out.fact(at, visitor, &fact, sign);
         }
     }
@@ -310,6 +316,7 @@ impl Ledger {
         let costs = shown.map(|(slot, arm)| slot.arms[usize::from(*arm)].cost.of(value));
         let margin = policy.promotions.margin(value, costs.sum());
         self.take_promise(event.arrival, visit, desk);
+        desk.spend(event.arrival, visitor, &visit.redeem(value, policy));
         let number = self.of(visitor).next_number();
         visit.ordered = true;
         let fact = Fact::Outcome(Outcome {
@@ -499,10 +506,11 @@ impl Ledger {
         said: &mut Said,
         desk: &mut Desk<'_, impl Output>,
     ) {
-        for (slot, arm, amount) in said.spends.drain(..) {
-            let fact = Fact::Spend { slot, arm, amount };
-            desk.out.fact(at, visit.visitor, &fact, 1);
-            visit.promise((slot, arm, amount));
+        desk.spend(at, visit.visitor, &said.spends);
+        said.spends.clear();
+        if let Some(mut rise) = said.risen.take().filter(|_| !visit.muted) {
+            rise.number = self.of(visit.visitor).next_number();
+            self.state(at, visit.visitor, Fact::Outcome(rise), Id::NONE, desk);
         }
         for exposure in said.exposures.drain(..) {
             if visit.muted {
@@ -574,12 +582,7 @@ impl Ledger {
             self.index(at, visit, desk);
         }
         self.take_promise(at, visit, desk);
-        for (slot, arm, amount) in visit.take_spends() {
-            if !visit.ordered {
-                let fact = Fact::Spend { slot, arm, amount };
-                desk.out.fact(at, visit.visitor, &fact, -1);
-            }
-        }
+        desk.spend(at, visit.visitor, &visit.break_promises());
         if let Some((rule, _)) = visit.ruled_out {
             desk.tally.bots.count(rule, visit.session.events);
         }

@@ -10,12 +10,14 @@
 mod aside;
 mod asked;
 mod page;
+pub mod promises;
 
 use super::bots::{Pace, Rule};
 use super::choose::Why;
 use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
+use super::learn::fact::{Outcome, OutcomeKind};
 use super::learn::moments::Account;
 use super::learn::tables::Tables;
 use super::learned::{Digits, Said};
@@ -83,6 +85,8 @@ pub struct Visit {
     /// One more than the bar of the highest `p_purchase` before the first purchase, in a histogram of
     /// scores; 0 before the first score.
     peak: u8,
+    /// `p_purchase` in millionths when a higher phase was last reached, or at the start.
+    intent_ppm: i32,
     /// The scores of the last judgement.
     pub scores: Scores,
     /// Number of the model that gave them.
@@ -378,7 +382,11 @@ impl Visit {
         let phase = self
             .phase
             .update(scores, cart, stalled, &rules.policy.phases);
-        self.reached |= 1 << phase as u8;
+        let before = std::mem::replace(&mut self.reached, self.reached | 1 << phase as u8);
+        let learning = &rules.policy.learning;
+        if learning.reward.wants_intent() && judgement.at.0 >= learning.from_ms {
+            said.risen = self.rise(before, judgement);
+        }
         if !judgement.bought {
             let bar = Histogram::bar(scores.purchase) as u8;
             self.peak = self.peak.max(1 + bar);
@@ -387,6 +395,7 @@ impl Visit {
             self.consider(judgement, (rules, tables), features, view);
         }
         let moves = self.rearrange(judgement, (rules, tables), features, said);
+        self.keep_promises(judgement.cart_value, &rules.policy, &mut said.spends);
         self.decide(
             judgement,
             moves,
@@ -394,6 +403,8 @@ impl Visit {
             features,
             &mut said.digits,
         )
+        self.keep_promises(&rules.policy, &mut said.spends);
+        self.decide(judgement, moves, (rules, tables), features)
     }
 
     fn decide<'a>(
@@ -451,6 +462,33 @@ impl Visit {
             returning: self.session.history().returning(),
             holdout: self.holdout,
             items: self.products.as_ref().map(|shown| &shown.list[..]),
+        })
+    }
+
+    /// That intent has risen, if a phase of higher intent than any before is reached; `before` has a bit
+    /// a phase. After an order there is nothing to rise to.
+    fn rise(&mut self, before: u8, judgement: &Judgement) -> Option<Outcome> {
+        let now_ppm = (self.scores.purchase * 1e6) as i32;
+        if judgement.trigger == Trigger::Start {
+            self.intent_ppm = now_ppm;
+            return None;
+        }
+        let rising = [Phase::Exploring, Phase::Deciding, Phase::Buying];
+        let phase = self.phase.phase();
+        let above = rising.iter().filter(|higher| **higher as u8 >= phase as u8);
+        let is_new = rising.contains(&phase) && above.clone().all(|p| before >> *p as u8 & 1 == 0);
+        let risen = now_ppm - self.intent_ppm;
+        if judgement.bought || !is_new || risen <= 0 {
+            return None;
+        }
+        self.intent_ppm = now_ppm;
+        Some(Outcome {
+            // Before the page that it leads to is drawn.
+            at_ms: judgement.at.0.saturating_sub(1),
+            session: self.session_number,
+            kind: OutcomeKind::Intent,
+            value: risen.into(),
+            ..Outcome::default()
         })
     }
 

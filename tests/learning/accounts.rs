@@ -376,7 +376,9 @@ fn check(world: &mut World, book: &Book, now: u64, place: &str) {
         .visitors
         .expire(restage::event::ArrivalMs(now), &mut world.heard);
     let standing = standing(world);
+    // Rises of intent are the scores', not the book's.
     let outcomes = standing.outcomes.iter();
+    let outcomes = outcomes.filter(|(_, outcome)| outcome.kind != OutcomeKind::Intent);
     let mut found: Vec<_> = outcomes
         .map(|(who, o)| (*who, o.session, o.kind, o.at_ms, o.value, o.margin))
         .collect();

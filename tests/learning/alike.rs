@@ -50,6 +50,28 @@ learn = { method = "fixed", weights = { green = 1.0, red = 3.0 } }
 arm = [{ name = "green" }, { name = "red" }]
 "#;
 
+/// A page of which two slots learn together and one alone.
+const TOGETHER: &str = r#"
+[[slot]]
+name = "order"
+default = "usual"
+context = ["phase"]
+learn = { method = "thompson", warm_up = 5 }
+arm = [{ name = "usual" }, { name = "popular" }, { name = "recent" }]
+[[slot]]
+name = "banner"
+default = "brand"
+context = ["phase", "returning"]
+learn = { method = "multivariate", warm_up = 3, holdout = 0.1 }
+arm = [{ name = "brand" }, { name = "new" }, { name = "guide" }]
+[[slot]]
+name = "promo"
+default = "none"
+context = ["phase", "returning"]
+learn = { method = "multivariate", warm_up = 3, holdout = 0.1 }
+arm = [{ name = "none" }, { name = "shipping", cost = 4.9, budget = 50.0 }, { name = "tenth", discount = 0.1, uses_max = 1 }]
+"#;
+
 /// A quick loop, and a reward that moves often.
 const QUICK: &str = "[learning]\nretention = \"90s\"\nprovisional = 0.3\nattribution = \"decayed\"\nhalf_life = \"20s\"\nwindow = \"60s\"\n\
                      [tables]\nquantum = \"200ms\"\nlag = \"400ms\"\n";
@@ -59,7 +81,20 @@ const TIGHT: &str = "[learning]\nreward = \"revenue\"\ncounts = \"seen\"\nretent
 const PLAIN: &str = "[tables]\nquantum = \"1s\"\nlag = \"1s\"\n";
 
 fn policy(lines: &str) -> String {
-    format!("version = 1\n{lines}[stability]\ncooldown = \"1s\"\nmin_gain = 0.0\n{PAGE}")
+    policy_of(lines, PAGE)
+}
+
+fn policy_of(lines: &str, page: &str) -> String {
+    format!("version = 1\n{lines}[stability]\ncooldown = \"1s\"\nmin_gain = 0.0\n{page}")
+}
+
+/// The layouts that the slots learned together are known, and not drawn evenly.
+fn assert_layouts_were_learned(learned: &[SlotReport]) {
+    let together = learned.iter().find(|slot| slot.slot == "banner+promo");
+    let leaves = &together.expect("two slots learn together").leaves;
+    let shares = leaves.iter().flat_map(|leaf| &leaf.arms);
+    let most = shares.filter_map(|layout| layout.share).fold(0.0, f64::max);
+    assert!(most > 0.15, "the best of nine has {most}");
 }
 
 /// What a run came to.
@@ -191,6 +226,15 @@ fn a_loop_short_of_room_decides_alike_and_learns_alike() {
     assert!(came.tally.decisions > 1_000, "too few decisions");
 }
 
+#[test]
+fn a_loop_that_learns_layouts_decides_alike_and_learns_alike() {
+    for lines in [PLAIN, TIGHT] {
+        let rules = rules(&policy_of(lines, TOGETHER), searching());
+        let came = Logs::simulated(6_000).assert_alike(&rules);
+        assert_layouts_were_learned(&came.learned);
+    }
+}
+
 /// Judgements by trees wait for their turn, and the facts that they state with them.
 #[test]
 fn trees_and_a_loop_short_of_room_decide_alike() {
@@ -212,8 +256,14 @@ fn the_sample_log_decides_alike() {
 
 #[test]
 fn two_processes_learn_alike() {
+    for page in [PAGE, TOGETHER] {
+        two_processes_learn_alike_of(&policy_of(QUICK, page));
+    }
+}
+
+fn two_processes_learn_alike_of(text_of: &str) {
     let logs = Logs::simulated(6_000);
-    let (dir, text_of) = (logs.dir.path(), policy(QUICK));
+    let dir = logs.dir.path();
     let file = dir.join("policy.toml");
     std::fs::write(&file, text_of).unwrap();
     let hosts = dir.join("hosts");
@@ -269,13 +319,21 @@ fn crafted(seed: u64, events: usize) -> Vec<Told> {
 
 /// The job, which works by streams, and the world, which works by lists, come to the same.
 fn assert_as_lists(number: usize, lines: &str, trees: bool) {
+    assert_page_as_lists(
+        number,
+        &policy(&lines.replace("counts = \"seen\"\n", "")),
+        trees,
+    );
+}
+
+fn assert_page_as_lists(number: usize, policy: &str, trees: bool) {
     let dir = tempfile::tempdir().unwrap();
     let model = match trees {
         true => Model::read(file::write(&stumps::restless()).as_bytes()).unwrap(),
         false => searching(),
     };
     {
-        let rules = rules(&policy(&lines.replace("counts = \"seen\"\n", "")), model);
+        let rules = rules(policy, model);
         let events = crafted(number as u64, 700);
         let mut world = World::judging_in_turns_of(&rules, 1 + number * 5);
         let mut tally = world.play(&events);
@@ -338,6 +396,11 @@ fn a_quick_loop_decides_as_lists_do() {
 #[test]
 fn a_loop_short_of_room_decides_as_lists_do() {
     assert_as_lists(1, TIGHT, false);
+}
+
+#[test]
+fn a_loop_that_learns_layouts_decides_as_lists_do() {
+    assert_page_as_lists(4, &policy_of(PLAIN, TOGETHER), false);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod lag;
 mod naive;
 mod promises;
 mod retraction;
+mod rises;
 mod safety;
 mod strata;
 mod walk;

@@ -30,6 +30,10 @@ pub fn statistics(standing: &Standing, policy: &Policy) -> Statistics {
         sum.trials += 1;
         sum.reward += reward;
         sum.square += i128::from(reward) * i128::from(reward);
+        if let (Some(lot), true) = (exposure.lot, policy.learning.seen) {
+            let slot = exposure.cell.slot;
+            sums.entry(Subject::Lots { slot, lot }).or_default().trials += 1;
+        }
     }
     sums.retain(|_, stat| !stat.is_zero());
     sums
@@ -83,6 +87,13 @@ fn earned(credited: &[(Outcome, i128)], policy: &Policy) -> i128 {
     let promised = shares(OutcomeKind::Promise).min(ONE) * i128::from(spec.provisional) / ONE;
     let converted = shares(OutcomeKind::Order).min(ONE).max(promised);
     let carted = shares(OutcomeKind::Cart).min(ONE);
+    let rises = credited
+        .iter()
+        .filter(|(outcome, _)| outcome.kind == OutcomeKind::Intent);
+    let risen = rises
+        .map(|(rise, share)| i128::from(rise.value) * share)
+        .sum::<i128>()
+        / ONE;
     let (value, margin) = (money(|order| order.value), money(|order| order.margin));
     match spec.reward {
         Reward::Conversion => converted,
@@ -94,9 +105,10 @@ fn earned(credited: &[(Outcome, i128)], policy: &Policy) -> i128 {
             revenue: b,
             margin: c,
             add_to_cart: d,
+            intent: e,
         } => {
             let part = |weight: i64, of: i128| i128::from(weight) * of / ONE;
-            part(a, converted) + part(b, value) + part(c, margin) + part(d, carted)
+            part(a, converted) + part(b, value) + part(c, margin) + part(d, carted) + part(e, risen)
         }
     }
 }

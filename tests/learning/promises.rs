@@ -194,3 +194,83 @@ fn a_promotion_that_leaves_too_little_is_not_drawn() {
     assert_eq!(drawn(0), 0, "a voucher on too small a cart");
     assert!(drawn(1) > 60);
 }
+
+/// A visitor who is promised the voucher with nothing in the cart, fills it, and orders.
+fn late_carts(count: u64) -> Vec<Told> {
+    let mut log = Vec::new();
+    for n in 0..count {
+        let (at, who) = (START_MS + n * 10_000, format!("v{n}"));
+        log.push(Told::new(at, &who, Kind::PageView));
+        log.push(cart(at + 1, &who, 100));
+        let mut order = Told::new(at + 2, &who, Kind::Purchase);
+        order.event.value = Micros::new(100_000_000);
+        log.push(order);
+    }
+    log
+}
+
+fn shown(world: &World) -> usize {
+    let decisions = world.heard.decisions.iter();
+    decisions.filter(|seen| seen.layout[0] == 1).count()
+}
+
+/// What a discount takes is known with the order: a draw before the cart promised nothing yet.
+#[test]
+fn a_discount_drawn_before_the_cart_costs_what_the_order_takes() {
+    let rules = policy("discount = 0.1, budget = 50.0", "");
+    let mut world = World::new(&rules);
+    world.play(&late_carts(400));
+    let voucher = &world.learner.report(&rules.policy)[0].arms[1];
+    let spent = 10.0 * shown(&world) as f64;
+    assert_eq!(voucher.promised, Some(spent));
+    let late = (rules.policy.lag_ms + rules.policy.quantum_ms) / 10_000;
+    let most = 50.0 + 10.0 * (late + 1) as f64;
+    assert!(spent >= 50.0 && spent <= most, "{spent} of {most}");
+}
+
+/// The budget closes on what carts are worth now, before anybody orders.
+#[test]
+fn a_promise_follows_the_cart() {
+    let rules = policy("discount = 0.1, budget = 50.0", "");
+    // Before the first session ends.
+    let mut log = late_carts(150);
+    log.retain(|told| told.event.kind != Kind::Purchase);
+    let mut world = World::new(&rules);
+    for told in &log {
+        world.observe(told);
+    }
+    let most = 5 + (rules.policy.lag_ms + rules.policy.quantum_ms) / 10_000 + 1;
+    assert!(shown(&world) as u64 <= most, "{} shown", shown(&world));
+    world.finish(log.last().unwrap().event.arrival.0);
+    let voucher = &world.learner.report(&rules.policy)[0].arms[1];
+    assert_eq!(voucher.promised, Some(0.0));
+}
+
+/// Every order of a session takes the promotion, at its own value; what lies in the cart after the
+/// last one takes nothing.
+#[test]
+fn each_order_of_a_session_is_counted() {
+    let rules = policy("discount = 0.1", "");
+    let mut log = Vec::new();
+    for n in 0..50u64 {
+        let who = format!("v{n}");
+        let at = START_MS + n * 1_000;
+        log.push(Told::new(at, &who, Kind::PageView));
+        for (step, value) in [100, 50].into_iter().enumerate() {
+            let at = at + 60_000 * step as u64;
+            log.push(cart(at + 1, &who, value));
+            let mut order = Told::new(at + 2, &who, Kind::Purchase);
+            order.event.value = Micros::new(value * 1_000_000);
+            log.push(order);
+        }
+        log.push(cart(at + 120_000, &who, 500));
+    }
+    log.sort_by_key(|told| told.event.arrival);
+    let mut world = World::new(&rules);
+    world.play(&log);
+    let voucher = &world.learner.report(&rules.policy)[0].arms[1];
+    let starts = world.heard.decisions.iter().filter(|seen| seen.start);
+    let promised = starts.filter(|seen| seen.layout[0] == 1).count();
+    assert!(promised > 20, "{promised}");
+    assert_eq!(voucher.promised, Some(15.0 * promised as f64));
+}

@@ -78,6 +78,7 @@ pub fn streamed(
                         Sorted::Credited(fact) => credited.send(fact),
                         Sorted::Counted(count) => counts.send(count),
                     }
+                    lots(said, time, &policy).map(|count| counts.send(count));
                 }
             }
             let end = chunk[chunk.len() - 1].0;
@@ -122,7 +123,7 @@ fn sorted(said: &Said, time: u64, window_ms: Option<u64>) -> Sorted {
         Fact::Outcome(outcome) => return credited(outcome.session),
         Fact::Exposure(exposure) => (Subject::Cell(exposure.cell), 0),
         Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount),
-        Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
+        Fact::Visitor { slot, side } => (Subject::Visitors { slot, side }, 0),
     };
     let stat = Stat {
         trials,
@@ -130,6 +131,19 @@ fn sorted(said: &Said, time: u64, window_ms: Option<u64>) -> Sorted {
         square: 0,
     };
     Sorted::Counted((subject, time, stat))
+}
+
+/// The part of an exposure's draw, where that is counted.
+fn lots(said: &Said, time: u64, policy: &Policy) -> Option<(Subject, u64, Stat)> {
+    let Fact::Exposure(exposure) = said.fact else {
+        return None;
+    };
+    let stat = Stat {
+        trials: i64::from(said.sign),
+        ..Stat::default()
+    };
+    let subject = Subject::lots(&exposure, &policy.learning).filter(|_| !said.creditable)?;
+    Some((subject, time, stat))
 }
 
 #[test]
@@ -184,6 +198,7 @@ fn streamed_by_two(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy, wait: u64) 
                     Sorted::Credited(fact) => credited.send(fact),
                     Sorted::Counted(count) => counts.send(count),
                 }
+                lots(said, time, &policy).map(|count| counts.send(count));
             }
             credited.advance_to(*version);
             counts.advance_to(*version);

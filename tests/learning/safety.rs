@@ -13,8 +13,13 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// A slot with a bad arm, shown by fixed shares; tables follow by the hour.
 fn policy(learn: &str, lines: &str) -> Arc<Rules> {
+    policy_of(learn, lines, 0.0)
+}
+
+/// The same with a share of visitors who keep the whole page.
+fn policy_of(learn: &str, lines: &str, share: f64) -> Arc<Rules> {
     let text = format!(
-        "version = 1\nholdout = {{ share = 0.0 }}\ntables = {{ quantum = \"1h\", lag = \"1h\" }}\n{lines}\n\
+        "version = 1\nholdout = {{ share = {share:.1} }}\ntables = {{ quantum = \"1h\", lag = \"1h\" }}\n{lines}\n\
          [[slot]]\nname = \"banner\"\ndefault = \"brand\"\nlearn = {{ {learn} }}\n\
          arm = [{{ name = \"brand\" }}, {{ name = \"bad\" }}]\n"
     );
@@ -97,31 +102,102 @@ fn a_bad_arm_is_barred_and_taken_down_in_live_sessions() {
     assert!(after.clone().all(|seen| seen.layout[0] == 0));
 }
 
-/// A third of the treated visitors' pages fail before they are seen: the groups do not compare.
+/// Plays visitors whose pages are seen unless `fails` says otherwise of a visitor and the page's arms.
+fn seen_unless(rules: &Arc<Rules>, fails: impl Fn(VisitorId, &[u8]) -> bool) -> World {
+    let mut world = World::new(rules);
+    for told in crowd(4_000) {
+        world.observe(&told);
+        let seen = world.heard.decisions.last().unwrap();
+        let name = format!("{}/{}/{}", seen.visitor, seen.session, seen.seq);
+        let mut impression = told.clone();
+        impression.event.kind = Kind::Impression;
+        impression.event.item = Id::of(name.as_bytes());
+        if !fails(told.event.visitor, &seen.layout) {
+            world.observe(&impression);
+        }
+    }
+    let tally = world.finish(START_MS + HOUR_MS);
+    assert_eq!(tally.impressions_unmatched, 0);
+    world
+}
+
+/// One in three, whatever is shown.
+fn third(visitor: VisitorId) -> bool {
+    mix(visitor.0 ^ 5).is_multiple_of(3)
+}
+
+const SEEN: &str = "learning = { counts = \"seen\" }";
+
+/// A third of the treated visitors' pages fail before they are seen: the groups do not compare,
+/// whether it is the slot's own holdout or that of the page.
 #[test]
 fn a_slot_of_which_exposures_get_lost_is_frozen() {
-    let rules = policy(
-        "method = \"thompson\", holdout = 0.5, warm_up = 1, kill = 0.0",
-        "learning = { counts = \"seen\" }",
-    );
-    for lost in [false, true] {
-        let mut world = World::new(&rules);
-        for told in crowd(3_000) {
-            world.observe(&told);
-            let held = rules.policy.held(told.event.visitor) & 1 == 1;
-            let fails = lost && !held && mix(told.event.visitor.0 ^ 5).is_multiple_of(3);
-            let seen = world.heard.decisions.last().unwrap();
-            let name = format!("{}/{}/{}", seen.visitor, seen.session, seen.seq);
-            let mut impression = told.clone();
-            impression.event.kind = Kind::Impression;
-            impression.event.item = Id::of(name.as_bytes());
-            if !fails {
-                world.observe(&impression);
-            }
+    let learn = "method = \"thompson\", warm_up = 1, kill = 0.0";
+    let own = policy(&format!("{learn}, holdout = 0.5"), SEEN);
+    let none = format!("{learn}, holdout = 0.0");
+    let page = policy_of(&none, SEEN, 0.5);
+    for rules in [own, page] {
+        for lost in [false, true] {
+            let held = |visitor| rules.policy.held(visitor) & 1 == 1;
+            let world = seen_unless(&rules, |who, _| lost && !held(who) && third(who));
+            assert_eq!(world.learner.report(&rules.policy)[0].frozen, lost);
         }
-        let tally = world.finish(START_MS + HOUR_MS);
-        assert_eq!(tally.impressions_unmatched, 0);
-        assert_eq!(world.learner.report(&rules.policy)[0].frozen, lost);
+    }
+}
+
+/// Nobody is held out, and pages with one arm fail: it does not come as often as it is drawn. Pages
+/// that fail whatever they show are no reason.
+#[test]
+fn a_slot_of_which_an_arm_gets_lost_is_frozen() {
+    for method in [
+        "\"thompson\"",
+        "\"fixed\", weights = { brand = 1, bad = 5 }",
+    ] {
+        let learn = format!("method = {method}, warm_up = 500, kill = 0.0, holdout = 0.0");
+        let rules = policy(&learn, SEEN);
+        for arm in [None, Some(0), Some(1)] {
+            let of_arm = |layout: &[u8]| arm.is_none_or(|arm| layout[0] == arm);
+            let world = seen_unless(&rules, |who, layout| of_arm(layout) && third(who));
+            let frozen = world.learner.report(&rules.policy)[0].frozen;
+            assert_eq!(frozen, arm.is_some(), "{method}, arm {arm:?}");
+        }
+    }
+}
+
+/// The slots that learn together stand still together: none of their layouts is weighed any more.
+#[test]
+fn layouts_are_frozen_with_any_of_their_slots() {
+    let learn = "learn = { method = \"multivariate\", warm_up = 1, kill = 0.0, holdout = 0.0 }";
+    let text = format!(
+        "version = 1\nholdout = {{ share = 0.0 }}\ntables = {{ quantum = \"1m\", lag = \"1m\" }}\n\
+         stability = {{ min_gain = 0.0 }}\n{SEEN}\n\
+         [[slot]]\nname = \"banner\"\ndefault = \"brand\"\n{learn}\n\
+         arm = [{{ name = \"brand\" }}, {{ name = \"bad\" }}]\n\
+         [[slot]]\nname = \"button\"\ndefault = \"green\"\n{learn}\n\
+         arm = [{{ name = \"green\" }}, {{ name = \"red\" }}]\n"
+    );
+    let rules = rules(&text, searching());
+    for lost in [false, true] {
+        let fails = |who, layout: &[u8]| lost && layout[1] == 1 && third(who);
+        let world = seen_unless(&rules, fails);
+        let report = world.learner.report(&rules.policy);
+        let frozen: Vec<(&str, bool)> = report
+            .iter()
+            .map(|slot| (slot.slot.as_str(), slot.frozen))
+            .collect();
+        let together = ("banner+button", lost);
+        assert_eq!(
+            frozen,
+            [("banner", false), ("button", lost), together],
+            "lost: {lost}"
+        );
+        // With the last third of the visitors the tables stand.
+        let late = world.heard.decisions.iter().skip(3_000);
+        let chances: std::collections::BTreeSet<_> = late
+            .filter(|seen| seen.layout[..2] == [0, 0])
+            .map(|seen| seen.propensity_ppm)
+            .collect();
+        assert_eq!(chances.len() == 1, lost, "{chances:?}");
     }
 }
 

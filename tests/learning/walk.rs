@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub const NAMES: [&str; 6] = ["ada", "bea", "cem", "dan", "eve", "fay"];
 
 /// Every mode of learning at least once: lines for `[learning]`.
-pub const MODES: [&str; 9] = [
+pub const MODES: [&str; 10] = [
     "",
     "provisional = 0.2\nattribution = \"last\"\nwindow = \"2h\"",
     "reward = \"revenue\"\nattribution = \"decayed\"\nhalf_life = \"20m\"\nwindow = \"2h\"",
@@ -22,6 +22,7 @@ pub const MODES: [&str; 9] = [
     "reward = \"add_to_cart\"\ncounts = \"seen\"\nretention = \"40m\"",
     "reward = \"weighted\"\nweights = { conversion = 1.0, revenue = 0.01, margin = 0.02, add_to_cart = 0.1 }\n\
      provisional = 0.3\nwindow = \"2h\"\nretention = \"3h\"\nvalue_max = 60.0",
+    "reward = \"weighted\"\nweights = { conversion = 0.5, intent = 2.0 }\nwindow = \"2h\"\nretention = \"3h\"",
     "counts = \"seen\"\nprovisional = 0.5\nattribution = \"last\"\nretention = \"5m\"",
     "provisional = 0.25\nretention = \"3h\"\nfrom = 2026-01-05T02:00:00Z",
     "reward = \"revenue\"\nprovisional = 0.1\nfacts = 512\nretention = \"3h\"",

@@ -121,8 +121,8 @@ impl Standing {
                 stat.trials += i64::from(sign);
                 stat.reward += amount * i64::from(sign);
             }
-            Fact::Visitor { slot, held } => {
-                let subject = Subject::Visitors { slot, held };
+            Fact::Visitor { slot, side } => {
+                let subject = Subject::Visitors { slot, side };
                 self.counts.entry(subject).or_default().trials += i64::from(sign);
             }
         }

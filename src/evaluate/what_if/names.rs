@@ -239,8 +239,9 @@ impl Mapping {
                 slot,
                 arm: arm(usize::from(of))? as u8,
             }),
-            Subject::Visitors { held, .. } => {
-                to.same_holdout.then_some(Subject::Visitors { slot, held })
+            Subject::Lots { lot, .. } => Some(Subject::Lots { slot, lot }),
+            Subject::Visitors { side, .. } => {
+                to.same_holdout.then_some(Subject::Visitors { slot, side })
             }
         }
     }

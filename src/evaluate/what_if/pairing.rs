@@ -367,6 +367,7 @@ impl Pairing {
             },
             propensity_ppm: 1_000_000,
             tables_ms: 0,
+            lot: None,
         };
         self.expose(ArrivalMs(now_ms), seen.visitor, exposure);
     }
@@ -398,6 +399,7 @@ impl Pairing {
                 },
                 propensity_ppm: 1_000_000,
                 tables_ms: 0,
+                lot: None,
             };
             self.expose(ArrivalMs(seen.at_ms), seen.visitor, exposure);
         }
@@ -462,6 +464,7 @@ pub(super) fn exposure(choice: &Choice) -> Exposure {
         },
         propensity_ppm: choice.propensity_ppm,
         tables_ms: 0,
+        lot: None,
     }
 }
 

@@ -245,9 +245,14 @@ impl Output for Emitter {
             Fact::Outcome(outcome) => {
                 return self.credited(at, (visitor, outcome.session), *fact, sign);
             }
-            Fact::Exposure(exposure) => (Subject::Cell(exposure.cell), 0),
+            Fact::Exposure(exposure) => {
+                if let Some(lots) = Subject::lots(&exposure, &self.spec.rules.policy.learning) {
+                    self.count(at, lots, trials, 0);
+                }
+                (Subject::Cell(exposure.cell), 0)
+            }
             Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount * trials),
-            Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
+            Fact::Visitor { slot, side } => (Subject::Visitors { slot, side }, 0),
         };
         self.count(at, subject, trials, reward);
     }

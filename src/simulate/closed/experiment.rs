@@ -12,7 +12,7 @@
 //!
 //! The policy is run by the job itself, the others by the pure core, which by the job's own promise
 //! decides the same where nothing is learned; the truth about the lift is that of common random
-//! numbers: the same visitors under the default.
+//! numbers: the same visitors under the default. Other policies may run beside the one under test.
 //!
 //! Invariant: a function of the parameters and of what the keepers show. Cost: five runs, and those in which the truth is found.
 
@@ -54,8 +54,8 @@ pub enum ExperimentError {
 /// What one rival came to.
 #[derive(Clone, Debug, Serialize)]
 pub struct Rival {
-    /// `default`, `fixed`, `uniform`, `oracle` or `policy`.
-    pub name: &'static str,
+    /// `default`, `fixed`, `uniform`, `oracle` or `policy`, or the name of one compared.
+    pub name: String,
     /// Expected orders a visit, over all visits.
     pub conversion: f64,
     /// The same over the last quarter of the visits.
@@ -102,6 +102,19 @@ impl Lift {
     }
 }
 
+/// How a policy does that runs beside the one under test.
+#[derive(Clone, Debug, Serialize)]
+pub struct Compared {
+    /// Its name.
+    pub name: String,
+    /// Its late conversion over the default's, less one.
+    pub gain: f64,
+    /// Share of the oracle's gain that it has; none where the oracle gains nothing.
+    pub gain_ratio: Option<f64>,
+    /// Expected orders that it missed, over all visits.
+    pub regret: f64,
+}
+
 /// What an experiment found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Findings {
@@ -127,8 +140,10 @@ pub struct Findings {
     pub digest: Option<String>,
     /// What the slots of the policy under test have learned.
     pub learned: Vec<SlotReport>,
-    /// The rivals: default, fixed, uniform, oracle, policy.
+    /// The rivals: default, fixed, uniform, oracle, policy, and those compared.
     pub rivals: Vec<Rival>,
+    /// How those compared do.
+    pub compared: Vec<Compared>,
     /// Events by the phase that the job saw and the true intent, in the scouting run.
     pub confusion: Confusion,
     /// The oracle's layout by phase.
@@ -161,12 +176,14 @@ pub struct Experiment<'a> {
     pub params: ClosedParams,
     /// The text of the policy under test.
     pub policy: &'a str,
+    /// Names and texts of policies that run beside it; no two rivals have one name.
+    pub compared: &'a [(String, String)],
     /// Makes the keepers of policies that learn nothing: the pure core will do.
     pub rules: Factory<'a>,
     /// Makes the keeper of the policy under test: the job.
     pub job: Factory<'a>,
     /// Told the name of each rival before it runs, and `truth` before that is sought.
-    pub told: &'a dyn Fn(&'static str),
+    pub told: &'a dyn Fn(&str),
 }
 
 impl Experiment<'_> {
@@ -176,6 +193,9 @@ impl Experiment<'_> {
     /// [`ExperimentError`] says what is wrong.
     pub fn check(&self) -> Result<(), ExperimentError> {
         self.params.check()?;
+        for (_, text) in self.compared {
+            page_of(text)?;
+        }
         page_of(self.policy).map(|_| ())
     }
 
@@ -207,6 +227,11 @@ impl Experiment<'_> {
         let mut keeper = (self.job)(self.policy);
         let ledger = self.ledger("policy", tested, &mut *keeper, watch)?;
         rivals.push(rival_of("policy", &ledger));
+        for (name, text) in self.compared {
+            let mut keeper = (self.job)(text);
+            let ledger = self.ledger(name, page_of(text)?, &mut *keeper, &mut |_| {})?;
+            rivals.push(rival_of(name, &ledger));
+        }
         let mut findings = self.findings(rivals, &truth);
         if let Some(end) = keeper.close() {
             let holdout = Policy::read(self.policy)?.holdout;
@@ -219,7 +244,7 @@ impl Experiment<'_> {
 
     fn ledger(
         &self,
-        name: &'static str,
+        name: &str,
         map: PageMap,
         keeper: &mut dyn Shopkeeper,
         watch: &mut dyn FnMut(&RawEvent<'_>),
@@ -243,6 +268,7 @@ impl Experiment<'_> {
             digest: None,
             learned: Vec::new(),
             rivals,
+            compared: Vec::new(),
             confusion: truth.confusion,
             oracle_layouts: truth.oracle,
             fixed_layout: truth.fixed,
@@ -257,11 +283,19 @@ impl Experiment<'_> {
             }
         };
         let (oracle_gain, policy_gain) = (gain("oracle"), gain("policy"));
+        let ratio = |gain: f64| (oracle_gain > 0.0).then(|| gain / oracle_gain);
         let regret = |name: &str| findings.regrets(name).last().copied().unwrap_or(0.0);
         let regrets = ["policy", "uniform", "fixed"].map(regret);
+        let compared = self.compared.iter().map(|(name, _)| Compared {
+            name: name.clone(),
+            gain: gain(name),
+            gain_ratio: ratio(gain(name)),
+            regret: regret(name),
+        });
+        findings.compared = compared.collect();
         findings.oracle_gain = oracle_gain;
         findings.policy_gain = policy_gain;
-        findings.gain_ratio = (oracle_gain > 0.0).then(|| policy_gain / oracle_gain);
+        findings.gain_ratio = ratio(policy_gain);
         [
             findings.regret,
             findings.regret_uniform,
@@ -304,7 +338,7 @@ fn lift_of(end: &JobEnd, holdout: Holdout, with: &[Visited], without: &[Visited]
     })
 }
 
-fn rival_of(name: &'static str, ledger: &Ledger) -> Rival {
+fn rival_of(name: &str, ledger: &Ledger) -> Rival {
     let visits = &ledger.visits;
     let count = visits.len();
     let late = &visits[count - count.div_ceil(4)..];
@@ -324,7 +358,7 @@ fn rival_of(name: &'static str, ledger: &Ledger) -> Rival {
     }
     let per_session = |total: u64| total as f64 / count.max(1) as f64;
     Rival {
-        name,
+        name: name.into(),
         conversion: ledger.conversion(),
         conversion_late: mean(late),
         conversion_late_error: error(late),

@@ -335,6 +335,7 @@ fn the_oracle_beats_the_best_fixed_layout_and_that_the_default() {
     let experiment = Experiment {
         params: params(40_000),
         policy: &text,
+        compared: &[],
         rules: &core,
         job: &core,
         told: &|_| {},
@@ -377,6 +378,7 @@ fn a_policy_for_another_shop_is_refused() {
     let experiment = Experiment {
         params: params(10),
         policy: &text,
+        compared: &[],
         rules: &core,
         job: &core,
         told: &|_| {},

@@ -49,6 +49,8 @@ pub enum Reward {
         margin: i64,
         /// Of an addition to the cart.
         add_to_cart: i64,
+        /// Of intent, by how much it rose to higher phases than before.
+        intent: i64,
     },
 }
 
@@ -80,11 +82,16 @@ impl RewardSpec {
         }
     }
 
+    /// Whether rises of intent enter the reward.
+    pub fn wants_intent(&self) -> bool {
+        matches!(self.reward, Reward::Weighted { intent, .. } if intent != 0)
+    }
+
     /// What an exposure has earned, in millionths, from what it was credited with: outcomes and
     /// their credits in millionths.
     pub fn reward<'a>(&self, credited: impl IntoIterator<Item = (&'a Outcome, i64)>) -> i64 {
         let (mut orders, mut carts, mut promises) = (0i64, 0i64, 0i64);
-        let (mut value, mut margin) = (0i128, 0i128);
+        let (mut value, mut margin, mut risen) = (0i128, 0i128, 0i128);
         for (outcome, credit) in credited {
             match outcome.kind {
                 OutcomeKind::Order => {
@@ -94,6 +101,7 @@ impl RewardSpec {
                 }
                 OutcomeKind::Cart => carts += credit,
                 OutcomeKind::Promise => promises += credit,
+                OutcomeKind::Intent => risen += i128::from(outcome.value) * i128::from(credit),
             }
         }
         let promised = promises.min(ONE) * self.provisional / ONE;
@@ -109,13 +117,15 @@ impl RewardSpec {
                 revenue,
                 margin: of_margin,
                 add_to_cart,
+                intent,
             } => {
                 let part =
                     |weight: i64, of: i64| i128::from(weight) * i128::from(of) / i128::from(ONE);
                 (part(conversion, converted)
                     + part(revenue, amount(value))
                     + part(of_margin, amount(margin))
-                    + part(add_to_cart, carts.min(ONE))) as i64
+                    + part(add_to_cart, carts.min(ONE))
+                    + part(intent, amount(risen))) as i64
             }
         }
     }

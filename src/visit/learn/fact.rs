@@ -4,6 +4,7 @@
 //! refund, an erased visitor, a bot found out, an age at which they stop to count). A fact carries
 //! the arrival time at which it was stated; [`version_after`] says which table may first know it.
 
+use super::super::choose::CERTAIN_PPM;
 use crate::event::ArrivalMs;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +49,45 @@ pub struct Exposure {
     pub propensity_ppm: u32,
     /// The version of the tables that it was drawn from.
     pub tables_ms: u64,
+    /// Which part of [`LOTS`] the draw fell into; none where nothing was left to chance.
+    pub lot: Option<u8>,
 }
+
+/// Parts of equal probability into which draws fall: of an arm with probability p, p of them. What
+/// counts of the draws has to be spread evenly over them, whatever the probabilities were at the
+/// time; where an arm's exposures get lost, its parts are thin.
+pub const LOTS: usize = 16;
+
+/// The part that a draw below a million falls into.
+pub fn lot_of(draw_ppm: u32) -> u8 {
+    (u64::from(draw_ppm) * LOTS as u64 / u64::from(CERTAIN_PPM)) as u8
+}
+
+/// How a visitor is compared in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Side {
+    /// The slot is drawn.
+    Drawn,
+    /// The visitor keeps this slot's default.
+    Held,
+    /// The visitor keeps all defaults.
+    Out,
+}
+
+impl Side {
+    /// The side of a visitor in the page's holdout, or else in a slot's own.
+    pub fn of(holdout: bool, held: bool) -> Side {
+        match (holdout, held) {
+            (true, _) => Side::Out,
+            (false, true) => Side::Held,
+            (false, false) => Side::Drawn,
+        }
+    }
+}
+
+/// Number of sides.
+pub const SIDES: usize = 3;
 
 /// What a shopper did that a reward may be made of.
 #[derive(
@@ -63,6 +102,9 @@ pub enum OutcomeKind {
     Cart,
     /// The same, for as long as it is not known whether an order follows.
     Promise,
+    /// The session came into a phase of higher intent for the first time; the value is by how much
+    /// `p_purchase` rose since it last did, or since the session began.
+    Intent,
 }
 
 /// Something that came of a visit.
@@ -78,7 +120,7 @@ pub struct Outcome {
     pub number: u64,
     /// What it was.
     pub kind: OutcomeKind,
-    /// Worth of the order, capped, less what was given back; in millionths.
+    /// Worth of the order, capped, less what was given back, or rise of intent; in millionths.
     pub value: i64,
     /// What remains of it after the goods and the promotions shown; in millionths.
     pub margin: i64,
@@ -104,8 +146,8 @@ pub enum Fact {
     Visitor {
         /// The slot.
         slot: u8,
-        /// Whether the visitor keeps the default.
-        held: bool,
+        /// On which side.
+        side: Side,
     },
 }
 

@@ -29,6 +29,8 @@ pub struct Group {
     arms: Vec<usize>,
     warm_up: i64,
     leaves: Vec<Leaf>,
+    /// Whether one of its slots is frozen.
+    frozen: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,6 +52,11 @@ pub fn members(policy: &Policy) -> impl Iterator<Item = (usize, &Slot)> {
     })
 }
 
+/// The same, a bit each.
+pub fn joint_slots(policy: &Policy) -> u8 {
+    members(policy).fold(0, |bits, (index, _)| bits | 1 << index)
+}
+
 impl Group {
     /// Nothing is known yet; `None` if no slots learn together.
     pub fn of(policy: &Policy) -> Option<Group> {
@@ -61,6 +68,7 @@ impl Group {
             warm_up: tries.max().unwrap_or(0).saturating_mul(most),
             leaves: vec![Leaf::default(); leaves(first)],
             arms,
+            frozen: false,
         })
     }
 
@@ -77,8 +85,12 @@ impl Group {
         leaf.touched = true;
     }
 
-    /// Models the leaves in which enough has changed.
-    pub fn close(&mut self, version_ms: u64, changes: &mut Vec<Change>) {
+    /// Models the leaves in which enough has changed, unless one of its slots is frozen.
+    pub fn close(&mut self, version_ms: u64, frozen: bool, changes: &mut Vec<Change>) {
+        self.frozen = frozen;
+        if frozen {
+            return;
+        }
         for (number, leaf) in self.leaves.iter_mut().enumerate() {
             if !std::mem::take(&mut leaf.touched)
                 || leaf.sum.trials < self.warm_up
@@ -143,7 +155,7 @@ impl Group {
                 .collect::<Vec<_>>()
                 .join("+"),
             method: "multivariate".into(),
-            frozen: false,
+            frozen: self.frozen,
             leaves: leaves.filter(|leaf| !leaf.arms.is_empty()).collect(),
             arms: Vec::new(),
         }

@@ -8,15 +8,17 @@
 //!
 //! Safety lives here, too. An arm that is surely worse than the holdout is barred for good; an arm
 //! whose budget is promised is not put up any more; a slot whose visitors do not fall into the
-//! groups as drawn is frozen: its weights stay as they are.
+//! groups as drawn, or whose arms do not come as often as they are drawn, is frozen: its weights stay
+//! as they are, and so do those of the slots that learn together with it.
 //!
 //! Invariant: a function of the facts of each version, whatever the order in which they came.
 //! Cost: some 10 µs a leaf and set of arms that is weighed, and 0.1 µs an arm and stratum; memory: 32
 //! bytes an arm and stratum.
 
+use super::super::policy::learning::Learning;
 use super::super::policy::{self, ARMS_MAX, Policy, SLOTS_MAX};
-use super::fact::{Cell, HELD, JOINT};
-use super::group::Group;
+use super::fact::{Cell, Exposure, HELD, JOINT, LOTS, SIDES, Side};
+use super::group::{Group, joint_slots};
 use super::safety::{RatioWatch, surely_worse};
 use super::spec::{Family, LearnSpec, Method};
 use super::stat::Stat;
@@ -42,19 +44,47 @@ pub enum Subject {
     Visitors {
         /// The slot.
         slot: u8,
-        /// Whether they keep its default.
-        held: bool,
+        /// On which side.
+        side: Side,
+    },
+    /// Draws of a slot that fell into a part of equal probability, of those that count.
+    Lots {
+        /// The slot.
+        slot: u8,
+        /// The part.
+        lot: u8,
     },
 }
 
 impl Subject {
+    /// The part that an exposure's draw fell into, where something may get lost between the draw and
+    /// what counts: what was only decided counts at once.
+    pub fn lots(exposure: &Exposure, learning: &Learning) -> Option<Subject> {
+        let (slot, lot) = (exposure.cell.slot, exposure.lot?);
+        learning.seen.then_some(Subject::Lots { slot, lot })
+    }
+
     /// The slot that it belongs to, or [`JOINT`].
     pub fn slot(&self) -> u8 {
         match *self {
             Subject::Cell(cell) => cell.slot,
-            Subject::Spend { slot, .. } | Subject::Visitors { slot, .. } => slot,
+            Subject::Spend { slot, .. }
+            | Subject::Visitors { slot, .. }
+            | Subject::Lots { slot, .. } => slot,
         }
     }
+
+    /// By what it finds its worker: the slots that learn together (`joint`, a bit each) are learned
+    /// in one place.
+    pub fn place(&self, joint: u8) -> u8 {
+        place_of(self.slot(), joint)
+    }
+}
+
+/// The place of a slot: its own, or that of those that learn together.
+fn place_of(slot: u8, joint: u8) -> u8 {
+    let is_joint = slot == JOINT || joint >> slot & 1 == 1;
+    if is_joint { JOINT } else { slot }
 }
 
 /// Chance that any arm as good as the holdout is ever barred, over all arms that may be.
@@ -87,8 +117,13 @@ struct Slot {
     /// Exposures when all leaves were weighed.
     weighed: i64,
     spent: [Stat; ARMS_MAX],
-    visitors: [i64; 2],
+    /// Visitors by side, and the shares that they should have.
+    visitors: [i64; SIDES],
+    shares: [f64; SIDES],
     watch: RatioWatch,
+    /// Draws by part, which should be even.
+    lots: [i64; LOTS],
+    lots_watch: RatioWatch,
     /// Exposures of each arm when it was last held against the holdout.
     judged: [i64; ARMS_MAX],
     /// Arms barred, and since which version.
@@ -106,7 +141,8 @@ pub struct SlotReport {
     pub slot: String,
     /// How it learns.
     pub method: String,
-    /// Whether its weights are frozen because visitors do not fall into the groups as drawn.
+    /// Whether its weights are frozen: visitors do not fall into the groups as drawn, or arms do not
+    /// come as often as they are drawn.
     pub frozen: bool,
     /// The context leaves, by number.
     pub leaves: Vec<LeafReport>,
@@ -160,6 +196,8 @@ pub struct Learner {
     family: Family,
     slots: Vec<Option<Slot>>,
     group: Option<Group>,
+    /// The slots that learn together, a bit each.
+    joint: u8,
     /// What has changed since the version before, summed up.
     news: BTreeMap<Subject, Stat>,
 }
@@ -170,8 +208,10 @@ impl Learner {
         let killable = |slot: &&policy::Slot| slot.learn.is_some_and(|spec| spec.kill.is_some());
         let judged = policy.slots.iter().filter(killable);
         let judged: usize = judged.map(|slot| slot.arms.len() - 1).sum();
+        let out = f64::from(policy.holdout.share_ppm) / 1e6;
         let slots = policy.slots.iter().map(|slot| {
             let spec = slot.learn?;
+            let held = f64::from(spec.holdout_ppm) / 1e6;
             Some(Slot {
                 spec,
                 arms: slot.arms.len(),
@@ -181,8 +221,11 @@ impl Learner {
                 overall: [Stat::default(); ARMS_MAX],
                 weighed: 0,
                 spent: [Stat::default(); ARMS_MAX],
-                visitors: [0; 2],
+                visitors: [0; SIDES],
+                shares: [(1.0 - out) * (1.0 - held), (1.0 - out) * held, out],
                 watch: RatioWatch::default(),
+                lots: [0; LOTS],
+                lots_watch: RatioWatch::default(),
                 judged: [0; ARMS_MAX],
                 barred: 0,
                 bar_alpha: BAR_ALPHA / judged.max(1) as f64,
@@ -194,6 +237,7 @@ impl Learner {
             family: policy.learning.reward.family(),
             slots: slots.collect(),
             group: Group::of(policy),
+            joint: joint_slots(policy),
             news: BTreeMap::new(),
         }
     }
@@ -225,7 +269,8 @@ impl Learner {
             match subject {
                 Subject::Cell(cell) => slot.add(cell, &change),
                 Subject::Spend { arm, .. } => slot.spent[usize::from(arm)].add(&change),
-                Subject::Visitors { held, .. } => slot.visitors[usize::from(held)] += change.trials,
+                Subject::Visitors { side, .. } => slot.visitors[side as usize] += change.trials,
+                Subject::Lots { lot, .. } => slot.lots[usize::from(lot)] += change.trials,
             }
         }
         for place in 0..SLOTS_MAX.min(self.slots.len()) {
@@ -239,19 +284,23 @@ impl Learner {
             }
         }
         if let Some(group) = &mut self.group {
-            group.close(version_ms, &mut changes);
+            let frozen = |slot: &Slot| slot.spec.method == Method::Multivariate && slot.is_frozen();
+            let frozen = self.slots.iter().flatten().any(frozen);
+            group.close(version_ms, frozen, &mut changes);
         }
         changes
     }
 
     /// Takes up what the workers of another run had learned, each of its own slots: those slots that
-    /// are this worker's now. Slots belong to workers by number, in turn.
+    /// are this worker's now. Slots belong to workers by [place](Subject::place), in turn.
     pub fn take_up(&mut self, mut saved: Vec<Learner>, worker: usize, workers: usize) {
         let before = saved.len().max(1);
-        for place in (0..self.slots.len()).filter(|place| place % workers == worker) {
+        for slot in 0..self.slots.len() {
+            let place = usize::from(place_of(slot as u8, self.joint));
             let owner = saved.get_mut(place % before);
-            if let Some(slot) = owner.and_then(|owner| owner.slots.get_mut(place)) {
-                self.slots[place] = slot.take();
+            let known = owner.and_then(|owner| owner.slots.get_mut(slot));
+            if let (true, Some(known)) = (place % workers == worker, known) {
+                self.slots[slot] = known.take();
             }
         }
         let joint = usize::from(JOINT);
@@ -366,8 +415,12 @@ impl Slot {
                 leaf.moved |= !leaf.rows.is_empty();
             }
         }
-        let held = f64::from(self.spec.holdout_ppm) / 1e6;
-        self.watch.look(&self.visitors, &[1.0 - held, held]);
+        self.watch.look(&self.visitors, &self.shares);
+        self.lots_watch.look(&self.lots, &[1.0; LOTS]);
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.watch.is_frozen() || self.lots_watch.is_frozen()
     }
 
     /// Whether an arm's exposures have grown by a sixteenth since it was last held against the
@@ -419,7 +472,7 @@ impl Slot {
 
     /// Weighs the leaves that have something new.
     fn weigh(&mut self, place: u8, family: Family, changes: &mut Vec<Change>) {
-        if self.watch.is_frozen() {
+        if self.is_frozen() {
             return;
         }
         let all = trials(&self.overall);
@@ -512,7 +565,7 @@ impl Slot {
         SlotReport {
             slot: names.name.clone(),
             method: policy::method_name(&self.spec.method).into(),
-            frozen: self.watch.is_frozen(),
+            frozen: self.is_frozen(),
             leaves: leaves.filter(seen).collect(),
             arms: arms(&self.overall, &side_by_side(&rows), None, true),
         }

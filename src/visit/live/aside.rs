@@ -5,6 +5,7 @@
 //! page follows rules stays small. Without it everything is as at the start: read it through
 //! [`Visit::aside`].
 
+use super::promises::Promise;
 use super::{AWAITING_MAX, Visit};
 use crate::event::{Id, hash_text};
 use crate::visit::choose::CERTAIN_PPM;
@@ -25,8 +26,8 @@ pub(super) struct Aside {
     pub(super) homes: PerSlot<Homes>,
     /// Draws so far.
     pub(super) draws: u32,
-    /// Promotions promised in this session: slot, arm, cost in millionths.
-    spends: Vec<(u8, u8, i64)>,
+    /// Promotions promised in this session, each once.
+    pub(super) promises: Vec<Promise>,
     /// Exposures that wait for the impression of their decision.
     awaiting: Vec<Exposure>,
     /// Number of the last decision that an impression named.
@@ -38,7 +39,7 @@ static NOTHING: Aside = Aside {
     propensity_ppm: [CERTAIN_PPM; SLOTS_MAX],
     homes: [Homes::NONE; SLOTS_MAX],
     draws: 0,
-    spends: Vec::new(),
+    promises: Vec::new(),
     awaiting: Vec::new(),
     seen_seq: None,
 };
@@ -58,17 +59,6 @@ impl Visit {
     /// The probability of each slot's last choice, in millionths.
     pub fn propensity_ppm(&self) -> &PerSlot<u32> {
         &self.aside().propensity_ppm
-    }
-
-    /// Notes a promotion that was promised: slot, arm, cost in millionths.
-    pub fn promise(&mut self, spend: (u8, u8, i64)) {
-        self.aside_mut().spends.push(spend);
-    }
-
-    /// Takes what was promised.
-    pub fn take_spends(&mut self) -> Vec<(u8, u8, i64)> {
-        let aside = self.aside.as_mut();
-        aside.map_or_else(Vec::new, |aside| std::mem::take(&mut aside.spends))
     }
 
     /// Number of the last decision that an impression named.
@@ -125,7 +115,7 @@ impl Aside {
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Aside>()
-            + self.spends.capacity() * size_of::<(u8, u8, i64)>()
+            + self.promises.capacity() * size_of::<Promise>()
             + self.awaiting.capacity() * size_of::<Exposure>()
     }
 }

@@ -271,15 +271,16 @@ impl Visit {
         (moves, said): (&mut Moves, &mut Said),
     ) {
         let slot = &policy.slots[index];
-        let (shown, arm, propensity_ppm, set) = match turn {
+        let (shown, arm, propensity_ppm, set, lot) = match turn {
             Turn::Not => return,
-            Turn::Held { set } => (slot.default, HELD, CERTAIN_PPM, set),
-            Turn::Back(arm) => (arm, arm as u32, CERTAIN_PPM, 0),
+            Turn::Held { set } => (slot.default, HELD, CERTAIN_PPM, set, None),
+            Turn::Back(arm) => (arm, arm as u32, CERTAIN_PPM, 0, None),
             Turn::Drawn {
                 arm,
                 propensity_ppm,
                 set,
-            } => (arm, arm as u32, propensity_ppm, set),
+                lot,
+            } => (arm, arm as u32, propensity_ppm, set, lot),
         };
         self.aside_mut().propensity_ppm[index] = propensity_ppm;
         let why = Why::Drawn(shown as u8);
@@ -303,7 +304,7 @@ impl Visit {
             arm,
         };
         let exposure = self.exposure(cell, propensity_ppm, drawer, at);
-        said.exposures.push(exposure);
+        said.exposures.push(Exposure { lot, ..exposure });
     }
 
     /// An exposure whose decision's number is still to be known.
@@ -315,6 +316,7 @@ impl Visit {
             cell,
             propensity_ppm,
             tables_ms: drawer.tables_ms,
+            lot: None,
         }
     }
 
@@ -338,8 +340,7 @@ impl Visit {
             *uses = uses.saturating_add(1);
         }
         if !arm_of.cost.is_none() {
-            let amount = arm_of.cost.of(cart);
-            said.spends.push((index as u8, arm as u8, amount));
+            self.promise((index as u8, arm as u8), arm_of.cost, cart, &mut said.spends);
         }
         true
     }

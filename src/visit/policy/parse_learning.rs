@@ -107,6 +107,7 @@ impl Reader<'_> {
                     given.revenue,
                     given.margin,
                     given.add_to_cart,
+                    given.intent,
                 ];
                 if parts.iter().any(|part| !(0.0..=1e6).contains(part))
                     || parts.iter().all(|part| *part == 0.0)
@@ -114,13 +115,14 @@ impl Reader<'_> {
                     let what = "weights lie between 0 and a million, and one is above 0".into();
                     return Err(self.error(weights.span(), what));
                 }
-                let [conversion, revenue, margin, add_to_cart] =
+                let [conversion, revenue, margin, add_to_cart, intent] =
                     parts.map(|part| (part * 1e6).round() as i64);
                 Reward::Weighted {
                     conversion,
                     revenue,
                     margin,
                     add_to_cart,
+                    intent,
                 }
             }
         })

@@ -128,6 +128,7 @@ pub(super) struct RewardWeightsTable {
     pub(super) revenue: f64,
     pub(super) margin: f64,
     pub(super) add_to_cart: f64,
+    pub(super) intent: f64,
 }
 
 #[derive(Default, Deserialize)]

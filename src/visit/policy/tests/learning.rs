@@ -78,12 +78,14 @@ fn rewards_are_read() {
     assert_eq!(reward("reward = \"revenue\""), Reward::Revenue);
     assert_eq!(reward("reward = \"margin\""), Reward::Margin);
     assert_eq!(reward("reward = \"add_to_cart\""), Reward::AddToCart);
-    let weighted = "reward = \"weighted\"\nweights = { conversion = 1, add_to_cart = 0.1 }";
+    let weighted =
+        "reward = \"weighted\"\nweights = { conversion = 1, add_to_cart = 0.1, intent = 2 }";
     let expected = Reward::Weighted {
         conversion: 1_000_000,
         revenue: 0,
         margin: 0,
         add_to_cart: 100_000,
+        intent: 2_000_000,
     };
     assert_eq!(reward(weighted), expected);
     assert_eq!(learning("provisional = 0.25").reward.provisional, 250_000);
