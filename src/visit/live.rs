@@ -382,7 +382,8 @@ impl Visit {
         let phase = self
             .phase
             .update(scores, cart, stalled, &rules.policy.phases);
-        let before = std::mem::replace(&mut self.reached, self.reached | 1 << phase as u8);
+        let before = self.reached;
+        self.reached |= 1 << phase as u8;
         let learning = &rules.policy.learning;
         if learning.reward.wants_intent() && judgement.at.0 >= learning.from_ms {
             said.risen = self.rise(before, judgement);

@@ -16,7 +16,7 @@ use std::fmt::Write;
 pub const HOLDOUT_SHARE: f64 = 0.01;
 /// What an exposure earns.
 const REWARD: &str = "\n[learning]\nreward = \"weighted\"\n\
-                      weights = { conversion = 1.0, add_to_cart = 1.0 }\n";
+                      weights = { conversion = 1.0, add_to_cart = 0.3 }\n";
 /// Time between two versions of its tables: some hundred visits.
 const QUANTUM: &str = "5m";
 
@@ -69,10 +69,9 @@ pub fn uniform(name: &str) -> String {
 
 /// The policy that learns each slot's arms by phase, with a holdout of [`HOLDOUT_SHARE`].
 ///
-/// Its reward counts the first addition to the cart for as much as an order: carts are more than twice as
-/// many, so arms are told apart sooner (a surrogate; Athey, Chetty, Imbens and Kang 2019). Three tenths of
-/// an order are about what becomes of one, but an arm is known by its mean over the deviation, and a cart
-/// that weighs more brings a third more of that before anybody has one.
+/// Its reward counts the first addition to the cart for three tenths of an order, which is about what
+/// becomes of one: carts are five times as many as orders, so arms are told apart sooner (a surrogate;
+/// Athey, Chetty, Imbens and Kang 2019).
 pub fn learning(name: &str, method: &str) -> String {
     let learn = format!("method = \"{method}\"\n  floor = 0.002\n  warm_up = 20");
     learned(name, &learn, HOLDOUT_SHARE, REWARD)
