@@ -404,8 +404,6 @@ impl Visit {
             features,
             &mut said.digits,
         )
-        self.keep_promises(&rules.policy, &mut said.spends);
-        self.decide(judgement, moves, (rules, tables), features)
     }
 
     fn decide<'a>(
