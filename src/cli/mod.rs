@@ -22,6 +22,7 @@ mod live;
 mod policy;
 mod progress;
 mod rankers;
+mod reload;
 mod replay;
 mod report;
 mod session_rows;

@@ -31,6 +31,8 @@ pub enum Trigger {
     Hesitation,
     /// New tables: what is on sale has changed.
     Tables,
+    /// Another policy has taken over, and the page showed an arm that is gone.
+    Policy,
 }
 
 impl Trigger {
@@ -41,6 +43,7 @@ impl Trigger {
             Trigger::Event(kind) => kind.name(),
             Trigger::Hesitation => "timer:hesitation",
             Trigger::Tables => "tables",
+            Trigger::Policy => "policy",
         }
     }
 }
@@ -156,6 +159,7 @@ struct SlotText {
     default: usize,
     reasons: Vec<String>,
     gone: String,
+    before: String,
     drawn: Vec<String>,
 }
 
@@ -175,6 +179,7 @@ impl Recorder {
                     .map(|arm| format!("{}={} drawn by learned weights", slot.name, arm.name))
                     .collect(),
                 reasons: slot.rules.iter().map(|rule| rule.reason.clone()).collect(),
+                before: format!("{} as the policy before had it", slot.name),
                 gone: format!(
                     "{}={default} since the arm before may not be shown",
                     slot.name
@@ -316,6 +321,7 @@ impl Recorder {
         self.slots.iter().zip(*why).map(|(slot, why)| match why {
             Why::Rule(rule) => slot.reasons[usize::from(rule)].as_str(),
             Why::NotEligible => slot.gone.as_str(),
+            Why::Before => slot.before.as_str(),
             Why::Drawn(arm) => slot.drawn[usize::from(arm)].as_str(),
             Why::Default => "",
         })

@@ -87,6 +87,20 @@ impl Strata {
         }
     }
 
+    /// Makes room for more arms, of which nothing is known yet; the holdout stays last.
+    pub fn widen(&mut self, arms: usize) {
+        let new = vec![Stat::default(); arms.min(ARMS_MAX).saturating_sub(self.held())];
+        let held = self.held();
+        let widen = |row: &mut Box<[Stat]>| {
+            let mut columns = std::mem::take(row).into_vec();
+            columns.splice(held..held, new.iter().copied());
+            *row = columns.into();
+        };
+        self.rows.values_mut().for_each(widen);
+        widen(&mut self.totals);
+        self.columns = self.totals.len();
+    }
+
     /// The holdout's column.
     pub fn held(&self) -> usize {
         self.columns - 1

@@ -71,6 +71,25 @@ impl Schedule {
         })
     }
 
+    /// From a boundary on, others hold; those before it keep their numbers.
+    ///
+    /// # Errors
+    /// [`ScheduleError::TooMany`].
+    pub fn followed_by(&self, from: ArrivalMs, others: &Schedule) -> Result<Schedule, ScheduleError> {
+        let before = self.swaps.iter().filter(|(boundary, _)| *boundary < from);
+        let then = others.get(others.at(from)).clone();
+        let after = others.swaps.iter().filter(|(boundary, _)| *boundary > from);
+        let swaps = before.cloned().chain([(from, then)]).chain(after.cloned());
+        let swaps: Vec<_> = swaps.collect();
+        match swaps.len() {
+            0..=SWAPS_MAX => Ok(Schedule {
+                first: self.first.clone(),
+                swaps,
+            }),
+            many => Err(ScheduleError::TooMany(many)),
+        }
+    }
+
     /// The number of the model that holds at an arrival.
     #[inline]
     pub fn at(&self, arrival: ArrivalMs) -> u8 {
