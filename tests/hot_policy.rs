@@ -19,13 +19,17 @@ fn policies() -> [String; 3] {
     let second = first
         .replace("name = \"one\"", "name = \"two\"")
         .replace("\"category_guide\"", "\"season\"")
-        .replace("learn = { method = \"thompson\" }", "learn = { method = \"thompson\", floor = 0.05, warm_up = 5 }")
+        .replace(
+            "learn = { method = \"thompson\" }",
+            "learn = { method = \"thompson\", floor = 0.05, warm_up = 5 }",
+        )
         .replace("uses_max = 1", "uses_max = 3")
         .replace("cooldown = \"10s\"", "cooldown = \"2s\"")
         + "\n[phase]\nexploring = { enter = 0.02, leave = 0.01 }\n[hesitation]\nafter = \"20s\"\n";
-    let third = first
-        .replace("name = \"one\"", "name = \"three\"")
-        .replace("method = \"thompson\" }", "method = \"epsilon_greedy\", epsilon = 0.2 }");
+    let third = first.replace("name = \"one\"", "name = \"three\"").replace(
+        "method = \"thompson\" }",
+        "method = \"epsilon_greedy\", epsilon = 0.2 }",
+    );
     [first, second, third]
 }
 
@@ -70,7 +74,9 @@ impl Shop {
 
     fn command(&self, more: &[&str]) -> Command {
         let mut command = restage();
-        command.args(["replay", text(&self.path("log.csv"))]).args(more);
+        command
+            .args(["replay", text(&self.path("log.csv"))])
+            .args(more);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -98,7 +104,9 @@ fn said(output: &Output) -> String {
 
 fn records(decisions: &[u8]) -> Vec<Value> {
     let lines = std::str::from_utf8(decisions).unwrap().lines();
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
@@ -127,7 +135,10 @@ fn every_record_names_the_policy_that_held_and_shows_none_of_its_gone_arms() {
     assert_eq!(shown[0], before);
     assert_eq!(shown[1], names(["brand", "new_arrivals", "season"]));
     assert_eq!(shown[2], before);
-    assert!(at_once > 10, "pages that showed what is gone changed at once: {at_once}");
+    assert!(
+        at_once > 10,
+        "pages that showed what is gone changed at once: {at_once}"
+    );
 }
 
 #[test]
@@ -150,7 +161,16 @@ fn a_switch_is_the_same_for_any_shape_and_pace() {
     let hosts = shop.path("hosts");
     std::fs::write(&hosts, free_addresses(2).join("\n")).unwrap();
     let of = |process: &str, more: &[&str]| {
-        let place = ["-n", "2", "-p", process, "-w", "2", "--hostfile", text(&hosts)];
+        let place = [
+            "-n",
+            "2",
+            "-p",
+            process,
+            "-w",
+            "2",
+            "--hostfile",
+            text(&hosts),
+        ];
         shop.command(&[&schedule[..], &place, more].concat())
     };
     let other = of("1", &[]).spawn().unwrap();
@@ -166,8 +186,19 @@ fn a_switch_is_the_same_for_any_shape_and_pace() {
 fn a_run_is_killed_around_its_switches_and_goes_on_in_another_shape() {
     let shop = Shop::new(12_000);
     let right = shop.right();
-    let (out, journal, state) = (shop.path("o.jsonl"), shop.path("journal"), shop.path("state"));
-    let flags = ["--policy-schedule", text(&journal), "--batch", "128", "--snapshot-every", "20ms"];
+    let (out, journal, state) = (
+        shop.path("o.jsonl"),
+        shop.path("journal"),
+        shop.path("state"),
+    );
+    let flags = [
+        "--policy-schedule",
+        text(&journal),
+        "--batch",
+        "128",
+        "--snapshot-every",
+        "20ms",
+    ];
     let flags = [&flags[..], &["--state", text(&state), "--out", text(&out)]].concat();
     let shapes = ["1", "2", "4"];
     for (turn, operation) in (14..62).step_by(4).enumerate() {
@@ -179,7 +210,11 @@ fn a_run_is_killed_around_its_switches_and_goes_on_in_another_shape() {
         let first = run.env("RESTAGE_FAILPOINT", &failpoint).output().unwrap();
         let so_far = std::fs::read(&out).unwrap_or_default();
         assert!(right.starts_with(&so_far), "{failpoint}: {}", said(&first));
-        let again = shop.command(&flags).args(["-w", shapes[(turn + 1) % 3]]).output().unwrap();
+        let again = shop
+            .command(&flags)
+            .args(["-w", shapes[(turn + 1) % 3]])
+            .output()
+            .unwrap();
         assert!(again.status.success(), "{failpoint}: {}", said(&again));
         assert!(std::fs::read(&out).unwrap() == right, "{failpoint}");
         let copy = std::fs::read(shop.path("o.jsonl.rules")).unwrap();
@@ -193,7 +228,16 @@ fn a_run_is_killed_around_its_switches_and_goes_on_in_another_shape() {
 fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
     let shop = Shop::new(12_000);
     let (out, state) = (shop.path("o.jsonl"), shop.path("state"));
-    let durable = ["--state", text(&state), "--out", text(&out), "--batch", "128", "--snapshot-every", "20ms"];
+    let durable = [
+        "--state",
+        text(&state),
+        "--out",
+        text(&out),
+        "--batch",
+        "128",
+        "--snapshot-every",
+        "20ms",
+    ];
     let paths = ["one", "two", "three"].map(|name| shop.path(&format!("{name}.toml")));
     let run = |policy: &Path, more: &[&str], failpoint: &str| {
         let flags = [&durable[..], &["--policy", text(policy)], more].concat();
@@ -208,8 +252,14 @@ fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
     assert!(!committed.is_empty());
     let refused = run(&paths[1], &[], "");
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
-    assert!(said(&refused).contains("--policy-from now"), "{}", said(&refused));
-    let last = records(&committed).last().unwrap()["at_ms"].as_u64().unwrap();
+    assert!(
+        said(&refused).contains("--policy-from now"),
+        "{}",
+        said(&refused)
+    );
+    let last = records(&committed).last().unwrap()["at_ms"]
+        .as_u64()
+        .unwrap();
     let early = run(&paths[1], &["--policy-from", "1000"], "");
     assert_eq!(early.status.code(), Some(2), "{}", said(&early));
     assert!(said(&early).contains("is committed"), "{}", said(&early));
@@ -231,10 +281,20 @@ fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
     }
     assert_eq!(held.len(), 3, "{held:?}");
     let (again, rules) = (shop.path("again.jsonl"), shop.path("o.jsonl.rules"));
-    let flags = ["--policy-schedule", text(&rules), "--out", text(&again), "-w", "2"];
+    let flags = [
+        "--policy-schedule",
+        text(&rules),
+        "--out",
+        text(&again),
+        "-w",
+        "2",
+    ];
     let done = shop.command(&flags).output().unwrap();
     assert!(done.status.success(), "{}", said(&done));
-    assert!(std::fs::read(&again).unwrap() == decisions, "the journal says all");
+    assert!(
+        std::fs::read(&again).unwrap() == decisions,
+        "the journal says all"
+    );
 }
 
 #[test]
@@ -250,17 +310,56 @@ fn a_policy_that_cannot_be_taken_over_is_refused_with_its_line() {
     let good = check(&second);
     let page = String::from_utf8(good.stdout).unwrap();
     assert!(good.status.success());
-    for part in ["can take it over", "arm category_guide is gone", "arm season is new"] {
+    for part in [
+        "can take it over",
+        "arm category_guide is gone",
+        "arm season is new",
+    ] {
         assert!(page.contains(part), "{page}");
     }
     for (from, to, key, why) in [
-        ("margin = 0.3", "margin = 0.4", "margin = 0.4", "promotions.margin differs"),
-        ("window = \"session\"", "window = \"1d\"", "window = \"1d\"", "learning.window differs"),
-        ("share = 0.1", "share = 0.2", "share = 0.2", "holdout.share differs"),
-        ("name = \"grid\"", "name = \"list\"", "[[slot]]", "slot `grid` is gone"),
-        ("default = \"brand\"", "default = \"new_arrivals\"", "default = \"new_arrivals\"", "its default differs"),
-        ("holdout = 0.1 }", "holdout = 0.2 }", "holdout = 0.2 }", "its holdout differs"),
-        ("context = [\"phase\", \"device\"]", "context = [\"phase\"]", "context = [\"phase\"]", "its context differs"),
+        (
+            "margin = 0.3",
+            "margin = 0.4",
+            "margin = 0.4",
+            "promotions.margin differs",
+        ),
+        (
+            "window = \"session\"",
+            "window = \"1d\"",
+            "window = \"1d\"",
+            "learning.window differs",
+        ),
+        (
+            "share = 0.1",
+            "share = 0.2",
+            "share = 0.2",
+            "holdout.share differs",
+        ),
+        (
+            "name = \"grid\"",
+            "name = \"list\"",
+            "[[slot]]",
+            "slot `grid` is gone",
+        ),
+        (
+            "default = \"brand\"",
+            "default = \"new_arrivals\"",
+            "default = \"new_arrivals\"",
+            "its default differs",
+        ),
+        (
+            "holdout = 0.1 }",
+            "holdout = 0.2 }",
+            "holdout = 0.2 }",
+            "its holdout differs",
+        ),
+        (
+            "context = [\"phase\", \"device\"]",
+            "context = [\"phase\"]",
+            "context = [\"phase\"]",
+            "its context differs",
+        ),
     ] {
         let changed = first.replacen(from, to, 1);
         assert_ne!(changed, first, "{from}");
@@ -268,7 +367,15 @@ fn a_policy_that_cannot_be_taken_over_is_refused_with_its_line() {
         let told = said(&refused);
         assert_eq!(refused.status.code(), Some(2), "{told}");
         assert!(told.contains(why), "{why}: {told}");
-        let line: usize = told.split("line ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+        let line: usize = told
+            .split("line ")
+            .nth(1)
+            .unwrap()
+            .split(',')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
         let at = changed.lines().nth(line - 1).unwrap();
         assert!(at.contains(key), "line {line} is `{at}`: {told}");
     }
@@ -281,5 +388,8 @@ fn the_report_names_all_policies() {
     let page = report(&["replay", text(&log), "--policy-schedule", text(&journal)]);
     let policy = page["policy"].as_str().unwrap();
     let [first, _] = shop.boundaries();
-    assert!(policy.contains(&format!(", from {first} ms two@")), "{policy}");
+    assert!(
+        policy.contains(&format!(", from {first} ms two@")),
+        "{policy}"
+    );
 }

@@ -282,10 +282,12 @@ impl RuleArgs {
             Some(path) => Failure::usage(format!("{}: {error}", path.display())),
             None => Failure::new(2, error),
         })?;
-        let models = text.models(policy.quantum_ms).map_err(|error| match error {
-            PlanError::Schedule(error) => Failure::usage(format!("--swap-model: {error}")),
-            other => Failure::new(2, other),
-        })?;
+        let models = text
+            .models(policy.quantum_ms)
+            .map_err(|error| match error {
+                PlanError::Schedule(error) => Failure::usage(format!("--swap-model: {error}")),
+                other => Failure::new(2, other),
+            })?;
         let catalogue = self.catalogue(&policy)?;
         Ok(Rules {
             policy,

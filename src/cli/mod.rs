@@ -6,6 +6,7 @@
 //! sink cannot be reached, 130 and 143 ended by a signal.
 
 mod address;
+mod alive;
 mod args;
 mod drift;
 mod erase;

@@ -18,7 +18,6 @@ Examples:
   restage policy --learning > learning.toml
   restage policy --products > products.toml
   restage policy check shop.toml
-  restage policy check bold.toml --against shop.toml
   restage policy --features"
 )]
 pub struct PolicyCommand {
@@ -41,6 +40,10 @@ pub struct PolicyCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Say whether a policy can be used, and what is wrong with it if not
+    #[command(after_help = "\
+Examples:
+  restage policy check shop.toml
+  restage policy check bold.toml --against shop.toml")]
     Check {
         /// The policy
         #[arg(value_name = "FILE")]

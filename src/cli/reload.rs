@@ -5,6 +5,7 @@
 //! that is being written is left alone until two looks at it are the same.
 
 use super::Failure;
+use super::alive::Alive;
 use super::args::RuleArgs;
 use crate::flow::durable::changes::Changes;
 use crate::flow::failure::say;
@@ -22,18 +23,18 @@ const LOOK: Duration = Duration::from_millis(100);
 type Stamp = Option<(SystemTime, u64)>;
 
 /// From now on SIGHUP has the rules read again, and so has a change of the policy's file, if `watches`.
-/// Without anyone to ask, SIGHUP says who can be.
+/// Without anyone to ask, SIGHUP says who can be; of those who can it is known whether they are alone.
 ///
 /// # Errors
 /// The system does not let the signal be watched.
 pub fn reload_rules(
     rules: &RuleArgs,
-    changes: Option<&Changes>,
+    asked: Option<(Changes, Alive)>,
     watches: bool,
 ) -> Result<(), Failure> {
     let hangup = Arc::new(AtomicBool::new(false));
     flag::register(SIGHUP, Arc::clone(&hangup)).map_err(|error| Failure::new(1, error))?;
-    let (rules, changes) = (rules.clone(), changes.cloned());
+    let rules = rules.clone();
     std::thread::spawn(move || {
         let stamp = || -> Stamp {
             let file = rules.policy.as_ref().filter(|_| watches)?;
@@ -50,9 +51,11 @@ pub fn reload_rules(
                 known = now;
             }
             if hangup.swap(false, Ordering::AcqRel) || has_settled {
-                match &changes {
-                    Some(changes) => reload(&rules, changes),
-                    None => say("restage: SIGHUP: process 0 reads the policy again and tells the others"),
+                match &asked {
+                    Some(asked) => reload(&rules, asked),
+                    None => say(
+                        "restage: SIGHUP: process 0 reads the policy again and tells the others",
+                    ),
                 }
             }
         }
@@ -60,11 +63,16 @@ pub fn reload_rules(
     Ok(())
 }
 
-fn reload(rules: &RuleArgs, changes: &Changes) {
-    let asked = rules
-        .text()
-        .and_then(|text| changes.ask(text).map_err(|error| refused(rules, error)));
-    match asked {
+fn reload(rules: &RuleArgs, (changes, alive): &(Changes, Alive)) {
+    let asked = || {
+        let text = rules.text()?;
+        if !alive.is_alone()? {
+            let what = "an earlier process of this run is alive, or asleep: end it first";
+            return Err(Failure::new(5, anyhow::anyhow!(what)));
+        }
+        changes.ask(text).map_err(|error| refused(rules, error))
+    };
+    match asked() {
         Ok(true) => {}
         Ok(false) => say("restage: the policy was read again, and is the one in force"),
         Err(failure) => say(&format!(
@@ -75,7 +83,7 @@ fn reload(rules: &RuleArgs, changes: &Changes) {
 }
 
 /// Rules that cannot take over, with the file that says so.
-pub fn refused(rules: &RuleArgs, error: PlanError) -> Failure {
+fn refused(rules: &RuleArgs, error: PlanError) -> Failure {
     match (&error, &rules.policy) {
         (PlanError::Policy(error), Some(path)) => {
             Failure::usage(format!("{}: {error}", path.display()))

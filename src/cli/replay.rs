@@ -169,10 +169,10 @@ impl Replay {
             plan,
             ..JobSpec::of(rules, logs)
         };
-        self.state.open(&mut spec, self.out.as_deref())?;
+        let alive = self.state.open(&mut spec, self.out.as_deref())?;
         let (mut plan, changes) = (spec.plan.clone(), spec.changes.clone());
         if self.state.state.is_some() {
-            reload_rules(&self.rules, changes.as_ref(), false)?;
+            reload_rules(&self.rules, changes.clone().zip(alive), false)?;
         }
         let result = run_with_bar(spec)?;
         // Only the first process has a result to report.

@@ -2,6 +2,7 @@
 //! others from a stated time on.
 
 use super::Failure;
+use super::alive::Alive;
 use super::args::time_ms;
 use crate::flow::durable::Durability;
 use crate::flow::durable::changes::Changes;
@@ -15,9 +16,8 @@ use crate::log::{Epoch, Options, Resume, Totals, open, read_rules};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::plan::{Plan, RulesText};
 use clap::Args;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where the state of a run is kept.
 #[derive(Args, Debug)]
@@ -39,18 +39,19 @@ pub struct StateArgs {
 
 /// Bytes of a segment after which the next one begins.
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
-/// In a state folder: locked for as long as a process lives that has opened it.
-const ALIVE: &str = "alive";
-/// How long the lock is waited for.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 impl StateArgs {
     /// Opens the folder and puts what is in it into the run, whose plan is what was given. `outlet` is
-    /// the file that gets the decisions.
-    pub fn open(&self, spec: &mut JobSpec, outlet: Option<&Path>) -> Result<(), Failure> {
+    /// the file that gets the decisions. What it returns is kept until the process ends.
+    pub fn open(
+        &self,
+        spec: &mut JobSpec,
+        outlet: Option<&Path>,
+    ) -> Result<Option<Alive>, Failure> {
         let Some(dir) = &self.state else {
-            return Ok(());
+            return Ok(None);
         };
+        let mut alive = None;
         let every = parse_duration_ms(&self.snapshot_every)
             .map_err(|error| Failure::usage(format!("--snapshot-every: {error}")))?;
         let mut durability = Durability {
@@ -67,7 +68,8 @@ impl StateArgs {
             // What cannot go on is refused before whoever may be at it is disturbed.
             let known = read_rules(&files, dir).map_err(failed)?;
             let (_, change) = self.meet(dir, known, &spec.plan)?;
-            let lock = Alive::lock(dir, change.is_some())?;
+            let is_alone = change.is_some();
+            let lock = Alive::at(dir, is_alone)?;
             let opened = open(files, dir, spec.config_digest(), options).map_err(failed)?;
             for note in &opened.notes {
                 say(&format!("restage: warning: {note}; going on without it"));
@@ -81,12 +83,18 @@ impl StateArgs {
             let is_new = opened.rules.is_none();
             if is_new && opened.resume.is_some() {
                 let what = "its rules were missing, and decisions had been committed";
-                return Err(Failure::new(4, anyhow::anyhow!("{}: {what}", dir.display())));
+                return Err(Failure::new(
+                    4,
+                    anyhow::anyhow!("{}: {what}", dir.display()),
+                ));
             }
             let (mut plan, change) = self.meet(dir, opened.rules, &spec.plan)?;
             let changes = change.is_some();
             if let Some(text) = change {
-                lock.must_be_alone(dir)?;
+                if !is_alone {
+                    let what = format!("{}: its rules changed while it was opened", dir.display());
+                    return Err(Failure::new(5, anyhow::anyhow!(what)));
+                }
                 match opened.resume.as_ref().map(committed) {
                     // Nothing was decided yet.
                     None => plan = spec.plan.clone(),
@@ -99,6 +107,7 @@ impl StateArgs {
                 put.map_err(failed)?;
             }
             lock.share()?;
+            alive = Some(lock);
             durability.journal = plan.journal();
             if let Some(Resume { snapshot, rows }) = opened.resume {
                 state.committed = rows;
@@ -118,7 +127,7 @@ impl StateArgs {
             spec.plan = plan;
         }
         spec.durability = Some(durability);
-        Ok(())
+        Ok(alive)
     }
 
     /// The plan of a folder, and the rules that are to take over in it, where others were given.
@@ -200,61 +209,6 @@ fn committed(resume: &Resume) -> Epoch {
     let snapshot = resume.snapshot.as_ref().map(|snapshot| snapshot.epoch);
     let row = resume.rows.last().map(|row| row.epoch);
     row.max(snapshot).unwrap_or_default()
-}
-
-/// The lock that says that a process which has opened the folder is alive, asleep or not.
-struct Alive {
-    file: File,
-    alone: bool,
-}
-
-impl Alive {
-    /// Takes it, `alone` or with others.
-    fn lock(dir: &Path, alone: bool) -> Result<Alive, Failure> {
-        let failed = |error: std::io::Error| {
-            let what = format!("could not lock {}", dir.join(ALIVE).display());
-            Failure::new(5, anyhow::Error::new(error).context(what))
-        };
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        let file = File::create(dir.join(ALIVE)).map_err(failed)?;
-        let until = Instant::now() + LOCK_WAIT;
-        loop {
-            let locked = match alone {
-                true => file.try_lock(),
-                false => file.try_lock_shared(),
-            };
-            match locked {
-                Ok(()) => return Ok(Alive { file, alone }),
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
-                Err(TryLockError::WouldBlock) if Instant::now() > until => {
-                    let what = match alone {
-                        true => "a process that has opened it is alive, or asleep: end it before other rules take over",
-                        false => "another process is bringing in other rules",
-                    };
-                    let what = format!("{}: {what}", dir.display());
-                    return Err(Failure::new(5, anyhow::anyhow!(what)));
-                }
-                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
-            }
-        }
-    }
-
-    /// Other rules than the folder's were found only after it was claimed.
-    fn must_be_alone(&self, dir: &Path) -> Result<(), Failure> {
-        if self.alone {
-            return Ok(());
-        }
-        let what = "its rules changed while it was being opened";
-        Err(Failure::new(5, anyhow::anyhow!("{}: {what}", dir.display())))
-    }
-
-    /// From now on with others, for as long as this process lives.
-    fn share(self) -> Result<(), Failure> {
-        let shared = self.file.try_lock_shared();
-        shared.map_err(|error| Failure::new(5, error))?;
-        std::mem::forget(self.file);
-        Ok(())
-    }
 }
 
 /// What is said when a run goes on.

@@ -27,7 +27,7 @@ use super::status::JobStatus;
 use super::watchdog::{Turns, watch};
 use super::what_if::WhatIf;
 use crate::evaluate::what_if::worth::Evidence;
-use crate::event::{ArrivalMs, Lane, Reason, VisitorId, hash_text};
+use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
 use crate::lane::FollowedLane;
 use crate::log::{Row, Totals, Writer};
@@ -300,7 +300,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     } = spec.cluster.allocators(&spec)?;
     spec.grant(wishes);
     spec.durability = durability;
-    take_plan(&mut spec)?;
+    spec.take_plan()?;
     go_on(&mut lanes, &spec)?;
     (spec.opened)(bytes);
     let mut collected = Collected {
@@ -428,19 +428,6 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         keeper.finish();
     }
     result(collected, &spec.stop, started.elapsed()).map(Some)
-}
-
-/// Finds out by which rules the run begins: in a durable one the first process has said so.
-fn take_plan(spec: &mut JobSpec) -> Result<(), JobError> {
-    let mut begin = ArrivalMs(0);
-    if let Some(durability) = &spec.durability {
-        let catalogue = spec.rules.catalogue.clone();
-        let plan = Plan::of_journal(&durability.journal, catalogue);
-        spec.plan = plan.map_err(|error| JobError::Start(error.to_string()))?;
-        begin = ArrivalMs(durability.begin_ms().saturating_sub(1));
-    }
-    spec.rules = Arc::clone(spec.plan.at(begin));
-    Ok(())
 }
 
 /// What a keeper begins with.

@@ -29,9 +29,9 @@
 
 use super::container::{Emissions, Tag};
 use super::durable::saving::decoded;
-use super::sessions::announce;
 use super::durable::{Order, Orders, Part, PartKind, Parts};
 use super::failure;
+use super::sessions::announce;
 use super::sessions::{Credited, Of, Whose};
 use super::status::Teller;
 use super::versions::Versions;

@@ -55,9 +55,10 @@
 //! bytes that the successor's manifest has pinned, or to a manifest or rules of an older generation: nobody
 //! reads any of them.* To the outlet the sleeper writes what the successor writes there, too, since both
 //! go by the same rules: rules that it had put in force before its last look at the claims, the successor
-//! has read after its own. *A successor that brings other rules would write other bytes there. So it may do so
-//! only while nobody else is alive, asleep or not: whoever opens the folder holds a lock on it, shared,
-//! for as long as its process lives, and whoever brings other rules must have it alone when it claims.*
+//! has read after its own. *A successor that brings other rules, as it opens the folder or while it runs,
+//! would write other bytes there. So it must have found that nobody else is alive, asleep or not: whoever
+//! opens the folder holds a lock on it, shared, for as long as its process lives, and whoever brings other
+//! rules must get it alone. The caller sees to that.*
 //!
 //! Everything read is hostile: lengths are bounded, hashes come first, and what does not fit is an error
 //! that names the file and the byte. The format's version is in every header; a release reads its own and
@@ -89,9 +90,9 @@ use manifest::Manifest;
 use names::Name;
 use outlet::Outlet;
 use recover::{Seen, glance, look, newest_snapshot};
+pub use rules::{copy_of, read_rules};
 use std::path::{Path, PathBuf};
 use storage::Storage;
-pub use rules::{copy_of, read_rules};
 pub use writer::Writer;
 
 /// A time in ms: everything that arrived before it is in.

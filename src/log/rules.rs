@@ -44,9 +44,7 @@ pub fn read_rules<S: Storage>(storage: &S, dir: &Path) -> Result<Option<Vec<u8>>
             _ => None,
         })
         .max();
-    newest
-        .map(|place| read(storage, dir, place))
-        .transpose()
+    newest.map(|place| read(storage, dir, place)).transpose()
 }
 
 fn read<S: Storage>(
@@ -93,7 +91,8 @@ fn read<S: Storage>(
 fn encode(header: &Header, text: &[u8]) -> Vec<u8> {
     let mut bytes = header.encode().to_vec();
     debug_assert_eq!(bytes.len(), HEADER_BYTES);
-    let (pieces, last) = text.split_at(text.len().saturating_sub(1) / BODY_BYTES_MAX * BODY_BYTES_MAX);
+    let (pieces, last) =
+        text.split_at(text.len().saturating_sub(1) / BODY_BYTES_MAX * BODY_BYTES_MAX);
     for piece in pieces.chunks(BODY_BYTES_MAX) {
         let place = bytes.len() as u64;
         push_frame(&mut bytes, header.identity(), place, PIECE, &[piece]);

@@ -5,6 +5,7 @@
 //! Probabilities are written with up to six decimals from integers, which costs a tenth of the
 //! shortest-float algorithms and is the same everywhere.
 
+mod digest;
 mod forgotten;
 
 use super::choose::Why;
@@ -16,8 +17,8 @@ use super::policy::{Context, Policy, SLOTS_MAX};
 use super::products::catalogue::Catalogue;
 use crate::event::{ArrivalMs, Device, Kind};
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_128;
 
+pub use digest::Digest;
 pub use forgotten::FORGOTTEN;
 
 /// What made the job decide.
@@ -438,30 +439,6 @@ impl SlotText {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(value.as_bytes());
         }
-    }
-}
-
-/// The order-independent digest of decision records: the sum, modulo 2¹²⁸, of the XXH3-128 hashes
-/// of their JSON lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Digest(pub u128);
-
-impl Digest {
-    /// Adds a record, given as its JSON line without newline.
-    #[inline]
-    pub fn add(&mut self, line: &[u8]) {
-        self.0 = self.0.wrapping_add(xxh3_128(line));
-    }
-
-    /// Adds another digest.
-    pub fn merge(&mut self, other: Digest) {
-        self.0 = self.0.wrapping_add(other.0);
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", self.0)
     }
 }
 

@@ -19,8 +19,8 @@ use crate::event::ArrivalMs;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Most rules of a plan, one after the other.
-pub const TERMS_MAX: usize = 1_000;
+/// Most changes of a plan.
+pub const CHANGES_MAX: usize = 1_000;
 
 /// What rules are read from, whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +29,8 @@ pub struct RulesText {
     pub policy: String,
     /// The models: which score each gives, if not all that it can, and the file's text. What none of
     /// them gives comes from the built-in model.
-    #[serde(default)]
     pub models: Vec<ModelText>,
     /// Models that follow: from when on, in ms, and the file's text.
-    #[serde(default)]
     pub swaps: Vec<(u64, String)>,
 }
 
@@ -83,7 +81,7 @@ pub enum PlanError {
         quantum: u64,
     },
     /// There are too many.
-    #[error("the rules have changed {TERMS_MAX} times, and can no more: begin a new state")]
+    #[error("the rules have changed {CHANGES_MAX} times, and can no more: begin a new state")]
     TooMany,
     /// A line of a journal says nonsense.
     #[error("line {line} of the journal: {what}")]
@@ -101,7 +99,10 @@ struct Line {
     from_ms: u64,
     policy: String,
     model: String,
-    text: RulesText,
+    policy_text: String,
+    /// Models and those that follow them; none where they are those of the line before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    models: Option<(Vec<ModelText>, Vec<(u64, String)>)>,
 }
 
 impl RulesText {
@@ -177,7 +178,7 @@ impl Plan {
             let last = last.from.0;
             return Err(PlanError::NotLater { last, quantum });
         }
-        if self.terms.len() == TERMS_MAX {
+        if self.changes() == CHANGES_MAX {
             return Err(PlanError::TooMany);
         }
         let rules = last.followed_by(&text, from)?;
@@ -207,7 +208,9 @@ impl Plan {
 
     /// The last ones.
     pub fn last(&self) -> &Term {
-        self.terms.last().expect("there are rules from the beginning")
+        self.terms
+            .last()
+            .expect("there are rules from the beginning")
     }
 
     /// How often rules take over.
@@ -243,13 +246,19 @@ impl Plan {
     /// # Panics
     /// If it was not read from texts.
     pub fn journal(&self) -> String {
-        let mut journal = String::new();
+        let (mut journal, mut before) = (String::new(), None);
         for Term { from, rules, text } in &self.terms {
+            let text = text.as_ref().expect("the plan was read from texts");
+            let same = before
+                .replace(text)
+                .is_some_and(|other| other.has_models_of(text));
+            let models = (!same).then(|| (text.models.clone(), text.swaps.clone()));
             let line = Line {
                 from_ms: from.0,
                 policy: rules.policy.label.clone(),
                 model: rules.models.label(),
-                text: RulesText::clone(text.as_ref().expect("the plan was read from texts")),
+                policy_text: text.policy.clone(),
+                models,
             };
             journal += &serde_json::to_string(&line).expect("texts are plain data");
             journal.push('\n');
@@ -265,11 +274,20 @@ impl Plan {
         let mut plan: Option<Plan> = None;
         for (at, line) in journal.lines().enumerate() {
             let wrong = |what: String| PlanError::Journal { line: at + 1, what };
-            let line: Line = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+            let line: Line =
+                serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
+            let before = plan.as_ref().and_then(|plan| plan.last().text());
+            let as_before = || before.map(|text| (text.models.clone(), text.swaps.clone()));
+            let (models, swaps) = line.models.or_else(as_before).unwrap_or_default();
+            let text = RulesText {
+                policy: line.policy_text,
+                models,
+                swaps,
+            };
             let read = match &mut plan {
                 None if line.from_ms > 0 => Err(wrong("the first rules hold from 0 ms on".into())),
-                None => Plan::read(line.text, catalogue.clone()).map(|read| plan = Some(read)),
-                Some(plan) => plan.take_over(line.from_ms, line.text).map(|_| ()),
+                None => Plan::read(text, catalogue.clone()).map(|read| plan = Some(read)),
+                Some(plan) => plan.take_over(line.from_ms, text).map(|_| ()),
             };
             read.map_err(|error| match error {
                 PlanError::Journal { .. } => error,
@@ -321,5 +339,108 @@ impl Term {
             models,
             catalogue: before.catalogue.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::visit::policy::DEFAULT_POLICY;
+
+    fn text(cooldown: &str) -> RulesText {
+        RulesText {
+            policy: DEFAULT_POLICY
+                .replace("cooldown = \"10s\"", &format!("cooldown = \"{cooldown}\"")),
+            ..RulesText::default()
+        }
+    }
+
+    fn cooldown_s(plan: &Plan, ms: u64) -> u64 {
+        plan.at(ArrivalMs(ms)).policy.stability.cooldown_ms / 1_000
+    }
+
+    #[test]
+    fn rules_hold_from_the_boundary_after_their_time_and_come_back_from_the_journal() {
+        let mut plan = Plan::read(text("10s"), None).unwrap();
+        assert_eq!(
+            plan.take_over(1_001, text("20s")).unwrap(),
+            ArrivalMs(2_000)
+        );
+        let model = include_str!("../../data/trees.json");
+        let with_model = RulesText {
+            models: vec![ModelText {
+                score: None,
+                text: model.into(),
+            }],
+            ..text("30s")
+        };
+        plan.take_over(5_000, with_model).unwrap();
+        plan.take_over(7_000, text("40s")).unwrap();
+        let times = [0, 1_999, 2_000, 4_999, 5_000, 7_000];
+        let journal = plan.journal();
+        let again = Plan::of_journal(&journal, None).unwrap();
+        for plan in [&plan, &again] {
+            assert_eq!(
+                times.map(|ms| cooldown_s(plan, ms)),
+                [10, 10, 20, 20, 30, 40]
+            );
+            let models = &plan.last().rules.models;
+            let of = |ms| models.at(ArrivalMs(ms));
+            assert_eq!([of(0), of(2_000), of(5_000), of(7_000)], [0, 0, 1, 2]);
+            assert_eq!(models.get(0).label, models.get(2).label);
+        }
+        assert_eq!(again.journal(), journal);
+        assert_eq!(again.label(), plan.label());
+        assert_eq!(
+            journal.matches("\"models\"").count(),
+            3,
+            "said where they change"
+        );
+    }
+
+    #[test]
+    fn what_cannot_follow_is_refused() {
+        let mut plan = Plan::read(text("10s"), None).unwrap();
+        plan.take_over(3_000, text("20s")).unwrap();
+        for at_ms in [0, 2_500, 3_000] {
+            let error = plan.take_over(at_ms, text("30s")).unwrap_err();
+            assert!(
+                error.to_string().contains("from 4000 ms at the earliest"),
+                "{error}"
+            );
+        }
+        let longer = RulesText {
+            policy: text("30s")
+                .policy
+                .replace("idle = \"30m\"", "idle = \"20m\""),
+            ..RulesText::default()
+        };
+        let error = plan.take_over(4_000, longer).unwrap_err();
+        assert!(
+            matches!(&error, PlanError::Policy(error) if error.line > 1),
+            "{error}"
+        );
+        assert_eq!(plan.changes(), 1, "nothing was taken");
+    }
+
+    #[test]
+    fn a_journal_that_was_changed_is_refused_with_its_line() {
+        let mut plan = Plan::read(text("10s"), None).unwrap();
+        plan.take_over(3_000, text("20s")).unwrap();
+        let journal = plan.journal();
+        for (from, to) in [
+            ("from_ms\":3000", "from_ms\":3001"),
+            ("cooldown = \\\"20s", "cooldown = \\\"21s"),
+            ("from_ms\":3000", "from_ms\":0"),
+        ] {
+            let changed = journal.replacen(from, to, 1);
+            assert_ne!(changed, journal);
+            let error = Plan::of_journal(&changed, None).unwrap_err();
+            assert!(
+                error.to_string().starts_with("line 2 of the journal"),
+                "{error}"
+            );
+        }
+        assert!(Plan::of_journal("", None).is_err());
     }
 }

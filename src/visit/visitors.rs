@@ -17,7 +17,7 @@ mod phases;
 pub mod saved;
 mod turn;
 
-use super::decision::{PerSlot, Trigger};
+use super::decision::PerSlot;
 use super::erasure::Tombstones;
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
@@ -215,40 +215,19 @@ impl Visitors {
     /// Fires the timers whose deadline lies before `to`, and does what is due before `turns_ms`.
     fn run_to(&mut self, to: ArrivalMs, turns_ms: u64, out: &mut impl Output) {
         loop {
-            let (turn, restock) = (self.turn_ms(), self.restock_ms());
-            let next = [turn, restock].into_iter().flatten().min();
-            let Some(at) = next.filter(|at| *at < turns_ms) else {
+            let turn = self.turn_ms().unwrap_or(u64::MAX);
+            let at = turn.min(self.restock_ms().unwrap_or(u64::MAX));
+            if at >= turns_ms {
                 break;
-            };
+            }
             self.fire_until(ArrivalMs(at), out);
-            if turn == Some(at) {
+            if turn == at {
                 self.turn_rules(out);
             } else {
                 self.restock(ArrivalMs(at), out);
             }
         }
         self.fire_until(to, out);
-    }
-
-    /// When what is on sale changes next, in ms.
-    fn restock_ms(&self) -> Option<u64> {
-        self.tables.shelf.as_ref()?.due_ms()
-    }
-
-    /// Puts in force what is on sale from now on, and looks at the pages that show what changed, in
-    /// the order of their visitors.
-    fn restock(&mut self, at: ArrivalMs, out: &mut impl Output) {
-        self.turn_tables(at, out);
-        let Some(shelf) = &mut self.tables.shelf else {
-            return;
-        };
-        let changed = shelf.turn(at);
-        if changed.is_empty() {
-            return;
-        }
-        let mut keys = self.live_at(at);
-        keys.retain(|key| self.visits.get(*key).shows_any(&changed));
-        self.look_again(keys, at, Trigger::Tables, out);
     }
 
     fn fire_until(&mut self, to: ArrivalMs, out: &mut impl Output) {

@@ -82,8 +82,8 @@ impl Run {
         };
         let rules = Arc::clone(&spec.rules);
         self.clocks.apply(&mut spec.lane_options)?;
-        self.state.open(&mut spec, Some(&self.out))?;
-        reload_rules(&self.rules, spec.changes.as_ref(), false)?;
+        let alive = self.state.open(&mut spec, Some(&self.out))?;
+        reload_rules(&self.rules, spec.changes.clone().zip(alive), false)?;
         let edges = match &self.monitor {
             Some(address) => {
                 let mut edges = Edges::start()?;
@@ -105,12 +105,7 @@ impl Run {
 }
 
 /// A job over lanes that are still being written.
-pub fn live_job(
-    plan: Plan,
-    lanes: Vec<Source>,
-    status: &JobStatus,
-    stop: &Stop,
-) -> JobSpec {
+pub fn live_job(plan: Plan, lanes: Vec<Source>, status: &JobStatus, stop: &Stop) -> JobSpec {
     let rules = Arc::clone(&plan.last().rules);
     let carry = Carry {
         session: rules.policy.session.from_log,

@@ -94,8 +94,8 @@ impl Up {
             snapshot_every: self.snapshot_every,
             policy_from: Some("now".into()),
         };
-        state.open(&mut spec, Some(&outlet))?;
-        reload_rules(&self.rules, spec.changes.as_ref(), true)?;
+        let alive = state.open(&mut spec, Some(&outlet))?;
+        reload_rules(&self.rules, spec.changes.clone().zip(alive), true)?;
 
         let board = Arc::<Board>::default();
         let reading = tail::follow(outlet, Arc::clone(&board), true);

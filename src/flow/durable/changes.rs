@@ -6,6 +6,7 @@
 //! worker is told ahead of the boundary, as it is of a snapshot. Cost: a look at a flag a send.
 
 use crate::event::ArrivalMs;
+use crate::flow::job::{JobError, JobSpec};
 use crate::visit::live::Rules;
 use crate::visit::plan::{Plan, PlanError, RulesText};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +73,9 @@ impl Changes {
         }
         last.followed_by(&text, ArrivalMs(u64::MAX))?;
         inner.wanted = (last.text() != Some(&text)).then_some(text);
-        self.0.waits.store(inner.wanted.is_some(), Ordering::Release);
+        self.0
+            .waits
+            .store(inner.wanted.is_some(), Ordering::Release);
         Ok(true)
     }
 
@@ -91,5 +94,20 @@ impl Changes {
             text,
             journal: inner.plan.journal(),
         }))
+    }
+}
+
+impl JobSpec {
+    /// Finds out by which rules the run begins: in a durable one the first process has said so.
+    pub(in crate::flow) fn take_plan(&mut self) -> Result<(), JobError> {
+        let mut begin = ArrivalMs(0);
+        if let Some(durability) = &self.durability {
+            let catalogue = self.rules.catalogue.clone();
+            let plan = Plan::of_journal(&durability.journal, catalogue);
+            self.plan = plan.map_err(|error| JobError::Start(error.to_string()))?;
+            begin = ArrivalMs(durability.begin_ms().saturating_sub(1));
+        }
+        self.rules = Arc::clone(self.plan.at(begin));
+        Ok(())
     }
 }

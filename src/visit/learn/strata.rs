@@ -466,4 +466,20 @@ mod tests {
         strata.add((3, 7), 2, &stat(1, 0).negated());
         assert_eq!(strata.arms(), [stat(0, 0); 2]);
     }
+
+    #[test]
+    fn room_for_an_arm_leaves_the_others_what_they_are() {
+        let [mut wide, mut narrow] = [3, 2].map(Strata::new);
+        let change = stat(10, 2);
+        for (column, of_wide) in [(0, 0), (1, 1), (2, 3)] {
+            narrow.add((3, 0), column, &change);
+            wide.add((3, 0), of_wide, &change);
+        }
+        narrow.widen(3);
+        narrow.add((7, 1), 2, &change);
+        wide.add((7, 1), 2, &change);
+        assert_eq!(narrow.totals(), wide.totals());
+        assert_eq!((narrow.held(), narrow.sets()), (3, wide.sets()));
+        assert_eq!(narrow.arms(), wide.arms());
+    }
 }

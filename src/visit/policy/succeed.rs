@@ -70,7 +70,11 @@ impl Policy {
         let (own, old) = (&self.session, &before.session);
         let (mine, theirs) = (&self.learning, &before.learning);
         let checks: [(&[&str], bool, &str); 18] = [
-            (&["session", "source"], own.from_log == old.from_log, sessions),
+            (
+                &["session", "source"],
+                own.from_log == old.from_log,
+                sessions,
+            ),
             (&["session", "idle"], own.idle_ms == old.idle_ms, sessions),
             (&["session", "max"], own.max_ms == old.max_ms, sessions),
             (
@@ -130,7 +134,11 @@ impl Policy {
                 mine.epoch_ms == theirs.epoch_ms,
                 learned,
             ),
-            (&["learning", "from"], mine.from_ms == theirs.from_ms, learned),
+            (
+                &["learning", "from"],
+                mine.from_ms == theirs.from_ms,
+                learned,
+            ),
             (
                 &["learning", "value_max"],
                 mine.value_max == theirs.value_max,
@@ -272,7 +280,10 @@ fn span_of(text: &str, place: &[String]) -> Range<usize> {
                 .find(|(name, _)| name.get_ref() == key)
                 .map(|(name, value)| (name.span(), value.into_inner())),
             DeValue::Array(all) => all.into_iter().find_map(|one| {
-                let is_it = one.get_ref().get("name").and_then(|name| name.get_ref().as_str());
+                let is_it = one
+                    .get_ref()
+                    .get("name")
+                    .and_then(|name| name.get_ref().as_str());
                 (is_it == Some(key)).then(|| (one.span(), one.into_inner()))
             }),
             _ => None,

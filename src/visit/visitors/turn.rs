@@ -1,6 +1,6 @@
-//! Rules that take over while sessions are live.
+//! What changes under live sessions: what is on sale, and the rules.
 //!
-//! What happens before the boundary is done by the old rules, judgements that wait among it; then every
+//! Of rules that take over: what happens before the boundary is done by the old rules, judgements that wait among it; then every
 //! live visit is carried over, and pages that show an arm that is gone are looked at in the order of
 //! their visitors ([`Trigger::Policy`]); then comes what happens at the boundary itself. A bin that was
 //! put by after the boundary has seen it.
@@ -44,15 +44,37 @@ impl Visitors {
         self.look_again(gone, at, Trigger::Policy, out);
     }
 
+    /// When what is on sale changes next, in ms.
+    pub(super) fn restock_ms(&self) -> Option<u64> {
+        self.tables.shelf.as_ref()?.due_ms()
+    }
+
+    /// Puts in force what is on sale from now on, and looks at the pages that show what changed, in
+    /// the order of their visitors.
+    pub(super) fn restock(&mut self, at: ArrivalMs, out: &mut impl Output) {
+        self.turn_tables(at, out);
+        let Some(shelf) = &mut self.tables.shelf else {
+            return;
+        };
+        let changed = shelf.turn(at);
+        if changed.is_empty() {
+            return;
+        }
+        let mut keys = self.live_at(at);
+        keys.retain(|key| self.visits.get(*key).shows_any(&changed));
+        self.look_again(keys, at, Trigger::Tables, out);
+    }
+
     /// Live visits of the bins that have not seen what happens at this time.
-    pub(super) fn live_at(&self, at: ArrivalMs) -> Vec<u32> {
+    fn live_at(&self, at: ArrivalMs) -> Vec<u32> {
         let bins = self.bins.iter().enumerate();
         let bins = bins.filter(|(bin, _)| !self.is_behind(*bin, at));
-        bins.flat_map(|(_, bin)| bin.live.values().copied()).collect()
+        bins.flat_map(|(_, bin)| bin.live.values().copied())
+            .collect()
     }
 
     /// Looks at some pages again, in the order of their visitors.
-    pub(super) fn look_again(
+    fn look_again(
         &mut self,
         mut keys: Vec<u32>,
         at: ArrivalMs,
