@@ -12,7 +12,7 @@
 use restage::log::error::LogError;
 use restage::log::inspect::read_committed;
 use restage::log::memory::{Fault, Memory, Stop};
-use restage::log::{Epoch, Options, Part, Row, Totals, Writer, open};
+use restage::log::{Epoch, Options, Part, Row, Totals, Writer, open, read_rules};
 use restage::rng::Rng;
 use std::path::Path;
 
@@ -28,10 +28,30 @@ struct Toy {
     totals: Totals,
 }
 
+/// The job's rules: a factor, and from which epoch on. The first holds from the beginning.
+type Rules = Vec<(u64, u64)>;
+
+fn text_of(rules: &Rules) -> Vec<u8> {
+    let numbers = rules.iter().flat_map(|(from, factor)| [*from, *factor]);
+    numbers.flat_map(u64::to_le_bytes).collect()
+}
+
+fn rules_of(text: &[u8]) -> Rules {
+    let number = |at: usize| u64::from_le_bytes(text[at..at + 8].try_into().unwrap());
+    let places = (0..text.len()).step_by(16);
+    places.map(|at| (number(at), number(at + 8))).collect()
+}
+
 impl Toy {
     fn step(&mut self) -> Vec<u8> {
+        self.step_by(&Rules::new())
+    }
+
+    fn step_by(&mut self, rules: &Rules) -> Vec<u8> {
         self.epoch += 1;
-        self.state = restage::event::mix(self.state ^ self.epoch);
+        let in_force = rules.iter().rev().find(|(from, _)| *from <= self.epoch);
+        let factor = in_force.map_or(0, |(_, factor)| factor << 32);
+        self.state = restage::event::mix(self.state ^ self.epoch ^ factor);
         let length = (self.state % 40) as usize;
         let output = format!("{:>length$}\n", self.state).into_bytes();
         self.totals.bytes += output.len() as u64;
@@ -68,8 +88,12 @@ impl Toy {
 
     /// All that it puts out up to an epoch.
     fn whole(epochs: u64) -> Vec<u8> {
+        Toy::whole_by(epochs, &Rules::new())
+    }
+
+    fn whole_by(epochs: u64, rules: &Rules) -> Vec<u8> {
         let mut toy = Toy::default();
-        (0..epochs).flat_map(|_| toy.step()).collect()
+        (0..epochs).flat_map(|_| toy.step_by(rules)).collect()
     }
 }
 
@@ -369,4 +393,112 @@ fn a_folder_belongs_to_one_configuration_and_one_outlet() {
     let fresh = open(disk.clone(), Path::new("other"), CONFIG, options());
     let error = fresh.err().expect("somebody else's file");
     assert!(matches!(error, LogError::Outlet { .. }), "{error}");
+}
+
+/// The job under rules that change while it runs.
+fn run_by_rules(disk: &Memory, epochs: u64, rng: &mut Rng) -> Result<(), LogError> {
+    let opened = open(disk.clone(), Path::new(DIR), CONFIG, options())?;
+    let mut writer: Writer<Memory> = opened.writer;
+    let mut rules = match &opened.rules {
+        Some(text) => rules_of(text),
+        None => {
+            let first = vec![(0, 1)];
+            writer.put_rules(&text_of(&first))?;
+            first
+        }
+    };
+    let mut toy = Toy::default();
+    if let Some(resume) = opened.resume {
+        assert!(opened.rules.is_some(), "output without its rules");
+        if let Some(snapshot) = &resume.snapshot {
+            toy = Toy::of(&snapshot.parts[0], snapshot.totals);
+        }
+        for row in &resume.rows {
+            while toy.epoch < row.epoch.0 {
+                toy.step_by(&rules);
+            }
+            assert_eq!(toy.row(), *row, "by the rules that are known");
+        }
+    }
+    while toy.epoch < epochs {
+        if rng.chance(0.3) && rules.last().is_some_and(|(from, _)| *from <= toy.epoch) {
+            rules.push((toy.epoch + 1, u64::from(rng.below(1_000))));
+            writer.put_rules(&text_of(&rules))?;
+        }
+        let output = toy.step_by(&rules);
+        writer.commit(&[(toy.row(), output)])?;
+        if rng.chance(0.2) {
+            writer.begin_snapshot()?;
+            writer.put_part(&toy.part())?;
+            writer.finish_snapshot(Epoch(toy.epoch), toy.totals)?;
+        }
+    }
+    writer.close(true)
+}
+
+/// Whatever goes wrong around a change of the rules: nothing that goes by them is shown before they are
+/// known, and what is known makes what was shown again.
+#[test]
+fn rules_are_known_before_anything_that_goes_by_them() {
+    let mut changed = 0;
+    for seed in 0..1_500 {
+        let told = Told(format!("seed {seed}"));
+        let mut rng = Rng::new(seed);
+        let (epochs, disk) = (12 + u64::from(rng.below(20)), Memory::new(seed));
+        let known = || read_rules(&disk, Path::new(DIR)).unwrap();
+        let is_right = || {
+            let right = known().map(|text| Toy::whole_by(epochs, &rules_of(&text)));
+            let right = right.unwrap_or_default();
+            let seen = shown(&disk).unwrap_or_default();
+            assert!(
+                right.starts_with(&seen)
+                    && right.starts_with(&outlet(&disk)[..seen.len().min(outlet(&disk).len())])
+            );
+            right
+        };
+        for _ in 0..rng.below(6) {
+            let fault = [Fault::PowerCut, Fault::NoSpace, Fault::Io][rng.below(3) as usize];
+            disk.fail_at(disk.operations() + u64::from(rng.below(150)), fault);
+            let done = run_by_rules(&disk, epochs, &mut rng);
+            assert!(done.is_ok() || disk.faults_met() > 0, "{done:?}");
+            disk.restart([Stop::Killed, Stop::PowerLost][rng.below(2) as usize]);
+            is_right();
+        }
+        let done = (0..20).any(|_| {
+            let done = run_by_rules(&disk, epochs, &mut rng).is_ok();
+            disk.restart(Stop::Killed);
+            done
+        });
+        assert!(done, "never done");
+        assert_eq!(outlet(&disk), is_right(), "all of it, once");
+        let rules = rules_of(&known().expect("there are rules"));
+        changed += rules.len() - 1;
+        std::mem::forget(told);
+    }
+    assert!(changed > 3_000, "{changed} changes");
+}
+
+/// Every byte of the file of rules is flipped, and it is cut at every length.
+#[test]
+fn rules_that_were_damaged_are_refused_with_their_file() {
+    let disk = Memory::new(5);
+    run_by_rules(&disk, 20, &mut Rng::new(2)).unwrap();
+    let files = disk.files();
+    let is_rules = |path: &Path| path.starts_with(DIR) && path.to_string_lossy().contains("rules-");
+    let newest = files.iter().filter(|(path, _)| is_rules(path)).max();
+    let (path, bytes) = newest.expect("there are rules");
+    let flips = (0..bytes.len()).map(|at| {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        changed
+    });
+    let cuts = (0..bytes.len()).map(|at| bytes[..at].to_vec());
+    let longer = [bytes.clone(), vec![0]].concat();
+    for changed in flips.chain(cuts).chain([longer]) {
+        let copy = disk.copy(2);
+        copy.overwrite(path, changed);
+        let error = read_rules(&copy, Path::new(DIR)).expect_err("it was changed");
+        assert_eq!(&error.damage().expect("it is damage").path, path);
+        assert!(open(copy, Path::new(DIR), CONFIG, options()).is_err());
+    }
 }

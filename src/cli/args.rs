@@ -10,9 +10,9 @@ use crate::format::open::open;
 use crate::format::{FormatName, LaneOptions, Mapping, Source};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::live::Rules;
-use crate::visit::model::schedule::Schedule;
 use crate::visit::model::{Label, Model, ModelError, ModelFile, file, lightgbm};
-use crate::visit::policy::Policy;
+use crate::visit::plan::{ModelText, Plan, PlanError, RulesText};
+use crate::visit::policy::{DEFAULT_POLICY, Policy};
 use crate::visit::products::catalogue::Catalogue;
 use clap::Args;
 use std::io::Read;
@@ -173,7 +173,7 @@ pub fn check_reject_ratio(share: f64) -> Result<(), Failure> {
 }
 
 /// Policy and models.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct RuleArgs {
     /// The layout policy; `restage policy` prints the default
     #[arg(long, value_name = "FILE")]
@@ -187,6 +187,10 @@ pub struct RuleArgs {
     /// `tables.quantum`. TIME is 2026-01-06T12:00:00Z or milliseconds since 1970
     #[arg(long, value_name = "TIME=FILE")]
     pub swap_model: Vec<String>,
+    /// Go by the policies and models of a journal, each from when on it held: the file beside the
+    /// decisions of a live or durable job, named like it with `.rules` at the end
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["policy", "model", "swap_model"])]
+    pub policy_schedule: Option<PathBuf>,
     /// What the shop sells, as CSV or JSON lines, for a policy with a slot that shows products:
     /// at_ms, item, category, price, margin, stock, order
     #[arg(long, value_name = "FILE")]
@@ -201,18 +205,89 @@ impl RuleArgs {
 
     /// The same, for one owner.
     pub fn read(&self) -> Result<Rules, Failure> {
-        let policy = policy_or_shipped(self.policy.as_deref())?;
-        let mut swaps = Vec::with_capacity(self.swap_model.len());
+        self.rules_of(&self.text()?)
+    }
+
+    /// The same, with the texts; or what a journal says.
+    pub fn plan(&self) -> Result<Plan, Failure> {
+        let Some(path) = &self.policy_schedule else {
+            let text = self.text()?;
+            return Ok(Plan::of_text(Arc::new(self.rules_of(&text)?), text));
+        };
+        let journal = text_of(path)?;
+        let wrong = |error| Failure::usage(format!("{}: {error}", path.display()));
+        let plan = Plan::of_journal(&journal, None).map_err(wrong)?;
+        match self.catalogue(&plan.first().policy)? {
+            None => Ok(plan),
+            catalogue => Plan::of_journal(&journal, catalogue).map_err(wrong),
+        }
+    }
+
+    /// The texts of policy and models.
+    pub fn text(&self) -> Result<RulesText, Failure> {
+        let mut text = RulesText {
+            policy: match &self.policy {
+                Some(path) => text_of(path)?,
+                None => DEFAULT_POLICY.into(),
+            },
+            ..RulesText::default()
+        };
+        for given in &self.model {
+            let (score, file) = self.model_of(given)?;
+            let same = |model: &ModelText| model.score == score;
+            if text.models.iter().any(same) {
+                return Err(Failure::usage(match score {
+                    Some(score) => format!("--model {score}= stands twice"),
+                    None => "--model names two models; purchase=FILE and abandon=FILE say which score comes from which".into(),
+                }));
+            }
+            let read = match score {
+                Some(_) => Model::any,
+                None => Model::whole,
+            };
+            let text_of_model = text_of_model(file, read)?;
+            text.models.push(ModelText {
+                score,
+                text: text_of_model,
+            });
+        }
         for swap in &self.swap_model {
             let parts = swap.split_once('=').filter(|(_, file)| !file.is_empty());
             let (time, file) = parts.ok_or_else(|| {
                 let wanted = "it is not TIME=FILE";
                 Failure::usage(format!("--swap-model {swap}: {wanted}"))
             })?;
-            swaps.push((swap_time_ms(time)?, whole_model(file)?));
+            let at_ms = time_ms("--swap-model", time)?;
+            text.swaps.push((at_ms, text_of_model(file, Model::whole)?));
         }
-        let models = Schedule::with_swaps(self.model()?, swaps, policy.quantum_ms)
-            .map_err(|error| Failure::usage(format!("--swap-model: {error}")))?;
+        Ok(text)
+    }
+
+    /// The score that a model is given for, and its file.
+    fn model_of<'a>(&self, given: &'a str) -> Result<(Option<String>, &'a str), Failure> {
+        let head = Label::ALL.into_iter().find_map(|label| {
+            let file = given.strip_prefix(label.name())?.strip_prefix('=')?;
+            Some((label.name(), file))
+        });
+        match head {
+            Some((name, "")) => Err(Failure::usage(format!("--model {name}= names no file"))),
+            Some((name, file)) => Ok((Some(name.into()), file)),
+            None => Ok((None, given)),
+        }
+    }
+
+    /// The rules of some texts.
+    pub fn rules_of(&self, text: &RulesText) -> Result<Rules, Failure> {
+        let policy = Policy::read(&text.policy).map_err(|error| match &self.policy {
+            Some(path) => Failure::usage(format!("{}: {error}", path.display())),
+            None => Failure::new(2, error),
+        })?;
+        let models = text
+            .models(policy.quantum_ms)
+            .map_err(|error| match error {
+                PlanError::Schedule(error) => Failure::usage(format!("--swap-model: {error}")),
+                other => Failure::new(2, other),
+            })?;
         let catalogue = self.catalogue(&policy)?;
         Ok(Rules {
             policy,
@@ -254,43 +329,10 @@ impl RuleArgs {
             .map_err(|error| Failure::usage(format!("{}, {error}", path.display())))?;
         Ok(Some(Arc::new(catalogue)))
     }
-
-    /// Reads the model, or puts it together.
-    fn model(&self) -> Result<Model, Failure> {
-        let mut model = None;
-        let mut heads = Vec::new();
-        for given in &self.model {
-            let head = Label::ALL.into_iter().find_map(|label| {
-                let file = given.strip_prefix(label.name())?.strip_prefix('=')?;
-                Some((label, file))
-            });
-            match head {
-                Some((label, _)) if heads.iter().any(|(other, _)| *other == label) => {
-                    let name = label.name();
-                    return Err(Failure::usage(format!("--model {name}= stands twice")));
-                }
-                Some((label, "")) => {
-                    let name = label.name();
-                    return Err(Failure::usage(format!("--model {name}= names no file")));
-                }
-                Some((label, file)) => heads.push((label, read_model(file)?.0)),
-                None if model.is_some() => {
-                    return Err(Failure::usage(
-                        "--model names two models; purchase=FILE and abandon=FILE say which score comes from which",
-                    ));
-                }
-                None => model = Some(whole_model(given)?),
-            }
-        }
-        let base = model.unwrap_or_else(Model::shipped);
-        Ok(heads
-            .into_iter()
-            .fold(base, |base, (label, other)| base.with_head(label, &other)))
-    }
 }
 
-/// A time on the arrival clock.
-fn swap_time_ms(text: &str) -> Result<u64, Failure> {
+/// A time on the arrival clock, as a flag has it.
+pub fn time_ms(flag: &str, text: &str) -> Result<u64, Failure> {
     let ms = match text.parse::<u64>() {
         Ok(ms) => Some(ms),
         Err(_) => text
@@ -300,7 +342,7 @@ fn swap_time_ms(text: &str) -> Result<u64, Failure> {
     };
     ms.ok_or_else(|| {
         Failure::usage(format!(
-            "--swap-model: `{text}` is neither a time like 2026-01-06T12:00:00Z nor milliseconds since 1970"
+            "{flag}: `{text}` is neither a time like 2026-01-06T12:00:00Z nor milliseconds since 1970"
         ))
     })
 }
@@ -318,13 +360,14 @@ pub fn read_model(path: &str) -> Result<(Model, Option<ModelFile>), Failure> {
     read().map_err(|error| refused(path, error))
 }
 
-/// Reads a model; where it gives one score only, that is p_purchase, and the other comes from the
-/// built-in model.
-pub fn whole_model(path: &str) -> Result<Model, Failure> {
-    Ok(match read_model(path)? {
-        (model, Some(_)) => model,
-        (model, None) => Model::shipped().with_head(Label::Purchase, &model),
-    })
+/// The text of a model file that can be used.
+fn text_of_model(
+    path: &str,
+    read: fn(&[u8]) -> Result<Model, ModelError>,
+) -> Result<String, Failure> {
+    let bytes = read_file(Path::new(path))?;
+    read(&bytes).map_err(|error| refused(path, error))?;
+    String::from_utf8(bytes).map_err(|_| refused(path, ModelError::Encoding))
 }
 
 /// A model file that was refused.
@@ -340,10 +383,14 @@ pub fn policy_or_shipped(path: Option<&Path>) -> Result<Policy, Failure> {
 
 /// Reads a policy file.
 pub fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    let bytes = read_file(path)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::usage(format!("{}: it is not UTF-8 text", path.display())))?;
+    let text = text_of(path)?;
     Policy::read(&text).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// Reads a file of text.
+pub fn text_of(path: &Path) -> Result<String, Failure> {
+    String::from_utf8(read_file(path)?)
+        .map_err(|_| Failure::usage(format!("{}: it is not UTF-8 text", path.display())))
 }
 
 /// Reads a file of configuration.

@@ -102,8 +102,8 @@ impl PolicyArgs {
         let rules = RuleArgs {
             policy: self.pass.policy.clone(),
             model: self.model.clone(),
-            swap_model: Vec::new(),
             catalogue: self.catalogue.clone(),
+            ..RuleArgs::default()
         }
         .resolve()?;
         let input = open(&Source::parse(&self.decisions))

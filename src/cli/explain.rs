@@ -6,6 +6,7 @@ use super::{Failure, print};
 use crate::event::{Carry, VisitorId};
 use crate::flow::job::{JobSpec, run};
 use clap::Args;
+use std::sync::Arc;
 
 /// Tell the story of one visitor: events, features, scores, decisions and why
 ///
@@ -36,7 +37,8 @@ pub struct Explain {
 impl Explain {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        let rules = self.rules.resolve()?;
+        let plan = self.rules.plan()?;
+        let rules = Arc::clone(plan.first());
         let (logs, mut lane_options) = self.logs.resolve(Carry::ALL)?;
         self.clocks.apply(&mut lane_options)?;
         let (cluster, pace) = self.engine.resolve(&logs)?;
@@ -44,8 +46,8 @@ impl Explain {
         let heading = format!(
             "visitor {}  (policy {}, model {})\n\n",
             self.visitor,
-            rules.policy.label,
-            rules.models.label()
+            plan.policies(),
+            plan.last().rules.models.label()
         );
         let result = run(JobSpec {
             sort: self.sort,
@@ -54,6 +56,7 @@ impl Explain {
             pace,
             follow: Some(VisitorId::of(self.visitor.as_bytes())),
             stop,
+            plan,
             ..JobSpec::of(rules, logs)
         })
         .map_err(|error| Failure::new(error.exit_code(), error))?;

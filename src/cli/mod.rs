@@ -6,6 +6,7 @@
 //! sink cannot be reached, 130 and 143 ended by a signal.
 
 mod address;
+mod alive;
 mod args;
 mod drift;
 mod erase;
@@ -22,6 +23,7 @@ mod live;
 mod policy;
 mod progress;
 mod rankers;
+mod reload;
 mod replay;
 mod report;
 mod session_rows;

@@ -3,12 +3,13 @@
 use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::learned::lift_over_time;
 use super::progress::{run_with_bar, stop_at_signals};
+use super::reload::reload_rules;
 use super::report::Report;
 use super::state::StateArgs;
 use super::supervise::{SuperviseArgs, supervise};
 use super::what_if::{against, compared};
 use super::{Failure, print};
-use crate::event::Carry;
+use crate::event::{ArrivalMs, Carry};
 use crate::flow::failure::{StopReason, say};
 use crate::flow::job::JobSpec;
 use crate::flow::output::{LineWriter, Target};
@@ -67,7 +68,7 @@ pub struct Replay {
     sort: bool,
     /// Compare with another policy on the same sessions: where the page differs, for whom, and what
     /// the other is worth by the off-policy estimators
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "policy_schedule")]
     against: Option<PathBuf>,
     #[command(flatten)]
     state: StateArgs,
@@ -102,7 +103,8 @@ impl Replay {
             ],
             self.json,
         )?;
-        let rules = self.rules.resolve()?;
+        let plan = self.rules.plan()?;
+        let rules = Arc::clone(&plan.last().rules);
         let what_if = match &self.against {
             Some(path) => Some(Arc::new(against(&self.rules, &rules, path)?)),
             None => None,
@@ -151,7 +153,6 @@ impl Replay {
             Recorder::of(&rules).csv_header(&mut header);
             writer.write(&header);
         }
-        let run_rules = Arc::clone(&rules);
         let mut spec = JobSpec {
             sort: self.sort,
             lane_options,
@@ -165,9 +166,14 @@ impl Replay {
             what_if: what_if.clone(),
             patience: Duration::from_secs(self.engine.watchdog),
             stop: stop.clone(),
+            plan,
             ..JobSpec::of(rules, logs)
         };
-        self.state.open(&mut spec, self.out.as_deref())?;
+        let alive = self.state.open(&mut spec, self.out.as_deref())?;
+        let (mut plan, changes) = (spec.plan.clone(), spec.changes.clone());
+        if self.state.state.is_some() {
+            reload_rules(&self.rules, changes.clone().zip(alive), false)?;
+        }
         let result = run_with_bar(spec)?;
         // Only the first process has a result to report.
         let Some(mut result) = result else {
@@ -185,7 +191,11 @@ impl Replay {
         if gone || stop.reason() == Some(StopReason::ReaderGone) {
             return Ok(());
         }
-        let mut report = Report::new(&result, &cluster, &run_rules);
+        if let Some(changes) = changes {
+            plan = changes.plan();
+        }
+        let run_rules = &plan.last().rules;
+        let mut report = Report::new(&result, &cluster, &plan);
         if let Some(what_if) = &what_if {
             report.against = Some(compared(what_if, &result.evidence)?);
         }
@@ -233,6 +243,12 @@ impl Replay {
                     model.label, boundary.0
                 ));
             }
+        }
+        for term in plan.after(ArrivalMs(result.tally.last_ms)) {
+            say(&format!(
+                "restage: warning: policy {} was to take effect at {} ms, after the log's end",
+                term.rules.policy.label, term.from.0
+            ));
         }
         if rows == 0 {
             say("restage: warning: the log held no events");

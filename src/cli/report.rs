@@ -7,8 +7,8 @@ use crate::event::{Kind, Reason};
 use crate::flow::job::{Cluster, JobResult};
 use crate::grouped::grouped;
 use crate::visit::learn::attribution::Reward;
-use crate::visit::live::Rules;
 use crate::visit::phase::Phase;
+use crate::visit::plan::Plan;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::fmt::Write;
@@ -110,7 +110,8 @@ impl Counts {
 
 impl Report {
     /// Sums up a result.
-    pub fn new(result: &JobResult, cluster: &Cluster, rules: &Rules) -> Report {
+    pub fn new(result: &JobResult, cluster: &Cluster, plan: &Plan) -> Report {
+        let rules = &plan.last().rules;
         let tally = &result.tally;
         let elapsed_s = result.elapsed.as_secs_f64();
         let per_session = |count: u64| count as f64 / tally.sessions.max(1) as f64;
@@ -163,7 +164,7 @@ impl Report {
                 .into_iter(),
             ),
             learned: Learned::new(tally, &result.learned, &rules.policy),
-            policy: rules.policy.label.clone(),
+            policy: plan.policies(),
             model: rules.models.label(),
             catalogue: rules.catalogue.as_ref().map(|all| all.label.clone()),
             drift: Drift::of_run(rules, tally),

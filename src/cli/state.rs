@@ -1,15 +1,20 @@
-//! `--state DIR`: a run that goes on where another one ended, however it ended.
+//! `--state DIR`: a run that goes on where another one ended, however it ended, by the same rules, or by
+//! others from a stated time on.
 
 use super::Failure;
+use super::alive::Alive;
+use super::args::time_ms;
 use crate::flow::durable::Durability;
+use crate::flow::durable::changes::Changes;
 use crate::flow::durable::keeper::Files;
 use crate::flow::durable::restore::Restored;
 use crate::flow::failure::say;
 use crate::flow::job::{JobSpec, State};
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
-use crate::log::{Options, Resume, Totals, open};
+use crate::log::{Epoch, Options, Resume, Totals, open, read_rules};
 use crate::visit::duration::parse_duration_ms;
+use crate::visit::plan::{Plan, RulesText};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,23 +30,34 @@ pub struct StateArgs {
     /// Time between two snapshots of the state, as 5s or 500ms
     #[arg(long, value_name = "TIME", default_value = "5s", requires = "state")]
     pub snapshot_every: String,
+    /// Where the state is of another policy or model: let this one take over from a time on, at the next
+    /// multiple of `tables.quantum`. `now` is the first time of which nothing has been committed; else
+    /// 2026-01-06T12:00:00Z or milliseconds since 1970
+    #[arg(long, value_name = "now|TIME", requires = "state")]
+    pub policy_from: Option<String>,
 }
 
 /// Bytes of a segment after which the next one begins.
 const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
 impl StateArgs {
-    /// Opens the folder and puts what is in it into the run. `outlet` is the file that gets the
-    /// decisions.
-    pub fn open(&self, spec: &mut JobSpec, outlet: Option<&Path>) -> Result<(), Failure> {
+    /// Opens the folder and puts what is in it into the run, whose plan is what was given. `outlet` is
+    /// the file that gets the decisions. What it returns is kept until the process ends.
+    pub fn open(
+        &self,
+        spec: &mut JobSpec,
+        outlet: Option<&Path>,
+    ) -> Result<Option<Alive>, Failure> {
         let Some(dir) = &self.state else {
-            return Ok(());
+            return Ok(None);
         };
+        let mut alive = None;
         let every = parse_duration_ms(&self.snapshot_every)
             .map_err(|error| Failure::usage(format!("--snapshot-every: {error}")))?;
         let mut durability = Durability {
             every: Duration::from_millis(every),
             resume: None,
+            journal: String::new(),
         };
         if spec.cluster.process == 0 {
             let options = Options {
@@ -49,6 +65,11 @@ impl StateArgs {
                 outlet: outlet.map(Path::to_owned),
             };
             let files = Files::from_env(Disk);
+            // What cannot go on is refused before whoever may be at it is disturbed.
+            let known = read_rules(&files, dir).map_err(failed)?;
+            let (_, change) = self.meet(dir, known, &spec.plan)?;
+            let is_alone = change.is_some();
+            let lock = Alive::at(dir, is_alone)?;
             let opened = open(files, dir, spec.config_digest(), options).map_err(failed)?;
             for note in &opened.notes {
                 say(&format!("restage: warning: {note}; going on without it"));
@@ -59,6 +80,35 @@ impl StateArgs {
                 totals: Totals::default(),
                 committed: Vec::new(),
             };
+            let is_new = opened.rules.is_none();
+            if is_new && opened.resume.is_some() {
+                let what = "its rules were missing, and decisions had been committed";
+                return Err(Failure::new(
+                    4,
+                    anyhow::anyhow!("{}: {what}", dir.display()),
+                ));
+            }
+            let (mut plan, change) = self.meet(dir, opened.rules, &spec.plan)?;
+            let changes = change.is_some();
+            if let Some(text) = change {
+                if !is_alone {
+                    let what = format!("{}: its rules changed while it was opened", dir.display());
+                    return Err(Failure::new(5, anyhow::anyhow!(what)));
+                }
+                match opened.resume.as_ref().map(committed) {
+                    // Nothing was decided yet.
+                    None => plan = spec.plan.clone(),
+                    Some(until) => self.take_over(&mut plan, text, until)?,
+                }
+            }
+            if is_new || changes {
+                let journal = plan.journal();
+                let put = state.writer.put_rules(journal.as_bytes());
+                put.map_err(failed)?;
+            }
+            lock.share()?;
+            alive = Some(lock);
+            durability.journal = plan.journal();
             if let Some(Resume { snapshot, rows }) = opened.resume {
                 state.committed = rows;
                 if let Some(snapshot) = snapshot {
@@ -73,10 +123,92 @@ impl StateArgs {
                 say(&went_on(dir, &state, &durability));
             }
             spec.state = Some(state);
+            spec.changes = Some(Changes::of(plan.clone()));
+            spec.plan = plan;
         }
         spec.durability = Some(durability);
+        Ok(alive)
+    }
+
+    /// The plan of a folder, and the rules that are to take over in it, where others were given.
+    fn meet(
+        &self,
+        dir: &Path,
+        known: Option<Vec<u8>>,
+        given: &Plan,
+    ) -> Result<(Plan, Option<RulesText>), Failure> {
+        let Some(journal) = known else {
+            return Ok((given.clone(), None));
+        };
+        let catalogue = given.first().catalogue.clone();
+        let damaged = |what: String| {
+            let what = format!("{}: its rules could not be read: {what}", dir.display());
+            Failure::new(4, anyhow::anyhow!(what))
+        };
+        let journal = String::from_utf8(journal).map_err(|error| damaged(error.to_string()))?;
+        let known =
+            Plan::of_journal(&journal, catalogue).map_err(|error| damaged(error.to_string()))?;
+        let (last, wanted) = (known.last(), given.last());
+        let same = match given.changes() {
+            0 => last.text() == wanted.text(),
+            _ => journal == given.journal(),
+        };
+        let text = wanted.text().filter(|_| !same).cloned();
+        let Some(text) = text else {
+            return Ok((known, None));
+        };
+        let (policy, model) = (&last.rules.policy.label, last.rules.models.label());
+        let other = format!(
+            "the state in {} is of policy {policy} and model {model}, and this run was given {}",
+            dir.display(),
+            given.label()
+        );
+        if self.policy_from.is_none() || given.changes() > 0 {
+            return Err(Failure::usage(format!(
+                "{other}; `--policy-from now` lets that take over from now on, else begin a new folder"
+            )));
+        }
+        if let Err(error) = last.followed_by(&text, crate::event::ArrivalMs(u64::MAX)) {
+            return Err(Failure::usage(format!("{other}; {error}")));
+        }
+        Ok((known, Some(text)))
+    }
+
+    /// Rules take over from when was asked for, after what was committed.
+    fn take_over(&self, plan: &mut Plan, text: RulesText, until: Epoch) -> Result<(), Failure> {
+        let flag = "--policy-from";
+        let after = until.0.max(plan.last().from.0 + 1);
+        if until.0 == u64::MAX {
+            let what = "the run is over, and all its decisions are committed";
+            return Err(Failure::usage(format!("{flag}: {what}")));
+        }
+        let at_ms = match self.policy_from.as_deref() {
+            Some("now") | None => after,
+            Some(time) => time_ms(flag, time)?,
+        };
+        if at_ms < after {
+            return Err(Failure::usage(format!(
+                "{flag}: what was decided before {after} ms is committed; from then on others can take over"
+            )));
+        }
+        let from = plan
+            .take_over(at_ms, text)
+            .map_err(|error| Failure::usage(format!("{flag}: {error}")))?;
+        say(&format!(
+            "restage: policy {} and model {} take over at {} ms",
+            plan.last().rules.policy.label,
+            plan.last().rules.models.label(),
+            from.0
+        ));
         Ok(())
     }
+}
+
+/// Up to when decisions are committed.
+fn committed(resume: &Resume) -> Epoch {
+    let snapshot = resume.snapshot.as_ref().map(|snapshot| snapshot.epoch);
+    let row = resume.rows.last().map(|row| row.epoch);
+    row.max(snapshot).unwrap_or_default()
 }
 
 /// What is said when a run goes on.

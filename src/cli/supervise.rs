@@ -9,7 +9,11 @@
 use super::Failure;
 use crate::flow::failure::{Stop, StopReason, say};
 use clap::Args;
+use signal_hook::consts::SIGHUP;
+use signal_hook::flag;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Starting a run again when it breaks.
@@ -47,6 +51,8 @@ pub fn supervise(limit: Option<u32>, stop: &Stop) -> Result<i32, Failure> {
         arguments.drain(at..at + 1 + usize::from(is_two));
     }
     let program = std::env::current_exe().map_err(|error| Failure::new(1, error))?;
+    let hangup = Arc::new(AtomicBool::new(false));
+    flag::register(SIGHUP, Arc::clone(&hangup)).map_err(|error| Failure::new(1, error))?;
     let (mut pause, mut restarts) = (PAUSE, 0);
     loop {
         let started = Instant::now();
@@ -54,7 +60,7 @@ pub fn supervise(limit: Option<u32>, stop: &Stop) -> Result<i32, Failure> {
             .args(&arguments)
             .spawn()
             .map_err(|error| Failure::new(1, error))?;
-        let status = wait(&mut child, stop).map_err(|error| Failure::new(1, error))?;
+        let status = wait(&mut child, stop, &hangup).map_err(|error| Failure::new(1, error))?;
         let code = code_of(status);
         if stop.reason().is_some() || !is_broken(status) {
             return Ok(code);
@@ -85,19 +91,24 @@ pub fn supervise(limit: Option<u32>, stop: &Stop) -> Result<i32, Failure> {
 }
 
 /// Waits for the child, handing a signal on to it.
-fn wait(child: &mut Child, stop: &Stop) -> std::io::Result<ExitStatus> {
+fn wait(child: &mut Child, stop: &Stop, hangup: &AtomicBool) -> std::io::Result<ExitStatus> {
     let mut told = false;
+    // By the system's own tool: a process may not be signalled without unsafe code here.
+    let id = child.id().to_string();
+    let tell = |signal: i32| {
+        let arguments = [&format!("-{signal}"), &id];
+        Command::new("kill").args(arguments).status()
+    };
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
         if let (false, Some(StopReason::Signal(signal))) = (told, stop.reason()) {
             told = true;
-            // By the system's own tool: a process may not be signalled without unsafe code here.
-            let id = child.id().to_string();
-            Command::new("kill")
-                .args([&format!("-{signal}"), &id])
-                .status()?;
+            tell(signal)?;
+        }
+        if hangup.swap(false, Ordering::AcqRel) {
+            tell(SIGHUP)?;
         }
         std::thread::sleep(LOOK);
     }

@@ -21,12 +21,11 @@ pub fn against(given: &RuleArgs, rules: &Rules, path: &Path) -> Result<WhatIf, F
     // The models are the same.
     let mut target = RuleArgs {
         policy: Some(PathBuf::from(path)),
-        model: given.model.clone(),
-        swap_model: given.swap_model.clone(),
         catalogue: given
             .catalogue
             .clone()
             .filter(|_| other.products().is_some()),
+        ..given.clone()
     }
     .read()?;
     let from_ms = target.policy.learning.from_ms;

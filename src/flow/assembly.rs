@@ -108,7 +108,7 @@ pub fn assemble(
             let weights = weights(
                 scope,
                 statistics,
-                rules,
+                &spec.plan,
                 Whose::Own,
                 (orders, known_ms, teller),
             );

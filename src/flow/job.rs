@@ -13,6 +13,7 @@ use super::assembly::{Assembly, assemble};
 use super::cluster::Allocators;
 pub use super::cluster::Cluster;
 use super::durable::Durability;
+use super::durable::changes::Changes;
 use super::durable::keeper::{Begin, Closer, Files, Keeper};
 use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
@@ -34,6 +35,7 @@ use crate::sort::{SortOptions, SortedLane};
 use crate::visit::decision::{Digest, Recorder};
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
+use crate::visit::plan::Plan;
 use crate::visit::rows::SessionRows;
 use crate::visit::tally::Tally;
 use signal_hook::consts::SIGTERM;
@@ -46,8 +48,12 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// What a run is to do.
 pub struct JobSpec {
-    /// Policy and models.
+    /// Policy and models, as they were given: the last ones of the plan.
     pub rules: Arc<Rules>,
+    /// From when on which hold. In a durable run the first process's folder says, and tells all others.
+    pub plan: Plan,
+    /// Where other rules are asked for while the run goes on, if they can be.
+    pub changes: Option<Changes>,
     /// The logs, each a lane.
     pub logs: Vec<Source>,
     /// Whether each is sorted by time first.
@@ -109,7 +115,9 @@ impl JobSpec {
     /// wanted.
     pub fn of(rules: Arc<Rules>, logs: Vec<Source>) -> JobSpec {
         JobSpec {
+            plan: Plan::of(Arc::clone(&rules)),
             rules,
+            changes: None,
             logs,
             sort: false,
             live: false,
@@ -134,19 +142,22 @@ impl JobSpec {
         }
     }
 
-    /// Digest of release, policy and models, which must be the same in every process.
+    /// Digest of release, policies and models, which must be the same in every process. Of a durable run
+    /// those that were given: from when on they hold, the first process says.
     pub(super) fn rules_digest(&self) -> u64 {
         let release = env!("CARGO_PKG_VERSION");
-        hash_text(format!("{release} {}", self.rules_label()).as_bytes())
+        let rules = match &self.durability {
+            Some(_) => Plan::of(Arc::clone(&self.rules)).label(),
+            None => self.plan.label(),
+        };
+        let rival = self.what_if.as_ref().map(|what_if| what_if.label());
+        hash_text(format!("{release} {rules} {rival:?} {}", self.catalogue()).as_bytes())
     }
 
-    /// Policy, models and catalogue, by their labels.
-    fn rules_label(&self) -> String {
-        let rules = &self.rules;
-        let models = rules.models.label();
-        let rival = self.what_if.as_ref().map(|what_if| what_if.label());
-        let catalogue = rules.catalogue.as_ref().map(|all| &all.label);
-        format!("{} {models} {rival:?} {catalogue:?}", rules.policy.label)
+    /// The catalogue's label.
+    fn catalogue(&self) -> String {
+        let catalogue = self.rules.catalogue.as_ref();
+        catalogue.map_or(String::new(), |all| all.label.clone())
     }
 
     /// Digest of the logs and of how they are read, which must be the same in every process.
@@ -165,10 +176,11 @@ impl JobSpec {
         hash_text(parts.as_bytes())
     }
 
-    /// Digest of all that the output depends on but the release, which says in every file which versions
-    /// of the format it reads: a state folder belongs to one.
+    /// Digest of all that the output depends on but the plan, which the folder keeps in full, and the
+    /// release, which says in every file which versions of the format it reads: a state folder belongs
+    /// to one.
     pub fn config_digest(&self) -> u128 {
-        let parts = (self.rules_label(), self.logs_digest(), self.lines as u32);
+        let parts = (self.catalogue(), self.logs_digest(), self.lines as u32);
         xxh3_128(format!("{parts:?}").as_bytes())
     }
 
@@ -288,6 +300,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     } = spec.cluster.allocators(&spec)?;
     spec.grant(wishes);
     spec.durability = durability;
+    spec.take_plan()?;
     go_on(&mut lanes, &spec)?;
     (spec.opened)(bytes);
     let mut collected = Collected {
@@ -328,6 +341,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         what_if: spec.what_if,
         durability: spec.durability,
         status: spec.status.clone(),
+        plan: spec.plan,
         ..SessionsSpec::of(spec.rules)
     };
     let feed = Feed {
@@ -338,7 +352,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         stop: spec.stop.clone(),
         status: spec.status,
     };
-    let cluster = spec.cluster;
+    let (cluster, changes) = (spec.cluster, spec.changes);
     // With several processes a signal cannot wait for the others: this one leaves at once, and they follow
     // when they notice.
     let _leaves = (cluster.processes() > 1 && !feed.durable).then(|| spec.stop.leave_at_signal());
@@ -384,6 +398,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         let durable = feed.durable.then(|| Durable {
             shared,
             collected: Rc::clone(&collected),
+            changes: changes.clone().filter(|_| index == 0),
         });
         let room = (&spare_batches, durable.as_ref());
         let came_round = || counted.count(local);

@@ -31,15 +31,18 @@ use super::container::{Emissions, Tag};
 use super::durable::saving::decoded;
 use super::durable::{Order, Orders, Part, PartKind, Parts};
 use super::failure;
+use super::sessions::announce;
 use super::sessions::{Credited, Of, Whose};
 use super::status::Teller;
 use super::versions::Versions;
+use crate::event::ArrivalMs;
 use crate::visit::learn::attribution::{self, Credit, RewardSpec};
 use crate::visit::learn::fact::{Cell, Fact, JOINT};
 use crate::visit::learn::group::joint_slots;
 use crate::visit::learn::learner::{Learner, Subject};
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
+use crate::visit::plan::Plan;
 use crate::visit::policy::Policy;
 use differential_dataflow::difference::{IsZero, Monoid, Multiply, Semigroup};
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
@@ -170,14 +173,14 @@ fn rewards<'scope>(
 pub fn weights<'scope>(
     scope: Scope<'scope, u64>,
     statistics: VecCollection<'scope, u64, Subject, Stat>,
-    policy: &Arc<crate::visit::live::Rules>,
+    plan: &Plan,
     whose: Whose,
     (orders, known_ms, teller): Told<'scope>,
 ) -> Learned<'scope> {
-    let rules = Arc::clone(policy);
+    let mut plan = plan.clone();
     let (worker, workers) = (scope.index(), scope.peers());
     let mut builder = OperatorBuilder::new("Weights".into(), scope);
-    let joint = joint_slots(&rules.policy);
+    let joint = joint_slots(&plan.first().policy);
     let by_slot = Exchange::new(move |(subject, _, _): &(Subject, u64, Stat)| {
         u64::from(subject.place(joint))
     });
@@ -199,6 +202,9 @@ pub fn weights<'scope>(
         if let Some(capability) = &mut at_end {
             capability.downgrade(&u64::MAX);
         }
+        // A version goes by the rules that held before it.
+        let mut stands = ArrivalMs(known_ms.saturating_sub(1));
+        let mut rules = Arc::clone(plan.at(stands));
         let mut learner = Learner::new(&rules.policy);
         let mut teller = teller;
         let mut versions = Versions::default();
@@ -218,6 +224,7 @@ pub fn weights<'scope>(
                             let saved = saved.iter().map(|one| decoded("what was learned", one));
                             learner.take_up(saved.collect(), worker, workers);
                         }
+                        Order::Rules(from_ms, text) => announce(&mut plan, from_ms, text),
                         _ => {}
                     }
                 }
@@ -243,6 +250,12 @@ pub fn weights<'scope>(
                 if asked_ms.take_if(|at| *at < version_ms).is_some() {
                     save(&learner, &for_parts);
                 }
+                let until = ArrivalMs(version_ms.saturating_sub(1));
+                for term in plan.after(stands).filter(|term| term.from <= until) {
+                    rules = Arc::clone(&term.rules);
+                    learner.take_over(&rules.policy);
+                }
+                stands = until;
                 for (subject, stat) in &changes {
                     learner.add(*subject, stat);
                 }

@@ -27,6 +27,7 @@ use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::live::Rules;
+use crate::visit::plan::{Plan, RulesText};
 use crate::visit::tally::Tally;
 use crate::visit::visitors::Visitors;
 use emitter::Emitter;
@@ -45,8 +46,10 @@ use timely::dataflow::{Scope, Stream};
 /// What the operator is asked for.
 #[derive(Clone, Debug)]
 pub struct SessionsSpec {
-    /// Policy and models.
+    /// Policy and models that hold when the run begins.
     pub rules: Arc<Rules>,
+    /// From when on which hold.
+    pub plan: Plan,
     /// How records are written.
     pub recorder: Arc<Recorder>,
     /// Whether the lines of records are wanted, or only their digest.
@@ -74,6 +77,7 @@ impl SessionsSpec {
     pub fn of(rules: Arc<Rules>) -> SessionsSpec {
         SessionsSpec {
             recorder: Arc::new(Recorder::of(&rules)),
+            plan: Plan::of(Arc::clone(&rules)),
             rules,
             lines: Lines::None,
             rejects: false,
@@ -170,6 +174,16 @@ pub struct SessionsIn<'scope> {
     pub bins: Bins<'scope>,
 }
 
+/// Notes in a worker's plan that other rules will take over: the first worker has found that they can.
+///
+/// # Panics
+/// If they cannot.
+pub fn announce(plan: &mut Plan, from_ms: u64, text: RulesText) {
+    if let Err(error) = plan.take_over(from_ms, text) {
+        panic!("rules were told that cannot take over from {from_ms} ms: {error}");
+    }
+}
+
 /// Attaches the operator.
 pub fn sessions<'scope>(
     scope: Scope<'scope, u64>,
@@ -213,6 +227,12 @@ pub fn sessions<'scope>(
         if let Some(what_if) = &spec.what_if {
             watched = what_if.attend(watched);
         }
+        let mut plan = spec.plan.clone();
+        // A bin that was put by at a boundary has not seen what happens there.
+        let begin_ms = spec.durability.as_ref().map_or(0, Durability::begin_ms);
+        for term in plan.after(ArrivalMs(begin_ms.saturating_sub(1))) {
+            watched.will_take_over(term.from, Arc::clone(&term.rules));
+        }
         let mut visitors = Some(watched);
         let mut clock = Clock::new(rules.policy.quantum_ms, spec.has_tables());
         let mut pending = Pending::default();
@@ -231,7 +251,13 @@ pub fn sessions<'scope>(
             if let (Some(saving), Some(visits)) = (&mut saving, &mut visitors) {
                 orders.for_each(|_capability, orders| {
                     for (_, order) in orders.drain(..) {
-                        saving.order(order, visits);
+                        if let Order::Rules(from_ms, text) = order {
+                            announce(&mut plan, from_ms, text);
+                            let term = plan.last();
+                            visits.will_take_over(term.from, Arc::clone(&term.rules));
+                        } else {
+                            saving.order(order, visits);
+                        }
                     }
                 });
                 bins.for_each(|_capability, bins| {

@@ -7,6 +7,7 @@
 //! the read-ahead: so many sends whose epoch is still open anywhere (timely itself has no limit).
 
 use super::container::{Emissions, Spares, Tag};
+use super::durable::changes::Changes;
 use super::durable::restore::Restored;
 use super::durable::{Bin, Order, Shared};
 use super::failure::{self, Stop, StopReason};
@@ -154,6 +155,8 @@ pub struct Durable {
     pub shared: Rc<Shared>,
     /// What leaves the job, on the first worker.
     pub collected: Rc<RefCell<Collected>>,
+    /// Where other rules are asked for, if they can be.
+    pub changes: Option<Changes>,
 }
 
 impl Durable {
@@ -164,12 +167,33 @@ impl Durable {
         else {
             return;
         };
-        if let Some(order) = keeper.next_order(stands_ms) {
+        let change = self.changes.as_ref().and_then(|all| all.take(stands_ms));
+        let rules = change.and_then(|change| match change {
+            Ok(change) => {
+                keeper.take_over(&change);
+                let (label, from_ms) = (&change.rules.policy.label, change.from.0);
+                let models = change.rules.models.get(change.rules.models.at(change.from));
+                failure::say(&format!(
+                    "restage: policy {label} and model {} take over at {from_ms} ms",
+                    models.label
+                ));
+                Some(Order::Rules(from_ms, change.text))
+            }
+            Err(error) => {
+                failure::say(&format!("restage: warning: the rules stay: {error}"));
+                None
+            }
+        });
+        let ordered = [rules, keeper.next_order(stands_ms)];
+        if ordered.iter().all(Option::is_none) {
+            return;
+        }
+        for order in ordered.into_iter().flatten() {
             for worker in 0..workers as u64 {
                 orders.send((worker, order.clone()));
             }
-            orders.flush();
         }
+        orders.flush();
     }
 }
 

@@ -4,6 +4,7 @@
 //! tells of its own workers only. Cost: a copy of the counters a worker and [`EVERY`].
 
 use crate::visit::learn::learner::SlotReport;
+use crate::visit::live::Rules;
 use crate::visit::tally::Tally;
 use crate::visit::visitors::Visitors;
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub struct Standing {
     pub handed_ms: u64,
     /// What the slots have learned.
     pub learned: Vec<SlotReport>,
+    /// The rules that hold, once others have taken over.
+    pub rules: Option<Arc<Rules>>,
     workers: BTreeMap<usize, Count>,
     learners: BTreeMap<usize, Vec<SlotReport>>,
 }
@@ -68,6 +71,11 @@ impl JobStatus {
         let learners = std::mem::take(&mut standing.learners);
         standing.learned = learners.into_values().flatten().collect();
         standing
+    }
+
+    /// Other rules hold from now on.
+    pub fn goes_by(&self, rules: &Arc<Rules>) {
+        self.put(|standing| standing.rules = Some(Arc::clone(rules)));
     }
 
     /// How far a lane has been read.

@@ -25,6 +25,7 @@ use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::output::{Forgotten, Output, Step};
+use crate::visit::plan::Plan;
 use crate::visit::rank::recommender::IndexSpec;
 use crate::visit::rank::window::Seen;
 use crate::visit::view::View;
@@ -224,5 +225,6 @@ pub fn rival_weights<'scope>(
         .clone()
         .flat_map(move |subject| setup.mapping.subject(subject));
     let told = (operator::empty(scope), 0, Teller::of(None, 0));
-    Some(weights(scope, of_rival, &what_if.target, Whose::Rival, told).changes)
+    let plan = Plan::of(Arc::clone(&what_if.target));
+    Some(weights(scope, of_rival, &plan, Whose::Rival, told).changes)
 }

@@ -45,6 +45,8 @@ pub enum FileKind {
     Snapshot = 2,
     /// What is in force.
     Manifest = 3,
+    /// What the output goes by.
+    Rules = 4,
 }
 
 impl FileKind {
@@ -54,6 +56,7 @@ impl FileKind {
             FileKind::Segment => "segment",
             FileKind::Snapshot => "snapshot",
             FileKind::Manifest => "manifest",
+            FileKind::Rules => "rules",
         }
     }
 }
@@ -383,6 +386,7 @@ fn decode_header(bytes: &[u8; HEADER_BYTES]) -> Result<(u16, Option<Header>), Fa
             1 => Some(FileKind::Segment),
             2 => Some(FileKind::Snapshot),
             3 => Some(FileKind::Manifest),
+            4 => Some(FileKind::Rules),
             _ => None,
         };
         // Reserved.

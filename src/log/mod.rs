@@ -39,6 +39,11 @@
 //! snapshots and that the outlet has for certain, older snapshots, what was left unfinished. *Nothing is
 //! removed that a fall back to the manifest before could want.*
 //!
+//! **Rules.** What the output goes by besides the log, policies and models and from when on each, is written
+//! down before anything that goes by it is committed: a new file, aside, synced, renamed, the folder synced
+//! ([`rules`](self)). *A restart that did not know of a change would compute other output than was
+//! committed.* The newest file counts or none does; a new generation writes its own before anything else.
+//!
 //! **Recovery.** Newest manifest that is whole; its segments, checked; the rows after the snapshot. A
 //! claim, a segment of its own with the rows that were not certain, a manifest that pins how many bytes
 //! of each older segment count. The job loads the snapshot and computes again: up to the last row its
@@ -47,8 +52,13 @@
 //!
 //! **Fencing.** A process that was thought dead may wake. Before it appends a group or renames a file it
 //! looks for a newer claim and ends. *What slips through between the look and the write goes behind the
-//! bytes that the successor's manifest has pinned, or to a manifest of an older generation: nobody reads
-//! either.*
+//! bytes that the successor's manifest has pinned, or to a manifest or rules of an older generation: nobody
+//! reads any of them.* To the outlet the sleeper writes what the successor writes there, too, since both
+//! go by the same rules: rules that it had put in force before its last look at the claims, the successor
+//! has read after its own. *A successor that brings other rules, as it opens the folder or while it runs,
+//! would write other bytes there. So it must have found that nobody else is alive, asleep or not: whoever
+//! opens the folder holds a lock on it, shared, for as long as its process lives, and whoever brings other
+//! rules must get it alone. The caller sees to that.*
 //!
 //! Everything read is hostile: lengths are bounded, hashes come first, and what does not fit is an error
 //! that names the file and the byte. The format's version is in every header; a release reads its own and
@@ -68,6 +78,7 @@ pub mod memory;
 mod names;
 mod outlet;
 mod recover;
+mod rules;
 mod segment;
 mod snapshot;
 pub mod storage;
@@ -79,6 +90,7 @@ use manifest::Manifest;
 use names::Name;
 use outlet::Outlet;
 use recover::{Seen, glance, look, newest_snapshot};
+pub use rules::{copy_of, read_rules};
 use std::path::{Path, PathBuf};
 use storage::Storage;
 pub use writer::Writer;
@@ -137,6 +149,8 @@ pub struct Opened<S: Storage> {
     pub writer: Writer<S>,
     /// What is gone on from; nothing in a new folder.
     pub resume: Option<Resume>,
+    /// The rules that the output goes by; none in a new folder.
+    pub rules: Option<Vec<u8>>,
     /// Damage that cost nothing but work: torn ends, a snapshot for which the one before was taken.
     pub notes: Vec<Damage>,
 }
@@ -180,6 +194,7 @@ pub fn open<S: Storage>(
     let generation = claim(&storage, dir, before.claimed)?;
     // Whoever wrote until now may have committed since; from here on nobody does.
     let mut seen = look(&storage, dir)?;
+    let rules = read_rules(&storage, dir)?;
     let whole = newest_snapshot(&storage, dir, &mut seen)?;
     let snapshot = whole.map(|whole| Loaded {
         epoch: whole.entry.epoch,
@@ -194,9 +209,11 @@ pub fn open<S: Storage>(
         .collect();
     let is_new = snapshot.is_none() && rows.is_empty();
     let notes = std::mem::take(&mut seen.notes);
-    let writer = take_over(storage, dir, (generation, config), seen, options)?;
+    let whose = (generation, config);
+    let writer = take_over(storage, dir, whose, (seen, rules.as_deref()), options)?;
     Ok(Opened {
         writer,
+        rules,
         resume: (!is_new).then_some(Resume { snapshot, rows }),
         notes,
     })
@@ -258,13 +275,13 @@ fn claim<S: Storage>(storage: &S, dir: &Path, newest: Generation) -> Result<Gene
     Ok(generation)
 }
 
-/// Begins a segment with what was not certain, fills the outlet, and puts a manifest in force that pins
-/// what was there.
+/// Makes the rules its own, begins a segment with what was not certain, fills the outlet, and puts a
+/// manifest in force that pins what was there.
 fn take_over<S: Storage>(
     storage: S,
     dir: &Path,
     whose: (Generation, u128),
-    seen: Seen,
+    (seen, rules): (Seen, Option<&[u8]>),
     options: Options,
 ) -> Result<Writer<S>, LogError> {
     let Seen {
@@ -278,6 +295,10 @@ fn take_over<S: Storage>(
     let released = manifest.released_bytes;
     let room = options.segment_bytes_max;
     let mut writer = Writer::new((storage, dir), whose, manifest, room);
+    writer.rules_copy = options.outlet.as_deref().map(copy_of);
+    if let Some(rules) = rules {
+        writer.write_rules(rules)?;
+    }
     writer.next_segment()?;
     let loose = loose.into_iter().map(|step| (step.stored.row, step.output));
     let loose: Vec<(Row, Vec<u8>)> = loose.collect();

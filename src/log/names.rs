@@ -10,6 +10,14 @@ use super::frame::FileKind;
 /// At the end of names of files that are not yet in force.
 pub const UNFINISHED: &str = ".new";
 
+/// What files with a generation and a number may be.
+const KINDS: [FileKind; 4] = [
+    FileKind::Segment,
+    FileKind::Snapshot,
+    FileKind::Manifest,
+    FileKind::Rules,
+];
+
 /// A name of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Name {
@@ -26,8 +34,7 @@ impl Name {
         let parsed = match (kind, numbers.split_once('-')) {
             ("generation", None) => Name::Claim(Generation(numbers.parse().ok()?)),
             (_, Some((generation, number))) => {
-                let kinds = [FileKind::Segment, FileKind::Snapshot, FileKind::Manifest];
-                let kind = kinds.into_iter().find(|known| known.name() == kind)?;
+                let kind = KINDS.into_iter().find(|known| known.name() == kind)?;
                 Name::File(
                     kind,
                     Generation(generation.parse().ok()?),
@@ -65,8 +72,7 @@ mod tests {
     #[test]
     fn names_are_read_back_in_one_spelling_only() {
         let g = Generation(12);
-        let kinds = [FileKind::Segment, FileKind::Snapshot, FileKind::Manifest];
-        let files = kinds.map(|kind| Name::File(kind, g, 4));
+        let files = KINDS.map(|kind| Name::File(kind, g, 4));
         for name in files.into_iter().chain([Name::Claim(g)]) {
             assert_eq!(Name::parse(&name.text()), Some(name));
         }

@@ -3,8 +3,9 @@
 //! Bytes come here only after their row is synced, so the file is always a prefix of the committed output.
 //! On opening, what stands behind that of which a manifest says that it was there for certain is written
 //! again from the segments, and whatever stands behind all output, which only a power cut can have left
-//! there, is cut off. The output is a pure function of the log: what a process that should be dead may
-//! still write here, at its own place, are the bytes that stand there or will.
+//! there, is cut off. The output is a pure function of the log and the rules: what a process that should be
+//! dead may still write here, at its own place, are the bytes that stand there or will, as long as its
+//! successor goes by the same rules up to there; the protocol sees to that ([`super`], *fencing*).
 //!
 //! Cost: a copy of the output; a sync a manifest.
 

@@ -37,6 +37,9 @@ pub struct Writer<S: Storage> {
     pub(super) outlet: Option<Outlet<S>>,
     snapshot: Option<Unfinished<S::File>>,
     next_snapshot: u64,
+    pub(super) next_rules: u64,
+    /// Where a copy of the rules goes, if it goes anywhere.
+    pub(super) rules_copy: Option<PathBuf>,
     /// What a group is put together in.
     room: Vec<u8>,
     failed: Option<String>,
@@ -81,6 +84,8 @@ impl<S: Storage> Writer<S> {
             outlet: None,
             snapshot: None,
             next_snapshot: 0,
+            next_rules: 0,
+            rules_copy: None,
             room: Vec::new(),
             failed: None,
         }
@@ -345,7 +350,9 @@ impl<S: Storage> Writer<S> {
         let snapshots = self.manifest.snapshots.iter().map(SnapshotEntry::name);
         let segments = self.manifest.segments.iter().map(SegmentEntry::name);
         let own = [Name::Claim(self.generation).text(), manifest];
-        snapshots.chain(segments).chain(own).collect()
+        let rules = self.next_rules.checked_sub(1);
+        let rules = rules.map(|newest| Name::File(FileKind::Rules, self.generation, newest).text());
+        snapshots.chain(segments).chain(own).chain(rules).collect()
     }
 
     /// Ends here if a successor has claimed the folder.
@@ -375,7 +382,7 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Does something unless something failed before.
-    fn guarded(
+    pub(super) fn guarded(
         &mut self,
         act: impl FnOnce(&mut Writer<S>) -> Result<(), LogError>,
     ) -> Result<(), LogError> {

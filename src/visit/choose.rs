@@ -25,6 +25,8 @@ pub enum Why {
     NotEligible,
     /// This arm was drawn by learned weights.
     Drawn(u8),
+    /// By a rule of an earlier policy that this one has not.
+    Before,
 }
 
 /// An arm, and how it came to be chosen.

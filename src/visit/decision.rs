@@ -5,6 +5,7 @@
 //! Probabilities are written with up to six decimals from integers, which costs a tenth of the
 //! shortest-float algorithms and is the same everywhere.
 
+mod digest;
 mod forgotten;
 
 use super::choose::Why;
@@ -16,8 +17,8 @@ use super::policy::{Context, Policy, SLOTS_MAX};
 use super::products::catalogue::Catalogue;
 use crate::event::{ArrivalMs, Device, Kind};
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_128;
 
+pub use digest::Digest;
 pub use forgotten::FORGOTTEN;
 
 /// What made the job decide.
@@ -31,6 +32,8 @@ pub enum Trigger {
     Hesitation,
     /// New tables: what is on sale has changed.
     Tables,
+    /// Another policy has taken over, and the page showed an arm that is gone.
+    Policy,
 }
 
 impl Trigger {
@@ -41,6 +44,7 @@ impl Trigger {
             Trigger::Event(kind) => kind.name(),
             Trigger::Hesitation => "timer:hesitation",
             Trigger::Tables => "tables",
+            Trigger::Policy => "policy",
         }
     }
 }
@@ -156,6 +160,7 @@ struct SlotText {
     default: usize,
     reasons: Vec<String>,
     gone: String,
+    before: String,
     drawn: Vec<String>,
 }
 
@@ -175,6 +180,7 @@ impl Recorder {
                     .map(|arm| format!("{}={} drawn by learned weights", slot.name, arm.name))
                     .collect(),
                 reasons: slot.rules.iter().map(|rule| rule.reason.clone()).collect(),
+                before: format!("{} as the policy before had it", slot.name),
                 gone: format!(
                     "{}={default} since the arm before may not be shown",
                     slot.name
@@ -316,6 +322,7 @@ impl Recorder {
         self.slots.iter().zip(*why).map(|(slot, why)| match why {
             Why::Rule(rule) => slot.reasons[usize::from(rule)].as_str(),
             Why::NotEligible => slot.gone.as_str(),
+            Why::Before => slot.before.as_str(),
             Why::Drawn(arm) => slot.drawn[usize::from(arm)].as_str(),
             Why::Default => "",
         })
@@ -432,30 +439,6 @@ impl SlotText {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(value.as_bytes());
         }
-    }
-}
-
-/// The order-independent digest of decision records: the sum, modulo 2¹²⁸, of the XXH3-128 hashes
-/// of their JSON lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Digest(pub u128);
-
-impl Digest {
-    /// Adds a record, given as its JSON line without newline.
-    #[inline]
-    pub fn add(&mut self, line: &[u8]) {
-        self.0 = self.0.wrapping_add(xxh3_128(line));
-    }
-
-    /// Adds another digest.
-    pub fn merge(&mut self, other: Digest) {
-        self.0 = self.0.wrapping_add(other.0);
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", self.0)
     }
 }
 

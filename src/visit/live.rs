@@ -9,6 +9,7 @@
 
 mod aside;
 mod asked;
+mod handover;
 mod page;
 pub mod promises;
 
@@ -38,7 +39,7 @@ use std::borrow::Cow;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-/// What does not change during a run.
+/// What decisions go by, until other rules take over ([`super::plan`]).
 #[derive(Debug)]
 pub struct Rules {
     /// The layout policy.
@@ -301,11 +302,17 @@ impl Visit {
         self.judgement(at, Trigger::Hesitation, rules, features)
     }
 
-    /// What is on sale has changed under the page: reads the features as they are now.
-    pub fn restock(&mut self, at: ArrivalMs, rules: &Rules, features: &mut Vector) -> Judgement {
+    /// Something has changed under the page: reads the features as they are now.
+    pub fn look_again(
+        &mut self,
+        at: ArrivalMs,
+        trigger: Trigger,
+        rules: &Rules,
+        features: &mut Vector,
+    ) -> Judgement {
         let now = self.session.last.max(EventMs(at.0));
         fill(&self.session, now, features);
-        self.judgement(at, Trigger::Tables, rules, features)
+        self.judgement(at, trigger, rules, features)
     }
 
     /// The items that the visit has touched, latest last, where products are shown.

@@ -28,6 +28,7 @@ pub mod memory;
 pub mod model;
 pub mod output;
 pub mod phase;
+pub mod plan;
 pub mod policy;
 pub mod products;
 pub mod rank;

@@ -6,12 +6,13 @@
 use super::decision::{Decision, PerSlot};
 use super::feature::Vector;
 use super::learn::fact::{Exposure, Fact};
-use super::live::{Judgement, Visit};
+use super::live::{Judgement, Rules, Visit};
 use super::model::Scores;
 use super::phase::Phase;
 use super::rank::window::Seen;
 use super::view::View;
 use crate::event::{ArrivalMs, Event, Texts, VisitorId};
+use std::sync::Arc;
 
 /// Where the job's results go.
 pub trait Output {
@@ -43,6 +44,9 @@ pub trait Output {
     /// Is shown every visit whose session has just ended.
     #[inline]
     fn ended(&mut self, _visit: &Visit, _at: ArrivalMs) {}
+    /// Takes note that from now on other rules hold.
+    #[inline]
+    fn took_over(&mut self, _at: ArrivalMs, _rules: &Arc<Rules>) {}
     /// Takes note that a visitor was erased, after the facts have been taken back. A session that was
     /// live has not [`ended`](Output::ended): whoever keeps anything of it drops it.
     #[inline]

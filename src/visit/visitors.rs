@@ -19,6 +19,7 @@
 mod erase;
 mod phases;
 pub mod saved;
+mod turn;
 
 use super::decision::PerSlot;
 use super::erasure::Tombstones;
@@ -41,6 +42,7 @@ use super::tally::{Tally, Timeline};
 use super::wheel::{Timer, Wheel};
 use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
 use std::hint::black_box;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use super::output::{Cause, Ending, Forgotten, Output, Step};
@@ -88,6 +90,8 @@ pub struct Visitors {
     tally: Tally,
     /// While a snapshot is taken up: from when on bins are to be told what happens.
     ahead: Option<saved::Ahead>,
+    /// Rules that are to take over, and when, in order.
+    coming: VecDeque<(ArrivalMs, Arc<Rules>)>,
 }
 
 impl Visitors {
@@ -124,6 +128,7 @@ impl Visitors {
                 ..Tally::default()
             },
             ahead: None,
+            coming: VecDeque::new(),
         }
     }
 
@@ -170,7 +175,7 @@ impl Visitors {
     /// Takes the next event in canonical order.
     pub fn observe(&mut self, taken: EventRef<'_>, out: &mut impl Output) {
         let EventRef { event, texts } = taken;
-        self.run_to(event.arrival, out);
+        self.run_to(event.arrival, event.arrival.0.saturating_add(1), out);
         self.turn_tables(event.arrival, out);
         let bin = bin_of(event.visitor);
         if self.is_behind(bin, event.arrival) {
@@ -205,7 +210,8 @@ impl Visitors {
     /// Moves the clock to `to`, fires the timers whose deadline lies before it, and settles what
     /// waits to be judged: every decision up to here is made.
     pub fn advance(&mut self, to: ArrivalMs, out: &mut impl Output) {
-        self.run_to(to, out);
+        // What changes at that very time goes by tables that may still be on their way.
+        self.run_to(to, to.0, out);
         self.settle(out);
     }
 
@@ -238,48 +244,26 @@ impl Visitors {
     pub fn quiet_until(&self) -> u64 {
         let restock = self.restock_ms().unwrap_or(u64::MAX);
         let expiry = self.ledger.next_expiry().unwrap_or(u64::MAX);
-        self.wheel.quiet_until().min(expiry).min(restock)
+        let turn = self.turn_ms().unwrap_or(u64::MAX);
+        self.wheel.quiet_until().min(expiry).min(restock).min(turn)
     }
 
-    fn run_to(&mut self, to: ArrivalMs, out: &mut impl Output) {
-        while let Some(at) = self.restock_ms().filter(|at| *at <= to.0) {
+    /// Fires the timers whose deadline lies before `to`, and does what is due before `turns_ms`.
+    fn run_to(&mut self, to: ArrivalMs, turns_ms: u64, out: &mut impl Output) {
+        loop {
+            let turn = self.turn_ms().unwrap_or(u64::MAX);
+            let at = turn.min(self.restock_ms().unwrap_or(u64::MAX));
+            if at >= turns_ms {
+                break;
+            }
             self.fire_until(ArrivalMs(at), out);
-            self.restock(ArrivalMs(at), out);
+            if turn == at {
+                self.turn_rules(out);
+            } else {
+                self.restock(ArrivalMs(at), out);
+            }
         }
         self.fire_until(to, out);
-    }
-
-    /// When what is on sale changes next, in ms.
-    fn restock_ms(&self) -> Option<u64> {
-        self.tables.shelf.as_ref()?.due_ms()
-    }
-
-    /// Puts in force what is on sale from now on, and looks at the pages that show what changed, in
-    /// the order of their visitors.
-    fn restock(&mut self, at: ArrivalMs, out: &mut impl Output) {
-        self.turn_tables(at, out);
-        let Some(shelf) = &mut self.tables.shelf else {
-            return;
-        };
-        let changed = shelf.turn(at);
-        if changed.is_empty() {
-            return;
-        }
-        // A bin that was put by at this very time has seen it.
-        let next = ArrivalMs(at.0.saturating_sub(1));
-        let bins = self.bins.iter().enumerate();
-        let bins = bins.filter(|(bin, _)| !self.is_behind(*bin, next));
-        let live = bins.flat_map(|(_, bin)| bin.live.keys());
-        let visits = &self.visits;
-        let mut keys: Vec<u32> = live
-            .filter(|key| visits.get(*key).shows_any(&changed))
-            .collect();
-        keys.sort_unstable_by_key(|key| visits.get(*key).visitor);
-        for key in keys {
-            let visit = self.visits.get_mut(key);
-            let judgement = visit.restock(at, &self.rules, &mut self.features);
-            self.judge(key, judgement, out);
-        }
     }
 
     fn fire_until(&mut self, to: ArrivalMs, out: &mut impl Output) {

@@ -54,7 +54,9 @@ async fn ready(State(watched): State<Watched>) -> Response {
 async fn status(State(watched): State<Watched>) -> Response {
     match &watched.job {
         Some((job, rules)) => {
-            let mut page = Page::of(&job.standing(), rules, now_ms());
+            let standing = job.standing();
+            let rules = standing.rules.as_ref().unwrap_or(rules);
+            let mut page = Page::of(&standing, rules, now_ms());
             if let Some(collector) = &watched.collector {
                 page.collected(&collector.counts());
             }

@@ -4,6 +4,7 @@ use super::monitor::{Watched, monitor};
 use super::{Edges, Failure, listening};
 use crate::cli::args::{ClockArgs, EngineArgs, RuleArgs};
 use crate::cli::progress::stop_at_signals;
+use crate::cli::reload::reload_rules;
 use crate::cli::state::StateArgs;
 use crate::cli::supervise::{SuperviseArgs, supervise};
 use crate::event::{Carry, LANES_MAX};
@@ -12,7 +13,7 @@ use crate::flow::job::{JobSpec, run};
 use crate::flow::sessions::Lines;
 use crate::flow::status::JobStatus;
 use crate::format::{FormatName, LaneOptions, Source};
-use crate::visit::live::Rules;
+use crate::visit::plan::Plan;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl Run {
             let code = supervise(self.supervise.supervise_limit, &stop)?;
             std::process::exit(code);
         }
-        let rules = self.rules.resolve()?;
+        let plan = self.rules.plan()?;
         let lanes: Vec<Source> = self.lanes.iter().map(Source::parse).collect();
         if lanes.len() > LANES_MAX || lanes.contains(&Source::Stdin) {
             return Err(Failure::usage(format!(
@@ -77,10 +78,12 @@ impl Run {
             cluster,
             pace,
             patience: Duration::from_secs(self.engine.watchdog),
-            ..live_job(&rules, lanes, &status, &stop)
+            ..live_job(plan, lanes, &status, &stop)
         };
+        let rules = Arc::clone(&spec.rules);
         self.clocks.apply(&mut spec.lane_options)?;
-        self.state.open(&mut spec, Some(&self.out))?;
+        let alive = self.state.open(&mut spec, Some(&self.out))?;
+        reload_rules(&self.rules, spec.changes.clone().zip(alive), false)?;
         let edges = match &self.monitor {
             Some(address) => {
                 let mut edges = Edges::start()?;
@@ -102,12 +105,8 @@ impl Run {
 }
 
 /// A job over lanes that are still being written.
-pub fn live_job(
-    rules: &Arc<Rules>,
-    lanes: Vec<Source>,
-    status: &JobStatus,
-    stop: &Stop,
-) -> JobSpec {
+pub fn live_job(plan: Plan, lanes: Vec<Source>, status: &JobStatus, stop: &Stop) -> JobSpec {
+    let rules = Arc::clone(&plan.last().rules);
     let carry = Carry {
         session: rules.policy.session.from_log,
         details: false,
@@ -122,7 +121,8 @@ pub fn live_job(
         lines: Lines::Json,
         status: Some(status.clone()),
         stop: stop.clone(),
-        ..JobSpec::of(Arc::clone(rules), lanes)
+        plan,
+        ..JobSpec::of(rules, lanes)
     }
 }
 

@@ -6,6 +6,7 @@ use super::simulated::Crowd;
 use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, pages, token_secret};
 use crate::cli::args::RuleArgs;
 use crate::cli::progress::stop_at_signals;
+use crate::cli::reload::reload_rules;
 use crate::cli::state::StateArgs;
 use crate::collect::Config;
 use crate::collect::client::Signer;
@@ -16,10 +17,7 @@ use crate::format::Source;
 use crate::format::catalogue::read_catalogue;
 use crate::http::keyed::Secret;
 use crate::serve::{Board, Server, tail};
-use crate::visit::live::Rules;
-use crate::visit::model::Model;
-use crate::visit::model::schedule::Schedule;
-use crate::visit::policy::Policy;
+use crate::visit::plan::{Plan, RulesText};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,7 +77,7 @@ impl Up {
         if config.write_keys.is_empty() {
             config.write_keys.insert(pages::KEY.into());
         }
-        let rules = self.rules()?;
+        let plan = self.plan()?;
         let signer = crowd_signer(&mut config)?;
         let (secret, connections) = (token_secret(&config)?, config.limits.connections);
         let (lane_path, outlet) = (self.dir.join("lane.jsonl"), outlet_in(&self.dir));
@@ -88,13 +86,16 @@ impl Up {
         let collector = collector(config, secret, &lane);
 
         let status = JobStatus::default();
-        let mut spec = live_job(&rules, vec![Source::Path(lane_path)], &status, &stop);
+        let mut spec = live_job(plan, vec![Source::Path(lane_path)], &status, &stop);
+        let rules = Arc::clone(&spec.rules);
         spec.cluster = Cluster::local(self.workers);
         let state = StateArgs {
             state: Some(self.dir.join("state")),
             snapshot_every: self.snapshot_every,
+            policy_from: Some("now".into()),
         };
-        state.open(&mut spec, Some(&outlet))?;
+        let alive = state.open(&mut spec, Some(&outlet))?;
+        reload_rules(&self.rules, spec.changes.clone().zip(alive), true)?;
 
         let board = Arc::<Board>::default();
         let reading = tail::follow(outlet, Arc::clone(&board), true);
@@ -130,20 +131,19 @@ impl Up {
     }
 
     /// What decides: the demo shop's own rules where none are named.
-    fn rules(&self) -> Result<Arc<Rules>, Failure> {
-        if self.rules.policy.is_some() || self.rules.catalogue.is_some() {
-            return self.rules.resolve();
+    fn plan(&self) -> Result<Plan, Failure> {
+        let rules = &self.rules;
+        if rules.policy.is_some() || rules.policy_schedule.is_some() || rules.catalogue.is_some() {
+            return rules.plan();
         }
         let broken = |what: String| Failure::new(1, anyhow::anyhow!(what));
-        let policy = Policy::read(pages::POLICY).map_err(|error| broken(error.to_string()))?;
         let name = "the demo shop's catalogue";
         let catalogue = read_catalogue(name, pages::ITEMS.as_bytes())
             .map_err(|error| broken(error.to_string()))?;
-        let rules = Rules {
-            policy,
-            models: Schedule::of(Model::shipped()),
-            catalogue: Some(Arc::new(catalogue)),
+        let text = RulesText {
+            policy: pages::POLICY.into(),
+            ..rules.text()?
         };
-        Ok(Arc::new(rules))
+        Plan::read(text, Some(Arc::new(catalogue))).map_err(|error| broken(error.to_string()))
     }
 }

@@ -9,6 +9,7 @@
 //! Fail-stop: what cannot be written, or comes out other than before, ends the process at once, with what
 //! was committed in place. Cost: a copy and a hash of each line; what waits is bounded by [`QUEUE_MAX`].
 
+use super::changes::Change;
 use super::restore::About;
 use super::rounds::Rounds;
 use super::{Order, Part, PartKind};
@@ -48,6 +49,7 @@ enum Work {
     Begin,
     Part(log::Part),
     Finish(Epoch, Totals),
+    Rules(String),
     Close(bool, SyncSender<()>),
 }
 
@@ -140,6 +142,12 @@ impl Keeper {
             self.ask(Work::Begin);
         }
         order
+    }
+
+    /// Rules take over: they are written down before any row that is handed over from now on.
+    pub fn take_over(&mut self, change: &Change) {
+        self.policy.clone_from(&change.rules.policy.label);
+        self.ask(Work::Rules(change.journal.clone()));
     }
 
     /// Takes a line, in the order of the output.
@@ -283,6 +291,7 @@ fn write(mut writer: Writer<Files>, queue: &Receiver<Work>, committed_ms: &Atomi
             Work::Begin => writer.begin_snapshot(),
             Work::Part(part) => writer.put_part(&part),
             Work::Finish(epoch, totals) => writer.finish_snapshot(epoch, totals),
+            Work::Rules(journal) => writer.put_rules(journal.as_bytes()),
             Work::Close(finished, asked) => {
                 if let Err(error) = writer.close(finished) {
                     fail(&error);

@@ -35,6 +35,7 @@
 //! Invariant: whether, when and how often snapshots are taken cannot be seen in the output. Cost: some
 //! 500 bytes of disk a live session and round, and about 1 µs.
 
+pub mod changes;
 pub mod keeper;
 pub mod restore;
 pub mod rounds;
@@ -43,6 +44,7 @@ pub mod saving;
 use super::sink::Collected;
 use crate::format::mark::LaneMark;
 use crate::log;
+use crate::visit::plan::RulesText;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -65,6 +67,8 @@ pub enum Order {
     Counted(Vec<u8>),
     /// What had been learned: by each worker of then, encoded.
     Learned(Vec<Vec<u8>>),
+    /// From this time on, in ms, other rules hold.
+    Rules(u64, RulesText),
 }
 
 /// Orders, each with the worker that it is for.
@@ -203,9 +207,16 @@ pub struct Durability {
     pub every: Duration,
     /// From where the run goes on, if it does.
     pub resume: Option<Resume>,
+    /// By which rules, and from when on each: the plan's journal.
+    pub journal: String,
 }
 
 impl Durability {
+    /// Begin of the snapshot that is taken up, in ms.
+    pub fn begin_ms(&self) -> u64 {
+        self.resume.as_ref().map_or(0, |resume| resume.begin_ms)
+    }
+
     /// Versions up to this were learned before, in ms.
     pub fn known_ms(&self) -> u64 {
         self.resume.as_ref().map_or(0, |resume| resume.end_ms)

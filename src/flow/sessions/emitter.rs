@@ -10,17 +10,18 @@ use crate::event::{ArrivalMs, Event, Reason, Reject, VisitorId};
 use crate::flow::container::{Emissions, Spares, Tag};
 use crate::flow::what_if::Watch;
 use crate::simulate::closed::Shown;
-use crate::visit::decision::{Decision, Digest};
+use crate::visit::decision::{Decision, Digest, Recorder};
 use crate::visit::feature::Vector;
-use crate::visit::learn::fact::{Exposure, Fact, version_after};
+use crate::visit::learn::fact::{Exposure, Fact, Side, version_after};
 use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
-use crate::visit::live::{Judgement, Visit};
+use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::output::{Forgotten, Output, Step};
 use crate::visit::rank::window::Seen;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::view::View;
+use std::sync::Arc;
 
 /// Bytes of emissions after which a container is sent on.
 const EMISSION_BYTES: usize = 256 * 1024;
@@ -208,6 +209,19 @@ impl Output for Emitter {
                 body.extend_from_slice(line);
             });
         self.cut_if_full();
+    }
+
+    fn took_over(&mut self, at: ArrivalMs, rules: &Arc<Rules>) {
+        self.spec.recorder = Arc::new(Recorder::of(rules));
+        self.spec.rules = Arc::clone(rules);
+        if let Some(status) = &self.spec.status {
+            status.goes_by(rules);
+        }
+        // A slot of which nothing else is said is weighed by the new rules at the same version.
+        for (slot, _) in (0..).zip(&rules.policy.slots) {
+            let side = Side::Drawn;
+            self.count(at, Subject::Visitors { slot, side }, 0, 0);
+        }
     }
 
     fn duplicate(&mut self, event: &Event) {

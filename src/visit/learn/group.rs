@@ -72,6 +72,13 @@ impl Group {
         })
     }
 
+    /// Another policy takes over, with the same arms.
+    pub fn take_over(&mut self, policy: &Policy) {
+        if let Some(group) = Group::of(policy) {
+            self.warm_up = group.warm_up;
+        }
+    }
+
     /// Adds what has changed of a layout since the version before.
     pub fn add(&mut self, cell: Cell, change: &Stat) {
         debug_assert_eq!(cell.slot, JOINT);

@@ -132,6 +132,10 @@ struct Slot {
     bar_alpha: f64,
     barred_at: BTreeMap<usize, u64>,
     exhausted: u16,
+    /// Arms that the policy in force no longer has.
+    retired: u16,
+    /// Whether another policy has taken over since the version before.
+    turned: bool,
 }
 
 /// What a slot has learned, for reports.
@@ -205,9 +209,6 @@ pub struct Learner {
 impl Learner {
     /// Nothing is known yet.
     pub fn new(policy: &Policy) -> Learner {
-        let killable = |slot: &&policy::Slot| slot.learn.is_some_and(|spec| spec.kill.is_some());
-        let judged = policy.slots.iter().filter(killable);
-        let judged: usize = judged.map(|slot| slot.arms.len() - 1).sum();
         let out = f64::from(policy.holdout.share_ppm) / 1e6;
         let slots = policy.slots.iter().map(|slot| {
             let spec = slot.learn?;
@@ -228,9 +229,11 @@ impl Learner {
                 lots_watch: RatioWatch::default(),
                 judged: [0; ARMS_MAX],
                 barred: 0,
-                bar_alpha: BAR_ALPHA / judged.max(1) as f64,
+                bar_alpha: bar_alpha(policy),
                 barred_at: BTreeMap::new(),
                 exhausted: 0,
+                retired: retired(slot),
+                turned: false,
             })
         });
         Learner {
@@ -239,6 +242,20 @@ impl Learner {
             group: Group::of(policy),
             joint: joint_slots(policy),
             news: BTreeMap::new(),
+        }
+    }
+
+    /// Another policy takes over: all leaves of which anything is known are weighed by it at the next
+    /// version in which something is said of their slot, be it a change of nothing.
+    pub fn take_over(&mut self, policy: &Policy) {
+        let bar_alpha = bar_alpha(policy);
+        for (names, slot) in policy.slots.iter().zip(&mut self.slots) {
+            if let (Some(slot), Some(spec)) = (slot, names.learn) {
+                slot.take_over(names, spec, bar_alpha);
+            }
+        }
+        if let Some(group) = &mut self.group {
+            group.take_over(policy);
         }
     }
 
@@ -252,11 +269,13 @@ impl Learner {
         let mut changes = Vec::new();
         let mut touched: u16 = 0;
         for (subject, change) in std::mem::take(&mut self.news) {
-            // One worker's gain may be another's loss: only the sum is the same for any number.
-            if change.is_zero() {
+            let place = usize::from(subject.slot());
+            let turned = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.turned);
+            // One worker's gain may be another's loss: only the sum is the same for any number. Where
+            // another policy has taken over, a change of nothing says that the version has come.
+            if change.is_zero() && !self.slots.get(place).is_some_and(turned) {
                 continue;
             }
-            let place = usize::from(subject.slot());
             if let (Subject::Cell(cell), JOINT, Some(group)) =
                 (subject, subject.slot(), &mut self.group)
             {
@@ -277,6 +296,7 @@ impl Learner {
             if touched >> place & 1 == 1
                 && let Some(slot) = &mut self.slots[place]
             {
+                slot.turned = false;
                 slot.guard(place as u8, version_ms, &mut changes);
                 if slot.spec.method != Method::Multivariate {
                     slot.weigh(place as u8, self.family, &mut changes);
@@ -321,6 +341,20 @@ impl Learner {
             .filter(|slot| !slot.leaves.is_empty())
             .collect()
     }
+}
+
+/// Chance that an arm as good as the holdout is ever barred.
+fn bar_alpha(policy: &Policy) -> f64 {
+    let killable = |slot: &&policy::Slot| slot.learn.is_some_and(|spec| spec.kill.is_some());
+    let judged = policy.slots.iter().filter(killable);
+    let judged: usize = judged.map(|slot| slot.arms.len() - 1).sum();
+    BAR_ALPHA / judged.max(1) as f64
+}
+
+/// Bit per arm that an earlier policy had.
+fn retired(slot: &policy::Slot) -> u16 {
+    let arms = slot.arms.iter().enumerate();
+    arms.fold(0, |bits, (arm, of)| bits | u16::from(of.retired) << arm)
 }
 
 /// The share of an arm among a set; that of an arm alone is one.
@@ -369,6 +403,18 @@ impl Leaf {
 }
 
 impl Slot {
+    fn take_over(&mut self, names: &policy::Slot, spec: LearnSpec, bar_alpha: f64) {
+        self.spec = spec;
+        (self.arms, self.default) = (names.arms.len(), names.default);
+        self.budgets = names.arms.iter().map(|arm| arm.cost.budget).collect();
+        (self.retired, self.bar_alpha, self.turned) = (retired(names), bar_alpha, true);
+        for leaf in &mut self.leaves {
+            leaf.strata.widen(self.arms);
+            leaf.arms.resize(self.arms, Stat::default());
+            leaf.moved = true;
+        }
+    }
+
     fn add(&mut self, cell: Cell, change: &Stat) {
         let leaf = &mut self.leaves[usize::from(cell.leaf)];
         leaf.moved |= change.reward != 0 || change.square != 0;
@@ -396,7 +442,7 @@ impl Slot {
         {
             let default = self.default;
             for arm in (0..self.arms).filter(|&arm| arm != default) {
-                if self.barred >> arm & 1 == 0 && self.is_due(arm) {
+                if (self.barred | self.retired) >> arm & 1 == 0 && self.is_due(arm) {
                     let [shown, held] = self.with_held(arm);
                     if surely_worse(&shown, &held, bound, self.bar_alpha) {
                         self.barred |= 1 << arm;
@@ -499,7 +545,8 @@ impl Slot {
             return;
         }
         let levels = self.levels();
-        let open = !(self.exhausted | self.barred) & ((1u32 << self.arms) - 1) as u16;
+        let closed = self.exhausted | self.barred | self.retired;
+        let open = !closed & ((1u32 << self.arms) - 1) as u16;
         for number in due {
             let pooled = self.pooled(number, &levels);
             let leaf = &mut self.leaves[number];

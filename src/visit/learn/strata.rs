@@ -87,6 +87,20 @@ impl Strata {
         }
     }
 
+    /// Makes room for more arms, of which nothing is known yet; the holdout stays last.
+    pub fn widen(&mut self, arms: usize) {
+        let new = vec![Stat::default(); arms.min(ARMS_MAX).saturating_sub(self.held())];
+        let held = self.held();
+        let widen = |row: &mut Box<[Stat]>| {
+            let mut columns = std::mem::take(row).into_vec();
+            columns.splice(held..held, new.iter().copied());
+            *row = columns.into();
+        };
+        self.rows.values_mut().for_each(widen);
+        widen(&mut self.totals);
+        self.columns = self.totals.len();
+    }
+
     /// The holdout's column.
     pub fn held(&self) -> usize {
         self.columns - 1
@@ -451,5 +465,21 @@ mod tests {
         strata.add((3, 7), 0, &stat(2, 1).negated());
         strata.add((3, 7), 2, &stat(1, 0).negated());
         assert_eq!(strata.arms(), [stat(0, 0); 2]);
+    }
+
+    #[test]
+    fn room_for_an_arm_leaves_the_others_what_they_are() {
+        let [mut wide, mut narrow] = [3, 2].map(Strata::new);
+        let change = stat(10, 2);
+        for (column, of_wide) in [(0, 0), (1, 1), (2, 3)] {
+            narrow.add((3, 0), column, &change);
+            wide.add((3, 0), of_wide, &change);
+        }
+        narrow.widen(3);
+        narrow.add((7, 1), 2, &change);
+        wide.add((7, 1), 2, &change);
+        assert_eq!(narrow.totals(), wide.totals());
+        assert_eq!((narrow.held(), narrow.sets()), (3, wide.sets()));
+        assert_eq!(narrow.arms(), wide.arms());
     }
 }

@@ -12,7 +12,7 @@ use crate::visit::choose::CERTAIN_PPM;
 use crate::visit::decision::PerSlot;
 use crate::visit::learn::fact::Exposure;
 use crate::visit::learned::Homes;
-use crate::visit::policy::{CAPPED_ARMS_MAX, SLOTS_MAX};
+use crate::visit::policy::{CAPPED_ARMS_MAX, Policy, SLOTS_MAX};
 use serde::{Deserialize, Serialize};
 
 /// What is kept aside.
@@ -112,6 +112,17 @@ impl Visit {
 }
 
 impl Aside {
+    /// Counts of capped arms stand where another policy looks for them.
+    pub(super) fn carry_uses(&mut self, before: &Policy, now: &Policy) {
+        let uses = std::mem::replace(&mut self.uses, [0; CAPPED_ARMS_MAX]);
+        let slots = before.slots.iter().zip(&now.slots);
+        for (was, is) in slots.flat_map(|(old, new)| old.arms.iter().zip(&new.arms)) {
+            if let (Some((_, from)), Some((_, to))) = (was.cap, is.cap) {
+                self.uses[to] = uses[from];
+            }
+        }
+    }
+
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Aside>()

@@ -16,6 +16,7 @@ pub mod forest;
 mod head;
 pub mod lightgbm;
 pub mod linear;
+mod read;
 pub mod schedule;
 pub mod shapley;
 pub mod summary;

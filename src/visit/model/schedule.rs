@@ -71,6 +71,29 @@ impl Schedule {
         })
     }
 
+    /// From a boundary on, others hold; those before it keep their numbers.
+    ///
+    /// # Errors
+    /// [`ScheduleError::TooMany`].
+    pub fn followed_by(
+        &self,
+        from: ArrivalMs,
+        others: &Schedule,
+    ) -> Result<Schedule, ScheduleError> {
+        let before = self.swaps.iter().filter(|(boundary, _)| *boundary < from);
+        let then = others.get(others.at(from)).clone();
+        let after = others.swaps.iter().filter(|(boundary, _)| *boundary > from);
+        let swaps = before.cloned().chain([(from, then)]).chain(after.cloned());
+        let swaps: Vec<_> = swaps.collect();
+        match swaps.len() {
+            0..=SWAPS_MAX => Ok(Schedule {
+                first: self.first.clone(),
+                swaps,
+            }),
+            many => Err(ScheduleError::TooMany(many)),
+        }
+    }
+
     /// The number of the model that holds at an arrival.
     #[inline]
     pub fn at(&self, arrival: ArrivalMs) -> u8 {
@@ -147,5 +170,17 @@ mod tests {
         let many = (0..255).map(|n| (n * 1_000, named("b"))).collect();
         let error = Schedule::with_swaps(named("a"), many, 1_000).unwrap_err();
         assert_eq!(error, ScheduleError::TooMany(255));
+    }
+
+    #[test]
+    fn models_before_a_boundary_keep_their_numbers() {
+        let before = vec![(1_000, named("b")), (5_000, named("late"))];
+        let before = Schedule::with_swaps(named("a"), before, 1_000).unwrap();
+        let then = vec![(2_000, named("d")), (4_000, named("e"))];
+        let then = Schedule::with_swaps(named("c"), then, 1_000).unwrap();
+        let all = before.followed_by(ArrivalMs(3_000), &then).unwrap();
+        let label = "a, from 1000 ms b, from 3000 ms d, from 4000 ms e";
+        assert_eq!(all.label(), label);
+        assert_eq!(all.at(ArrivalMs(1_000)), before.at(ArrivalMs(1_000)));
     }
 }

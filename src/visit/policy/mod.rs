@@ -11,6 +11,7 @@ mod parse_index;
 mod parse_learning;
 mod parse_products;
 mod parse_when;
+mod succeed;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -168,6 +169,9 @@ pub struct Arm {
     pub cost: Cost,
     /// Who ranks the products, in a slot that shows some.
     pub ranker: Option<Ranker>,
+    /// Whether it was an arm of an earlier policy of the run, and is none any more: it has a number,
+    /// and may not be shown.
+    pub retired: bool,
 }
 
 /// A reason to show an arm.

@@ -163,6 +163,11 @@ fn from_toml(text: &str, error: &toml::de::Error) -> PolicyError {
     Reader { text }.error(error.span().unwrap_or(0..0), what)
 }
 
+/// An error at a place of a text.
+pub(super) fn error_at(text: &str, span: Range<usize>, what: String) -> PolicyError {
+    Reader { text }.error(span, what)
+}
+
 pub(super) struct Reader<'a> {
     text: &'a str,
 }
@@ -456,6 +461,7 @@ impl Reader<'_> {
             cap,
             cost: self.cost(table)?,
             ranker: None,
+            retired: false,
         })
     }
 

@@ -5,6 +5,7 @@ mod any_text;
 mod index;
 mod learning;
 mod limits;
+mod succeed;
 
 use super::*;
 

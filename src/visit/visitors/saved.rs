@@ -149,7 +149,7 @@ impl Visitors {
     pub fn take_up_tables(&mut self, saved: SavedTables, sessions: &[Seen], begin: ArrivalMs) {
         if let Some(shelf) = &mut self.tables.shelf {
             // One after the other: how often it was turned is part of what visits know.
-            while let Some(due_ms) = shelf.due_ms().filter(|due_ms| *due_ms <= begin.0) {
+            while let Some(due_ms) = shelf.due_ms().filter(|due_ms| *due_ms < begin.0) {
                 shelf.turn(ArrivalMs(due_ms));
             }
         }
