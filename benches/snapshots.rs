@@ -95,6 +95,7 @@ impl Job {
         let durability = Durability {
             every,
             resume: None,
+            journal: String::new(),
         };
         let spec = SessionsSpec {
             lines: Lines::Json,

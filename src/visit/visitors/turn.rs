@@ -1,9 +1,12 @@
 //! What changes under live sessions: what is on sale, and the rules.
 //!
-//! Of rules that take over: what happens before the boundary is done by the old rules, judgements that wait among it; then every
-//! live visit is carried over, and pages that show an arm that is gone are looked at in the order of
-//! their visitors ([`Trigger::Policy`]); then comes what happens at the boundary itself. A bin that was
-//! put by after the boundary has seen it.
+//! Where rules take over, what happens before the boundary is done by the old ones, judgements that wait
+//! among it; then every live visit is carried over, and pages that show an arm that is gone are looked
+//! at in the order of their visitors ([`Trigger::Policy`]); then comes what happens at the boundary
+//! itself. A bin that was put by after the boundary has seen it.
+//!
+//! Nothing is done at a time before all tables that hold then have come: an epoch that ends there leaves
+//! it to the next ([`Visitors::advance`]).
 //!
 //! Cost: a walk over the live sessions, once a change.
 
