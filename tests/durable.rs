@@ -343,8 +343,9 @@ fn every_flip_and_truncation_is_noticed_or_costs_a_snapshot() {
             match run(&copy, epochs, &mut Rng::new(4), &mut nothing) {
                 Err(LogError::Damaged(damage)) => {
                     assert_eq!(&damage.path, path, "the file is named");
-                    let begin = begin_of(bytes, at);
-                    assert_eq!(damage.offset, begin as u64, "byte {at}: {damage}");
+                    let offset = damage.offset as usize;
+                    assert!(offset <= at, "byte {at}: {damage}");
+                    assert_eq!(offset, begin_of(bytes, offset), "a frame's begin");
                     refused += 1;
                 }
                 Err(error) => panic!("{}: {error}", path.display()),
@@ -368,15 +369,16 @@ fn begin_of(bytes: &[u8], at: usize) -> usize {
         return 0;
     }
     let mut begin = HEADER_BYTES;
-    loop {
+    while begin + 4 <= bytes.len() {
         let length: [u8; 4] = bytes[begin..begin + 4].try_into().unwrap();
         // Length, kind and zeros before the body, and the checksum behind it.
         let end = begin + 8 + u32::from_le_bytes(length) as usize + 8;
         if at < end {
-            return begin;
+            break;
         }
         begin = end;
     }
+    begin
 }
 
 /// From its first snapshot on a generation has two manifests: damage to the newest costs a snapshot.

@@ -125,7 +125,7 @@ fn a_silent_cut_is_noticed() {
         return;
     };
     let shop = Shop::new(200_000, "learning.toml");
-    let addresses = ["10.77.0.1:2101".into(), "10.77.0.2:2101".into()];
+    let addresses = ["10.77.0.1:2101", "10.77.0.2:2101"].map(String::from);
     let [one, two_] = &cable.0;
     let prefixes = [one, two_].map(|name| ["ip", "netns", "exec", name]);
     let mut children = two(&shop, &addresses, [&prefixes[0], &prefixes[1]]);

@@ -140,7 +140,7 @@ fn a_supervisor_starts_a_broken_run_again() {
 /// Two supervised runs on one folder: the second takes it over, and the first is not started again.
 #[test]
 fn of_two_supervisors_the_first_gives_way() {
-    let shop = Shop::new(60_000, "learning.toml");
+    let shop = Shop::new(200_000, "learning.toml");
     let start = || shop.durable().arg("--supervise").spawn().unwrap();
     let first = start();
     until("it writes", || !shop.out().is_empty());
@@ -167,8 +167,6 @@ fn a_supervised_run_ends_with_its_supervisor() {
         let supervisor = command.arg("--supervise").process_group(0).spawn().unwrap();
         until("it writes", || !shop.out().is_empty());
         let id = supervisor.id();
-        let children = format!("/proc/{id}/task/{id}/children");
-        let child = std::fs::read_to_string(children).unwrap().trim().to_owned();
         signal(name, format!("-{id}"));
         // Its stderr is closed only when the run itself has ended.
         let output = supervisor.wait_with_output().unwrap();
@@ -176,10 +174,6 @@ fn a_supervised_run_ends_with_its_supervisor() {
         assert!(said(&output).contains("is committed"), "{}", said(&output));
         assert!(shop.out().len() < shop.right.len());
         shop.check(name);
-        assert!(!child.is_empty());
-        until("the run's end", || {
-            !Path::new("/proc").join(&child).join("exe").exists()
-        });
     }
     let on = ends(shop.start(&[1], None));
     assert!(on[0].status.success() && shop.out() == shop.right);

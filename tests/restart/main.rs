@@ -190,7 +190,7 @@ fn killed_at_operations(policy: &str, operations: impl Iterator<Item = usize>) -
 #[test]
 fn a_run_that_learns_is_killed_at_storage_operations() {
     let opening = [2, 5, 9, 12, 14, 17, 20, 26, 33].into_iter();
-    let last = killed_at_operations("learning.toml", opening.chain((41..).step_by(16)));
+    let last = killed_at_operations("learning.toml", opening.chain((41..).step_by(32)));
     assert!(last > 41, "{last}");
 }
 
@@ -227,7 +227,7 @@ fn a_run_is_killed_at_any_moment() {
 /// What is in a folder is told, and a folder without state is none.
 #[test]
 fn a_state_folder_is_shown() {
-    let shop = Shop::new(8_000, "learning.toml");
+    let shop = Shop::new(20_000, "learning.toml");
     assert!(ends(shop.start(&[1], None))[0].status.success());
     let state = shop.path("state");
     let output = restage()

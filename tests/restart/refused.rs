@@ -80,14 +80,9 @@ fn what_does_not_go_on_is_refused() {
 /// grew after its end was taken for it is said to have.
 #[test]
 fn paths_plots_and_ends() {
-    let shop = Shop::new(8_000, "learning.toml");
+    let shop = Shop::new(20_000, "learning.toml");
     let first = ends(shop.start(&[1], Some("40:after")));
     assert_eq!(first[0].status.signal(), Some(9));
-    let plots = shop.path("plots");
-    let output = shop.durable().args(["--plot", text(&plots)]).output();
-    let output = output.unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-    assert!(said(&output).contains("--plot"), "{}", said(&output));
     let spelled = shop.dir.path().join("./log.csv");
     let mut other = Shop {
         arguments: shop.arguments.clone(),
@@ -97,18 +92,21 @@ fn paths_plots_and_ends() {
     let on = ends(other.start(&[1], None));
     assert!(on[0].status.success(), "{}", said(&on[0]));
     assert!(other.out() == other.right);
+    let plots = other.path("plots");
+    let output = other.durable().args(["--plot", text(&plots)]).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("--plot"), "{}", said(&output));
     let log = other.path("log.csv");
     let mut grown = std::fs::read_to_string(&log).unwrap();
     let row: Vec<&str> = grown.lines().last().unwrap().split(',').collect();
     let later = |ms: &str| (ms.parse::<u64>().unwrap() + 3_600_000).to_string();
     let (arrival, event) = (later(row[0]), later(row[1]));
-    let row = [
-        &[&arrival, &event, "somebody-new", ""],
-        &row[4..11],
-        &["new"],
-    ]
-    .concat();
-    grown.push_str(&(row.join(",") + "\n"));
+    let mut new = vec![arrival.as_str(), event.as_str(), "somebody-new", ""];
+    new.extend(&row[4..11]);
+    new.push("new");
+    let new = new.join(",") + "\n";
+    grown.push_str(&new);
     std::fs::write(&log, grown).unwrap();
     let output = other.durable().output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
