@@ -76,6 +76,14 @@ pub enum MeshError {
         /// The generation of this process.
         own: u64,
     },
+    /// Another process is connected with processes that have ended since.
+    #[error(
+        "process {other} is connected with an earlier start of another process: start all again"
+    )]
+    Mixed {
+        /// The other process.
+        other: usize,
+    },
     /// Another process is not of this job.
     #[error("process {other} at the other end does not fit: {what}")]
     Mismatch {
@@ -372,10 +380,7 @@ impl<'a> Meeting<'a> {
             let mut theirs = vec![0; own.len()];
             read_until(self.heartbeat(other)?, &mut theirs, until).map_err(lost(other))?;
             if theirs != own {
-                return Err(MeshError::Mismatch {
-                    other: other as u32,
-                    what: "it is connected with an earlier start of another process",
-                });
+                return Err(MeshError::Mixed { other });
             }
         }
         Ok(())
