@@ -357,16 +357,19 @@ fn every_flip_and_truncation_is_noticed_or_costs_a_snapshot() {
         let flips = (0..bytes.len()).map(|at| {
             let mut changed = bytes.clone();
             changed[at] ^= 0x08;
-            changed
+            (at, changed)
         });
-        let cuts = (0..bytes.len()).map(|at| bytes[..at].to_vec());
-        for changed in flips.chain(cuts) {
+        let cuts = (0..bytes.len()).map(|at| (at, bytes[..at].to_vec()));
+        for (at, changed) in flips.chain(cuts) {
             let copy = disk.copy(2);
             copy.overwrite(path, changed);
             let mut nothing = 0;
             match run(&copy, epochs, &mut Rng::new(4), &mut nothing) {
                 Err(LogError::Damaged(damage)) => {
                     assert_eq!(&damage.path, path, "the file is named");
+                    let offset = damage.offset as usize;
+                    assert!(offset <= at, "byte {at}: {damage}");
+                    assert_eq!(offset, begin_of(bytes, offset), "a frame's begin");
                     refused += 1;
                 }
                 Err(error) => panic!("{}: {error}", path.display()),
@@ -381,6 +384,65 @@ fn every_flip_and_truncation_is_noticed_or_costs_a_snapshot() {
         refused > 900 && older > 900,
         "{refused} refused, {older} made good"
     );
+}
+
+/// Where the header or frame begins that holds a byte of a state file.
+fn begin_of(bytes: &[u8], at: usize) -> usize {
+    const HEADER_BYTES: usize = 56;
+    if at < HEADER_BYTES {
+        return 0;
+    }
+    let mut begin = HEADER_BYTES;
+    while begin + 4 <= bytes.len() {
+        let length: [u8; 4] = bytes[begin..begin + 4].try_into().unwrap();
+        // Length, kind and zeros before the body, and the checksum behind it.
+        let end = begin + 8 + u32::from_le_bytes(length) as usize + 8;
+        if at < end {
+            break;
+        }
+        begin = end;
+    }
+    begin
+}
+
+/// From its first snapshot on a generation has two manifests: damage to the newest costs a snapshot.
+#[test]
+fn the_first_snapshot_keeps_the_manifest_before_it() {
+    let disk = Memory::new(1);
+    let mut writer = open(disk.clone(), Path::new(DIR), CONFIG, options())
+        .unwrap()
+        .writer;
+    let mut toy = Toy::default();
+    let mut group = || {
+        let output = toy.step();
+        (toy, vec![(toy.row(), output)])
+    };
+    let (_, first) = group();
+    writer.commit(&first).unwrap();
+    let (toy, second) = group();
+    writer.commit(&second).unwrap();
+    writer.begin_snapshot().unwrap();
+    writer.put_part(&toy.part()).unwrap();
+    writer
+        .finish_snapshot(Epoch(toy.epoch), toy.totals)
+        .unwrap();
+    let (_, third) = group();
+    writer.commit(&third).unwrap();
+    drop(writer);
+    let files = disk.files();
+    let manifests: Vec<_> = files
+        .iter()
+        .filter(|(path, _)| path.to_str().unwrap().contains("manifest-"))
+        .collect();
+    assert_eq!(manifests.len(), 2, "{manifests:?}");
+    let (newest, mut bytes) = manifests[1].clone();
+    bytes[70] ^= 1;
+    disk.overwrite(&newest, bytes);
+    disk.restart(Stop::Killed);
+    let opened = open(disk.clone(), Path::new(DIR), CONFIG, options()).unwrap();
+    assert_eq!(opened.notes[0].path, newest);
+    let resume = opened.resume.unwrap();
+    assert!(resume.snapshot.is_none() && resume.rows.len() == 3);
 }
 
 #[test]

@@ -420,7 +420,8 @@ pub struct EngineArgs {
     /// no authentication
     #[arg(long)]
     pub allow_public: bool,
-    /// End when nothing has been heard of another process for so many seconds
+    /// End when nothing has been heard of another process, or a worker or the job's frontier has
+    /// stood still, for so many seconds
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     pub watchdog: u64,
     /// Epochs begin at multiples of this many milliseconds; it cannot change a result

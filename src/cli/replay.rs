@@ -6,7 +6,7 @@ use super::progress::{run_with_bar, stop_at_signals};
 use super::reload::reload_rules;
 use super::report::Report;
 use super::state::StateArgs;
-use super::supervise::{SuperviseArgs, supervise};
+use super::supervise::SuperviseArgs;
 use super::what_if::{against, compared};
 use super::{Failure, print};
 use crate::event::{ArrivalMs, Carry};
@@ -91,10 +91,7 @@ enum OutFormat {
 impl Replay {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        if self.supervise.supervise {
-            let code = supervise(self.supervise.supervise_limit, &stop_at_signals()?)?;
-            std::process::exit(code);
-        }
+        self.supervise.supervise()?;
         check_reject_ratio(self.max_reject_ratio)?;
         let to_stdout = self.logs.check_sinks(
             [
@@ -124,6 +121,7 @@ impl Replay {
         }
         self.check_state(&logs)?;
         let stop = stop_at_signals()?;
+        self.supervise.obey(&stop);
 
         let lines = match (&self.out, self.out_format) {
             (None, _) if self.state.state.is_none() => Lines::None,

@@ -50,6 +50,7 @@ struct Of {
 struct Page {
     dir: String,
     generation: u64,
+    format: u16,
     config: String,
     finished: bool,
     committed_bytes: u64,
@@ -65,6 +66,7 @@ struct Page {
 struct SnapshotPage {
     file: String,
     generation: u64,
+    format: Option<u16>,
     bytes: u64,
     age_s: Option<u64>,
     until_ms: u64,
@@ -141,6 +143,7 @@ impl Page {
         Page {
             dir: dir.display().to_string(),
             generation: contents.claimed.0,
+            format: contents.version,
             config: format!("{:032x}", contents.config),
             finished: contents.in_force.finished,
             committed_bytes: totals.bytes,
@@ -158,9 +161,10 @@ impl Page {
 
     fn text(&self, whole: bool) -> String {
         let mut out = format!(
-            "{}: generation {}, {} bytes of decisions committed{}\n",
+            "{}: generation {}, format {}, {} bytes of decisions committed{}\n",
             self.dir,
             self.generation,
+            self.format,
             self.committed_bytes,
             if self.finished {
                 ", the log is over"
@@ -173,9 +177,10 @@ impl Page {
                 .age_s
                 .map_or(String::new(), |s| format!(", {s} s old"));
             let state = if snapshot.whole { "whole" } else { "damaged" };
+            let format = snapshot.format.map_or("unknown".into(), |v| v.to_string());
             let _ = writeln!(
                 out,
-                "{}  until {} ms, {} bytes{age}, {state}",
+                "{}  until {} ms, format {format}, {} bytes{age}, {state}",
                 snapshot.file, snapshot.until_ms, snapshot.bytes
             );
             if let (true, Some(release), Some(policy)) =
@@ -224,6 +229,7 @@ impl SnapshotPage {
         let mut page = SnapshotPage {
             file: name.to_string_lossy().into_owned(),
             generation: found.generation.0,
+            format: found.version,
             bytes: found.bytes,
             age_s: age.map(|age| age.as_secs()),
             until_ms: found.epoch.0,

@@ -9,7 +9,7 @@ use crate::flow::durable::changes::Changes;
 use crate::flow::durable::keeper::Files;
 use crate::flow::durable::restore::Restored;
 use crate::flow::failure::say;
-use crate::flow::job::{JobSpec, State};
+use crate::flow::job::{JobSpec, State, end};
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
 use crate::log::{Epoch, Options, Resume, Totals, open, read_rules};
@@ -27,9 +27,10 @@ pub struct StateArgs {
     /// processes only the first one needs the folder
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
-    /// Time between two snapshots of the state, as 5s or 500ms
-    #[arg(long, value_name = "TIME", default_value = "5s", requires = "state")]
-    pub snapshot_every: String,
+    /// Time between two snapshots of the state, as 5s or 500ms; without it the policy's
+    /// `durability.snapshot_every`
+    #[arg(long, value_name = "TIME", requires = "state")]
+    pub snapshot_every: Option<String>,
     /// Where the state is of another policy or model: let this one take over from a time on, at the next
     /// multiple of `tables.quantum`. `now` is the first time of which nothing has been committed; else
     /// 2026-01-06T12:00:00Z or milliseconds since 1970
@@ -52,8 +53,13 @@ impl StateArgs {
             return Ok(None);
         };
         let mut alive = None;
-        let every = parse_duration_ms(&self.snapshot_every)
-            .map_err(|error| Failure::usage(format!("--snapshot-every: {error}")))?;
+        let every = match &self.snapshot_every {
+            Some(text) => parse_duration_ms(text)
+                .map_err(|error| Failure::usage(format!("--snapshot-every: {error}")))?,
+            None => spec.rules.policy.snapshot_every_ms,
+        };
+        // A large snapshot takes a while to be read.
+        let _ends = spec.stop.at_signal(|signal| end(signal, None));
         let mut durability = Durability {
             every: Duration::from_millis(every),
             resume: None,
@@ -117,6 +123,11 @@ impl StateArgs {
                     let restored = Restored::of(snapshot.parts, neighbours).map_err(|what| {
                         Failure::new(4, anyhow::anyhow!("{}: {what}", dir.display()))
                     })?;
+                    if spec.timeline && !restored.has_timeline() {
+                        return Err(Failure::usage(
+                            "--plot: the run was begun without it, and what its plots would show of the time until now was not kept; leave it out, or begin a new folder",
+                        ));
+                    }
                     durability.resume = Some(restored.resume());
                     state.restored = Some(restored);
                 }

@@ -69,6 +69,11 @@ impl Cluster {
         let greeting = Greeting {
             rules: spec.rules_digest(),
             logs: spec.logs_digest(),
+            generation: spec
+                .state
+                .as_ref()
+                .map_or(0, |state| state.writer.generation().0),
+            instance: mesh::instance(),
             wishes: spec.wishes(),
             processes: self.processes() as u32,
             workers: self.workers as u32,
@@ -77,7 +82,7 @@ impl Cluster {
             protocol: mesh::PROTOCOL,
         };
         let briefing = serde_json::to_vec(&spec.durability).expect("a briefing is plain data");
-        let connected = mesh::connect(&self.addresses, greeting, briefing)?;
+        let connected = mesh::connect(&self.addresses, greeting, briefing, mesh::WAIT)?;
         let durability = serde_json::from_slice(&connected.briefing)
             .map_err(|error| JobError::Start(format!("process 0 said nonsense: {error}")))?;
         let hooks = Hooks::default();

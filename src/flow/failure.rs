@@ -197,10 +197,10 @@ impl Stop {
     /// # Errors
     /// What the system says when a handler cannot be set.
     pub fn watch_signals(&self) -> std::io::Result<()> {
+        let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            let asked = Arc::new(AtomicBool::new(false));
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&asked))?;
-            flag::register(signal, asked)?;
+            flag::register(signal, Arc::clone(&asked))?;
             flag::register_usize(signal, Arc::clone(&self.0), signal as usize)?;
         }
         Ok(())

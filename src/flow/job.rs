@@ -24,7 +24,7 @@ use super::sessions::{Lines, Sample, SessionsSpec};
 use super::sink::{Collected, ROWS_TOTAL_MAX};
 use super::source::{Durable, Feed, LaneReport, OpenLane, Pace, Progress};
 use super::status::JobStatus;
-use super::watchdog::{Turns, watch};
+use super::watchdog::{self, Turns, watch};
 use super::what_if::WhatIf;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Reason, VisitorId, hash_text};
@@ -162,7 +162,16 @@ impl JobSpec {
 
     /// Digest of the logs and of how they are read, which must be the same in every process.
     pub(super) fn logs_digest(&self) -> u64 {
-        let logs: Vec<String> = self.logs.iter().map(ToString::to_string).collect();
+        self.logs_digest_by(
+            &self
+                .logs
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    fn logs_digest_by(&self, logs: &[String]) -> u64 {
         let options = &self.lane_options;
         let parts = format!(
             "{logs:?} {} {:?} {} {} {:?} {:?}",
@@ -180,7 +189,9 @@ impl JobSpec {
     /// release, which says in every file which versions of the format it reads: a state folder belongs
     /// to one.
     pub fn config_digest(&self) -> u128 {
-        let parts = (self.catalogue(), self.logs_digest(), self.lines as u32);
+        let logs: Vec<String> = self.logs.iter().map(Source::place).collect();
+        let logs = self.logs_digest_by(&logs);
+        let parts = (self.catalogue(), logs, self.lines as u32);
         xxh3_128(format!("{parts:?}").as_bytes())
     }
 
@@ -284,7 +295,10 @@ struct Handover {
 /// [`JobError`]; unfinished output is removed.
 pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
-    let waiting = spec.stop.leave_at_signal();
+    let mut waiting = Some(match &spec.durability {
+        Some(_) => spec.stop.at_signal(|signal| end(signal, None)),
+        None => spec.stop.leave_at_signal(),
+    });
     let mut lanes = open_lanes(&spec)?;
     let bytes: Option<u64> = lanes
         .iter()
@@ -323,6 +337,8 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         collected.keeper = Some(keeper);
     }
     let _ends = spec.durability.is_some().then(|| {
+        // From now on there may be something to commit.
+        waiting = None;
         let closer = collected.keeper.as_ref().map(Keeper::closer);
         spec.stop.at_signal(move |signal| end(signal, closer))
     });
@@ -330,7 +346,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         lanes,
         restored,
         collected: Some(collected),
-        waiting: Some(waiting),
+        waiting,
     });
     let sessions_spec = SessionsSpec {
         lines: spec.lines,
@@ -359,14 +375,16 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let (process, threads) = (cluster.process, cluster.workers);
     let cluster_size = cluster.processes();
     let worker_config = timely::WorkerConfig::default();
-    let turns = Turns::of(threads);
-    watch(heartbeats, &turns, spec.patience)
+    let turns = Turns::of(threads, cluster_size);
+    let is_watched = cluster_size > 1 || feed.durable;
+    watch(heartbeats, &turns, is_watched.then_some(spec.patience))
         .map_err(|error| JobError::Start(format!("the watchdog could not start: {error}")))?;
     let counted = turns.clone();
     let guards = execute_from(builders, guard, worker_config, move |worker| {
         let index = worker.index();
         failure::name_worker(index);
         let local = index - process * threads;
+        watchdog::name_worker(&counted, local);
         let (lanes, mine, restored) = {
             let mut handover = handover
                 .lock()
@@ -401,10 +419,9 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             changes: changes.clone().filter(|_| index == 0),
         });
         let room = (&spare_batches, durable.as_ref());
-        let came_round = || counted.count(local);
-        feed.run(worker, inputs, &probe, lanes, (room, &came_round));
+        feed.run(worker, inputs, &probe, lanes, room);
         while !probe.done() {
-            came_round();
+            watchdog::came_round(u64::MAX, &probe);
             worker.step_or_park(Some(Duration::from_millis(10)));
         }
         (index == 0).then(|| collected.take())
@@ -415,7 +432,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         // A panic has ended the process in the hook already.
         collected = collected.or(result.map_err(JobError::Start)?);
     }
-    if cluster_size > 1 {
+    if is_watched {
         turns.end();
     }
     if let Some(StopReason::Signal(signal)) = spec.stop.reason() {
@@ -445,7 +462,7 @@ fn begin_of((rules, workers): (&Rules, usize), durability: &Durability, state: &
 }
 
 /// A durable run ends where it is: what was handed over is committed, and another run goes on.
-fn end(signal: i32, closer: Option<Closer>) -> ! {
+pub fn end(signal: i32, closer: Option<Closer>) -> ! {
     let closed = closer.is_none_or(|closer| closer.close(false));
     if !closed {
         let late = format!("signal {signal} came, and the last commit did not end in time");

@@ -2,36 +2,36 @@
 //!
 //! Every process listens at its own address and calls those with lower numbers, as timely's own
 //! mesh does; but within a time limit, quietly, and only after both sides have shown each other a
-//! greeting. The greeting prevents what a bare mesh cannot notice: two processes that run
+//! greeting ([`greeting`]). It prevents what a bare mesh cannot notice: two processes that run
 //! different policies, models, logs or worker counts, which would mix their results; a number
 //! given twice; and a stranger that happens to call the port.
 //!
-//! The connections carry no encryption and no authentication: use a private network.
+//! Each connection is greeted in a thread of its own. *A caller that says nothing would otherwise keep
+//! everybody else waiting.* Connections that close meanwhile are forgotten and made anew, and who starts
+//! again takes the place of the one that it was. *A process that is restarted while the others still wait
+//! is no second one.*
+//!
+//! When a process has all of its connections it tells the first which starts of the others they lead to,
+//! and under which generation of the state. *A process of an earlier start, still connected with one of
+//! them, would otherwise be found out in the middle of the run.* If all say the same, the first tells them
+//! what the run is, and it begins.
+//!
+//! The connections carry no encryption and no authentication: use a private network. Cost: a look at every
+//! connection each 20 ms until all are there.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+mod greeting;
+#[cfg(test)]
+mod tests;
+
+pub use greeting::{Greeting, PROTOCOL};
+use greeting::{call, exchange, read_until};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::io::{self, ErrorKind, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
-
-/// What the processes of a job must agree on, and who is who.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Greeting {
-    /// Digest of version, policy and model.
-    pub rules: u64,
-    /// Digest of the logs and of how they are read.
-    pub logs: u64,
-    /// What the run is asked for, as the first process was told: the others follow it.
-    pub wishes: u32,
-    /// Number of processes.
-    pub processes: u32,
-    /// Worker threads in each.
-    pub workers: u32,
-    /// The number of the process that greets.
-    pub process: u32,
-    /// What the connection is for: 0 for the engine, 1 for the watchdog.
-    pub purpose: u32,
-    /// The version of the greeting: [`PROTOCOL`].
-    pub protocol: u32,
-}
 
 /// Why the processes could not be connected.
 #[derive(Debug, thiserror::Error)]
@@ -47,18 +47,42 @@ pub enum MeshError {
         source: io::Error,
     },
     /// The others did not come in time.
-    #[error("process {process} waited {} s, but process(es) {missing:?} did not come", WAIT.as_secs())]
+    #[error("process {process} waited {seconds} s, but process(es) {missing:?} did not come")]
     Missing {
         /// This process.
         process: usize,
+        /// How long it waited.
+        seconds: u64,
         /// The others.
         missing: Vec<usize>,
     },
-    /// The first process went away before it had told what the run is.
-    #[error("process 0 ended before the run began")]
-    Briefing {
+    /// One was there, and went away before all had begun.
+    #[error("process {other} ended before the run began")]
+    Lost {
+        /// The other process.
+        other: usize,
         /// What the system said.
         source: io::Error,
+    },
+    /// Another process is of an earlier start of the job.
+    #[error(
+        "process {other} is still of an earlier start of the job (generation {theirs}, and this one is {own}): end it"
+    )]
+    Stale {
+        /// The other process.
+        other: usize,
+        /// Its generation.
+        theirs: u64,
+        /// The generation of this process.
+        own: u64,
+    },
+    /// Another process is connected with processes that have ended since.
+    #[error(
+        "process {other} is connected with an earlier start of another process: start all again"
+    )]
+    Mixed {
+        /// The other process.
+        other: usize,
     },
     /// Another process is not of this job.
     #[error("process {other} at the other end does not fit: {what}")]
@@ -83,81 +107,28 @@ pub struct Connected {
     pub briefing: Vec<u8>,
 }
 
-/// Longest briefing in bytes.
-const BRIEFING_BYTES_MAX: u32 = 64 << 20;
-
 /// How long a process waits for the others.
 pub const WAIT: Duration = Duration::from_secs(60);
+/// Longest briefing in bytes.
+const BRIEFING_BYTES_MAX: u32 = 64 << 20;
+/// Callers that are greeted at once; more are hung up on, and call again if they are of the job.
+const GREETED_MAX: usize = 256;
 const RETRY: Duration = Duration::from_millis(20);
-const GREETING_WAIT: Duration = Duration::from_secs(5);
-/// The version of the greeting, and of all that follows it.
-pub const PROTOCOL: u32 = 2;
-const MAGIC: [u8; 8] = *b"RESTAGE\0";
-const GREETING_BYTES: usize = 48;
 
-impl Greeting {
-    fn bytes(&self) -> [u8; GREETING_BYTES] {
-        let mut bytes = [0; GREETING_BYTES];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..16].copy_from_slice(&self.rules.to_le_bytes());
-        bytes[16..24].copy_from_slice(&self.logs.to_le_bytes());
-        bytes[24..28].copy_from_slice(&self.processes.to_le_bytes());
-        bytes[28..32].copy_from_slice(&self.workers.to_le_bytes());
-        bytes[32..36].copy_from_slice(&self.process.to_le_bytes());
-        bytes[36..40].copy_from_slice(&self.wishes.to_le_bytes());
-        bytes[40..44].copy_from_slice(&self.purpose.to_le_bytes());
-        bytes[44..].copy_from_slice(&self.protocol.to_le_bytes());
-        bytes
-    }
-
-    /// `None` when the bytes are no greeting.
-    fn read(bytes: &[u8; GREETING_BYTES]) -> Option<Greeting> {
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
-        let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
-        (bytes[..8] == MAGIC).then(|| Greeting {
-            rules: long(8),
-            logs: long(16),
-            processes: word(24),
-            workers: word(28),
-            process: word(32),
-            wishes: word(36),
-            purpose: word(40),
-            protocol: word(44),
-        })
-    }
-
-    /// Whether another process is of the same job.
-    fn check(&self, other: &Greeting) -> Result<(), MeshError> {
-        let refuse = |what| {
-            Err(MeshError::Mismatch {
-                other: other.process,
-                what,
-            })
-        };
-        if other.protocol != self.protocol {
-            refuse("it speaks another version of the protocol: run the same release everywhere")
-        } else if other.processes != self.processes {
-            refuse("it was told another number of processes (-n)")
-        } else if other.workers != self.workers {
-            refuse("it runs another number of workers (-w)")
-        } else if other.rules != self.rules {
-            refuse("it runs another version, policy or model")
-        } else if other.logs != self.logs {
-            refuse("it reads other logs, or reads them with other flags")
-        } else {
-            Ok(())
-        }
-    }
+/// A number for this start of the process, by chance.
+pub fn instance() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 /// Connects this process with all others, and tells them the first process's briefing.
 ///
 /// # Errors
-/// [`MeshError`], in particular when not everybody comes within [`WAIT`].
+/// [`MeshError`], in particular when not everybody comes within `wait`.
 pub fn connect(
     addresses: &[String],
     own: Greeting,
     briefing: Vec<u8>,
+    wait: Duration,
 ) -> Result<Connected, MeshError> {
     let me = own.process as usize;
     let listen = |source| MeshError::Listen {
@@ -168,205 +139,305 @@ pub fn connect(
     let listener = TcpListener::bind(addresses[me].as_str()).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
     tracing::info!(process = me, address = %addresses[me], "waiting for the other processes");
-    let none = || addresses.iter().map(|_| None).collect::<Vec<_>>();
-    let mut connected = Connected {
-        sockets: none(),
-        heartbeats: none(),
-        wishes: own.wishes,
-        briefing,
-    };
-    let deadline = Instant::now() + WAIT;
-    loop {
-        for (other, address) in addresses[..me].iter().enumerate() {
-            for purpose in [0, 1] {
-                let greeting = Greeting { purpose, ..own };
-                if connected.of(purpose)[other].is_none()
-                    && let Some((stream, theirs)) = call(address, &greeting)
-                {
-                    own.check(&theirs)?;
-                    if other == 0 {
-                        connected.wishes = theirs.wishes;
-                    }
-                    connected.of(purpose)[other] = Some(stream);
-                }
-            }
+    let until = Instant::now() + wait;
+    let mut meeting = Meeting::new(addresses, own);
+    while !meeting.is_complete() {
+        if Instant::now() >= until {
+            return Err(meeting.incomplete(wait));
         }
-        while let Ok((stream, _)) = listener.accept() {
-            if let Some((stream, theirs)) = exchange(stream, &own) {
-                own.check(&theirs)?;
-                let (other, purpose) = (theirs.process as usize, theirs.purpose.min(1));
-                let of_purpose = connected.of(purpose);
-                let is_free = of_purpose.get(other).is_some_and(Option::is_none);
-                if other <= me || !is_free {
-                    let what = "its number (-p) is taken or out of range";
-                    return Err(MeshError::Mismatch {
-                        other: theirs.process,
-                        what,
-                    });
-                }
-                tracing::info!(process = me, other, "connected");
-                of_purpose[other] = Some(stream);
-            }
-        }
-        let missing = connected.missing(me);
-        if missing.is_empty() {
-            connected.brief(me)?;
-            return Ok(connected);
-        }
-        if Instant::now() >= deadline {
-            return Err(MeshError::Missing {
-                process: me,
-                missing,
-            });
-        }
-        std::thread::sleep(RETRY);
+        meeting.forget_closed();
+        meeting.call_missing();
+        meeting.greet_callers(&listener);
+        meeting.take_heard()?;
     }
+    meeting.agree(until)?;
+    meeting.begin(briefing, until)
 }
 
-impl Connected {
-    fn of(&mut self, purpose: u32) -> &mut Vec<Option<TcpStream>> {
-        match purpose {
-            0 => &mut self.sockets,
-            _ => &mut self.heartbeats,
+/// Another process, as far as it is connected.
+#[derive(Debug, Default)]
+struct Peer {
+    /// Which start of it.
+    instance: u64,
+    /// By purpose.
+    streams: [Option<TcpStream>; 2],
+    /// Whether it is being called, by purpose.
+    is_called: [bool; 2],
+}
+
+/// A greeting that was heard, or a call that came to nothing.
+struct Heard {
+    /// The number and purpose that were called, if this process called.
+    called: Option<(usize, usize)>,
+    greeted: Option<(TcpStream, Greeting)>,
+}
+
+/// The processes until all are there.
+struct Meeting<'a> {
+    addresses: &'a [String],
+    own: Greeting,
+    peers: Vec<Peer>,
+    wishes: u32,
+    /// One that is of an earlier start, and its generation.
+    stale: Option<(usize, u64)>,
+    /// Counts those who are being greeted, by its clones.
+    greeted: Arc<()>,
+    tell: Sender<Heard>,
+    heard: Receiver<Heard>,
+}
+
+impl<'a> Meeting<'a> {
+    fn new(addresses: &'a [String], own: Greeting) -> Meeting<'a> {
+        let (tell, heard) = channel();
+        Meeting {
+            addresses,
+            own,
+            peers: addresses.iter().map(|_| Peer::default()).collect(),
+            wishes: own.wishes,
+            stale: None,
+            greeted: Arc::default(),
+            tell,
+            heard,
         }
+    }
+
+    fn me(&self) -> usize {
+        self.own.process as usize
     }
 
     /// The processes that have not come with both connections.
-    fn missing(&self, me: usize) -> Vec<usize> {
-        let both = self.sockets.iter().zip(&self.heartbeats).enumerate();
-        let missing = both.filter(|(at, (one, two))| *at != me && (one.is_none() || two.is_none()));
-        missing.map(|(at, _)| at).collect()
+    fn missing(&self) -> Vec<usize> {
+        let is_missing = |other: &usize| {
+            *other != self.me() && self.peers[*other].streams.iter().any(Option::is_none)
+        };
+        (0..self.peers.len()).filter(is_missing).collect()
     }
 
-    /// The first process tells, the others are told.
-    fn brief(&mut self, me: usize) -> Result<(), MeshError> {
-        let lost = |source| MeshError::Briefing { source };
-        if me == 0 {
-            let length = (self.briefing.len() as u32).to_le_bytes();
-            for stream in self.heartbeats.iter_mut().flatten() {
-                stream.write_all(&length).map_err(lost)?;
-                stream.write_all(&self.briefing).map_err(lost)?;
-            }
-            return Ok(());
+    fn is_complete(&self) -> bool {
+        self.missing().is_empty()
+    }
+
+    fn incomplete(&self, wait: Duration) -> MeshError {
+        match self.stale {
+            Some((other, theirs)) => MeshError::Stale {
+                other,
+                theirs,
+                own: self.own.generation,
+            },
+            None => MeshError::Missing {
+                process: self.me(),
+                seconds: wait.as_secs(),
+                missing: self.missing(),
+            },
         }
-        let Some(stream) = &mut self.heartbeats[0] else {
-            return Ok(());
-        };
-        let mut told = || -> io::Result<Vec<u8>> {
-            stream.set_read_timeout(Some(WAIT))?;
-            let mut length = [0; 4];
-            stream.read_exact(&mut length)?;
-            let length = u32::from_le_bytes(length);
-            if length > BRIEFING_BYTES_MAX {
-                return Err(io::ErrorKind::InvalidData.into());
+    }
+
+    /// Who hung up is missing again.
+    fn forget_closed(&mut self) {
+        for peer in &mut self.peers {
+            for stream in &mut peer.streams {
+                stream.take_if(|stream| !is_open(stream));
             }
-            let mut bytes = Vec::new();
-            stream.take(u64::from(length)).read_to_end(&mut bytes)?;
-            if bytes.len() < length as usize {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let is_told = self.me() == 0 || self.peers[0].streams.iter().any(Option::is_some);
+        if !is_told {
+            self.own.generation = 0;
+        }
+    }
+
+    /// Calls those with lower numbers that are missing, each in a thread.
+    fn call_missing(&mut self) {
+        let me = self.me();
+        for (other, peer) in self.peers[..me].iter_mut().enumerate() {
+            for purpose in 0..peer.streams.len() {
+                if peer.streams[purpose].is_some() || peer.is_called[purpose] {
+                    continue;
+                }
+                peer.is_called[purpose] = true;
+                let address = self.addresses[other].clone();
+                let greeting = Greeting {
+                    purpose: purpose as u32,
+                    ..self.own
+                };
+                let tell = self.tell.clone();
+                std::thread::spawn(move || {
+                    let greeted = call(&address, &greeting);
+                    if greeted.is_none() {
+                        std::thread::sleep(RETRY);
+                    }
+                    let called = Some((other, purpose));
+                    // Nobody listens any more when all is over.
+                    let _ = tell.send(Heard { called, greeted });
+                });
             }
-            Ok(bytes)
-        };
-        self.briefing = told().map_err(lost)?;
+        }
+    }
+
+    /// Greets those who call, each in a thread.
+    fn greet_callers(&self, listener: &TcpListener) {
+        while let Ok((stream, _)) = listener.accept() {
+            if Arc::strong_count(&self.greeted) > GREETED_MAX {
+                continue;
+            }
+            let (own, tell, counted) = (self.own, self.tell.clone(), Arc::clone(&self.greeted));
+            std::thread::spawn(move || {
+                let greeted = exchange(stream, &own);
+                drop(counted);
+                if greeted.is_some() {
+                    let called = None;
+                    let _ = tell.send(Heard { called, greeted });
+                }
+            });
+        }
+    }
+
+    /// Takes what has been heard, after a short wait for it.
+    fn take_heard(&mut self) -> Result<(), MeshError> {
+        let mut next = self.heard.recv_timeout(RETRY).ok();
+        while let Some(Heard { called, greeted }) = next {
+            if let Some((other, purpose)) = called {
+                self.peers[other].is_called[purpose] = false;
+            }
+            if let Some((stream, theirs)) = greeted {
+                self.take(stream, &theirs, called.map(|(other, _)| other))?;
+            }
+            next = self.heard.try_recv().ok();
+        }
         Ok(())
     }
-}
 
-fn call(address: &str, own: &Greeting) -> Option<(TcpStream, Greeting)> {
-    let address = address.to_socket_addrs().ok()?.next()?;
-    exchange(
-        TcpStream::connect_timeout(&address, GREETING_WAIT).ok()?,
-        own,
-    )
-}
-
-/// Both sides say who they are. `None` for a stranger, who is left alone.
-fn exchange(mut stream: TcpStream, own: &Greeting) -> Option<(TcpStream, Greeting)> {
-    let greet = |stream: &mut TcpStream| -> io::Result<[u8; GREETING_BYTES]> {
-        stream.set_nonblocking(false)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(GREETING_WAIT))?;
-        stream.write_all(&own.bytes())?;
-        let mut bytes = [0; GREETING_BYTES];
-        stream.read_exact(&mut bytes)?;
-        stream.set_read_timeout(None)?;
-        Ok(bytes)
-    };
-    let bytes = greet(&mut stream).ok()?;
-    Greeting::read(&bytes).map(|greeting| (stream, greeting))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn greeting(process: u32, rules: u64) -> Greeting {
-        Greeting {
-            rules,
-            logs: 1,
-            wishes: 40 + process,
-            processes: 3,
-            workers: 1,
-            process,
-            purpose: 0,
-            protocol: PROTOCOL,
-        }
-    }
-
-    fn addresses(count: usize) -> Vec<String> {
-        let held: Vec<_> = (0..count)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        held.iter()
-            .map(|listener| listener.local_addr().unwrap().to_string())
-            .collect()
-    }
-
-    fn meet(configs: [u64; 3]) -> Vec<Result<Connected, MeshError>> {
-        let addresses = addresses(3);
-        let start = |process: u32| {
-            let addresses = addresses.clone();
-            let own = greeting(process, configs[process as usize]);
-            std::thread::spawn(move || connect(&addresses, own, vec![process as u8; 3]))
+    fn take(
+        &mut self,
+        stream: TcpStream,
+        theirs: &Greeting,
+        called: Option<usize>,
+    ) -> Result<(), MeshError> {
+        self.own.check(theirs)?;
+        let other = theirs.process as usize;
+        let refuse = |what| {
+            Err(MeshError::Mismatch {
+                other: theirs.process,
+                what,
+            })
         };
-        // The last comes first, and a stranger calls in between.
-        let threads: Vec<_> = [2, 1, 0].map(start).into_iter().collect();
-        if let Ok(mut stranger) = TcpStream::connect(addresses[0].as_str()) {
-            let _ = stranger.write_all(b"GET / HTTP/1.1\r\nhost: nobody\r\n\r\n");
+        match called {
+            Some(number) if number != other => {
+                return refuse("another number was called at its address: host files differ");
+            }
+            None if other == self.me() => return refuse("its number (-p) is that of this process"),
+            None if other < self.me() || other >= self.peers.len() => {
+                return refuse("its number (-p) is out of range");
+            }
+            _ => {}
         }
-        threads
-            .into_iter()
-            .rev()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        let (own, generation) = (self.own.generation, theirs.generation);
+        if other != 0 && generation != 0 && own != 0 && generation != own {
+            // It may be about to hear of its successor.
+            self.stale = Some((other, generation));
+            return Ok(());
+        }
+        let peer = &mut self.peers[other];
+        if peer.instance != theirs.instance {
+            if peer.streams.iter().flatten().any(is_open) {
+                return refuse("its number (-p) is taken");
+            }
+            (peer.instance, peer.streams) = (theirs.instance, [None, None]);
+        }
+        peer.streams[theirs.purpose.min(1) as usize] = Some(stream);
+        if other == 0 {
+            (self.wishes, self.own.generation) = (theirs.wishes, generation);
+        }
+        tracing::info!(process = self.me(), other, "connected");
+        Ok(())
     }
 
-    #[test]
-    fn three_processes_find_each_other() {
-        for (process, result) in meet([7, 7, 7]).into_iter().enumerate() {
-            let connected = result.unwrap();
-            assert_eq!(connected.wishes, 40, "the first process's");
-            assert_eq!(connected.briefing, [0; 3], "the first process's");
-            let expected: Vec<bool> = (0..3).map(|other| other != process).collect();
-            for sockets in [&connected.sockets, &connected.heartbeats] {
-                let present: Vec<bool> = sockets.iter().map(Option::is_some).collect();
-                assert_eq!(present, expected);
+    /// With whom this process is connected, and under which generation.
+    fn connections(&self) -> Vec<u8> {
+        let instances = self.peers.iter().enumerate().map(|(other, peer)| {
+            let is_own = other == self.me();
+            if is_own {
+                self.own.instance
+            } else {
+                peer.instance
+            }
+        });
+        let numbers = std::iter::once(self.own.generation).chain(instances);
+        numbers.flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn heartbeat(&mut self, other: usize) -> Result<&mut TcpStream, MeshError> {
+        let stream = self.peers[other].streams[1].as_mut();
+        stream.ok_or_else(|| lost(other)(ErrorKind::NotConnected.into()))
+    }
+
+    /// The others say with whom they are connected; the first compares.
+    fn agree(&mut self, until: Instant) -> Result<(), MeshError> {
+        let own = self.connections();
+        if self.me() > 0 {
+            return self.heartbeat(0)?.write_all(&own).map_err(lost(0));
+        }
+        for other in 1..self.peers.len() {
+            let mut theirs = vec![0; own.len()];
+            read_until(self.heartbeat(other)?, &mut theirs, until).map_err(lost(other))?;
+            if theirs != own {
+                return Err(MeshError::Mixed { other });
             }
         }
+        Ok(())
     }
 
-    #[test]
-    fn a_process_with_another_configuration_is_refused() {
-        let own = greeting(0, 7);
-        let error = own.check(&greeting(1, 8)).unwrap_err();
-        assert!(error.to_string().contains("policy"), "{error}");
-        let newer = Greeting {
-            protocol: PROTOCOL + 1,
-            ..greeting(1, 7)
+    /// The first process tells what the run is, the others are told.
+    fn begin(mut self, briefing: Vec<u8>, until: Instant) -> Result<Connected, MeshError> {
+        let mut connected = Connected {
+            sockets: Vec::new(),
+            heartbeats: Vec::new(),
+            wishes: self.wishes,
+            briefing,
         };
-        let error = own.check(&newer).unwrap_err();
-        assert!(error.to_string().contains("protocol"), "{error}");
-        assert!(Greeting::read(&greeting(2, 9).bytes()).is_some());
-        assert!(Greeting::read(&[b'G'; GREETING_BYTES]).is_none());
+        if self.me() == 0 {
+            let length = (connected.briefing.len() as u32).to_le_bytes();
+            for other in 1..self.peers.len() {
+                let stream = self.heartbeat(other)?;
+                let told = stream.write_all(&length);
+                told.and_then(|()| stream.write_all(&connected.briefing))
+                    .map_err(lost(other))?;
+            }
+        } else {
+            // The first may still wait for the others.
+            let until = until + WAIT;
+            let stream = self.heartbeat(0)?;
+            let mut length = [0; 4];
+            read_until(stream, &mut length, until).map_err(lost(0))?;
+            let length = u32::from_le_bytes(length);
+            if length > BRIEFING_BYTES_MAX {
+                return Err(lost(0)(ErrorKind::InvalidData.into()));
+            }
+            connected.briefing = vec![0; length as usize];
+            read_until(stream, &mut connected.briefing, until).map_err(lost(0))?;
+        }
+        for peer in self.peers {
+            let [socket, heartbeat] = peer.streams;
+            connected.sockets.push(socket);
+            connected.heartbeats.push(heartbeat);
+        }
+        Ok(connected)
+    }
+}
+
+fn lost(other: usize) -> impl Fn(io::Error) -> MeshError {
+    move |source| MeshError::Lost { other, source }
+}
+
+/// Whether the other end has not hung up. What it has said stays to be read.
+fn is_open(stream: &TcpStream) -> bool {
+    let look = || {
+        stream.set_nonblocking(true)?;
+        let said = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        said
+    };
+    match look() {
+        Ok(bytes) => bytes > 0,
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
     }
 }

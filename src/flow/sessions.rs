@@ -18,6 +18,7 @@ use super::index::Indexed;
 use super::pending::Pending;
 pub use super::sample::Sample;
 use super::status::{JobStatus, Teller};
+use super::watchdog;
 use super::what_if::WhatIf;
 use crate::event::{ArrivalMs, Batch, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
@@ -300,6 +301,7 @@ pub fn sessions<'scope>(
             let (mut credit, mut counted) = (to_credited.activate(), to_counts.activate());
             let (mut index, mut put_by) = (to_index.activate(), to_parts.activate());
             let mut flush = |out: &mut Emitter, held: &[Capability<u64>]| {
+                watchdog::is_busy();
                 out.cut(&spare_emissions);
                 for mut full in out.full.drain(..) {
                     sink.session(&held[0]).give_container(&mut full);

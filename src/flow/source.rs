@@ -14,6 +14,7 @@ use super::failure::{self, Stop, StopReason};
 use super::sessions::emit_reject;
 use super::sink::Collected;
 use super::status::JobStatus;
+use super::watchdog;
 use crate::event::{ArrivalMs, Batch, Reject};
 use crate::format::mark::LaneMark;
 use crate::format::{LaneRead, LaneTally};
@@ -222,22 +223,23 @@ impl Feed {
         mut inputs: Inputs,
         probe: &ProbeHandle<u64>,
         lanes: Vec<OpenLane>,
-        ((spares, durable), came_round): (Room<'_>, &dyn Fn()),
+        (spares, durable): Room<'_>,
     ) {
         let mut lanes: Vec<Lane> = lanes.into_iter().map(|lane| self.read(lane)).collect();
         // Times at which the inputs stood after the latest sends, oldest first.
         let mut open: VecDeque<u64> = VecDeque::new();
-        let mut last_ms = 0;
+        let (mut last_ms, mut stands_ms) = (0, 0);
         while let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock) {
-            came_round();
             if self.stop.reason().is_some() {
                 if durable.is_none() {
                     break;
                 }
+                watchdog::came_round(0, probe);
                 // The inputs must not end before the log: the process does.
                 std::thread::park_timeout(PARK);
                 continue;
             }
+            watchdog::came_round(stands_ms, probe);
             while open.front().is_some_and(|time| !probe.less_than(time)) {
                 open.pop_front();
             }
@@ -278,6 +280,7 @@ impl Feed {
             if let Some(earliest) = lanes.iter().map(|lane| lane.clock.0).min() {
                 let time = earliest / self.pace.grain_ms * self.pace.grain_ms;
                 inputs.advance_to(time);
+                stands_ms = time;
                 open.push_back(time);
                 if let Some(durable) = durable {
                     durable.order(&mut inputs, time, worker.peers());
@@ -287,7 +290,7 @@ impl Feed {
         }
         inputs.ends.send(last_ms);
         if let Some(durable) = durable {
-            self.see_off(worker, inputs, durable, came_round);
+            self.see_off(worker, inputs, durable, probe);
         }
     }
 
@@ -297,13 +300,12 @@ impl Feed {
         worker: &mut Worker,
         mut inputs: Inputs,
         durable: &Durable,
-        came_round: &dyn Fn(),
+        probe: &ProbeHandle<u64>,
     ) {
         std::mem::take(&mut inputs.events).close();
         std::mem::take(&mut inputs.emissions).close();
         std::mem::take(&mut inputs.ends).close();
         while inputs.orders.is_some() && durable.shared.events_ms.get() < u64::MAX {
-            came_round();
             let stands_ms = durable.shared.events_ms.get();
             if let Some(orders) = &mut inputs.orders
                 && *orders.time() < stands_ms
@@ -311,6 +313,8 @@ impl Feed {
                 orders.advance_to(stands_ms);
                 durable.order(&mut inputs, stands_ms, worker.peers());
             }
+            let orders = inputs.orders.as_ref();
+            watchdog::came_round(orders.map_or(u64::MAX, |orders| *orders.time()), probe);
             worker.step_or_park(Some(PARK));
         }
     }

@@ -32,6 +32,20 @@ impl Source {
             Source::Path(path.to_owned())
         }
     }
+
+    /// The same for every spelling of its path, whether or not the file is there yet.
+    pub fn place(&self) -> String {
+        let Source::Path(path) = self else {
+            return self.to_string();
+        };
+        let whole = std::path::absolute(path).unwrap_or(path.clone());
+        let (folder, name) = (whole.parent(), whole.file_name());
+        let folder = folder.and_then(|folder| folder.canonicalize().ok());
+        match (folder, name) {
+            (Some(folder), Some(name)) => folder.join(name).display().to_string(),
+            _ => whole.display().to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Source {

@@ -9,6 +9,7 @@
 
 use super::head::Head;
 use crate::event::{ArrivalMs, Batch, Lane, Reject};
+use crate::flow::failure;
 use crate::format::mark::LaneMark;
 use crate::format::{FormatName, InputError, LaneOptions, LaneRead, LaneReader, LaneTally, Source};
 use crate::log::disk::Disk;
@@ -17,10 +18,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a reader sleeps when nothing is new.
 const NAP: Duration = Duration::from_micros(500);
+
+/// How long a lane may be without a head before that is said.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A lane that is still being written.
 pub struct FollowedLane {
@@ -29,6 +33,8 @@ pub struct FollowedLane {
     /// Bytes that may be read.
     limit: Arc<AtomicU64>,
     clock_ms: u64,
+    /// Since when a head is waited for, until one has come or its want has been said.
+    headless: Option<Instant>,
 }
 
 impl FollowedLane {
@@ -60,16 +66,35 @@ impl FollowedLane {
             reader,
             limit,
             clock_ms: 0,
+            headless: Some(Instant::now()),
         })
     }
 
-    fn look(&self) -> Result<Head, InputError> {
+    fn look(&mut self) -> Result<Head, InputError> {
         let head = Head::read(&Disk, &self.path);
         let head = head.map_err(|error| InputError::Open {
             path: error.path.display().to_string(),
             source: error.source,
         })?;
+        if head.is_some() {
+            self.headless = None;
+        } else if self
+            .headless
+            .take_if(|since| since.elapsed() > PATIENCE)
+            .is_some()
+        {
+            self.say_headless();
+        }
         Ok(head.unwrap_or_default())
+    }
+
+    /// What is waited for would otherwise be anybody's guess.
+    fn say_headless(&self) {
+        let (lane, head) = (self.path.display(), Head::path_of(&self.path));
+        failure::say(&format!(
+            "restage: {lane}: waiting for {}, which says how far the lane may be read; `restage collect` writes both, and `restage replay` reads a log that is no lane",
+            head.display()
+        ));
     }
 }
 

@@ -58,6 +58,11 @@ pub enum LogError {
         /// The sum of the replay.
         found: u128,
     },
+    /// The run had come to its end, and the logs go on.
+    #[error(
+        "the run had come to the end of its logs, and they have grown or changed since; what was decided at their end holds for that end only: begin a new folder, and follow a log that is still written with `restage run`"
+    )]
+    Grown,
     /// Used after an error, which must end the process.
     #[error("state could not be written after an earlier failure ({first})")]
     Failed {
@@ -159,15 +164,15 @@ impl LogError {
     pub fn exit_code(&self) -> i32 {
         match self {
             LogError::Storage(_) => 5,
-            LogError::Config { .. }
-            | LogError::Outlet { .. }
-            | LogError::OutletOther { .. }
-            | LogError::Claimed { .. } => 2,
+            LogError::Config { .. } | LogError::Outlet { .. } | LogError::OutletOther { .. } => 2,
+            // Another process has the state: to try again would take it away from there.
             LogError::Damaged(_)
             | LogError::Version { .. }
             | LogError::Collected { .. }
-            | LogError::OutletShort { .. } => 4,
-            LogError::Fenced { .. } | LogError::Mismatch { .. } | LogError::Failed { .. } => 1,
+            | LogError::OutletShort { .. }
+            | LogError::Claimed { .. }
+            | LogError::Fenced { .. } => 4,
+            LogError::Mismatch { .. } | LogError::Grown | LogError::Failed { .. } => 1,
         }
     }
 
@@ -201,5 +206,10 @@ mod tests {
         assert_eq!(full.to_string(), "could not append to f");
         assert_eq!(full.exit_code(), 5);
         assert!(std::error::Error::source(&full).is_some());
+        let superseded = LogError::Fenced {
+            own: Generation(1),
+            newest: Generation(2),
+        };
+        assert_eq!(superseded.exit_code(), 4, "never tried again");
     }
 }

@@ -141,10 +141,21 @@ pub enum Step<'a> {
     Broken(Damage),
 }
 
+/// The version of the format that a file is in.
+///
+/// # Errors
+/// A file that is missing, short, damaged, or of a version that is not read.
+pub fn version_of<S: Storage>(storage: &S, path: PathBuf) -> Result<u16, LogError> {
+    let mut reader = FrameReader::unchecked(storage, path)?;
+    reader.header()?;
+    Ok(reader.version)
+}
+
 /// Reads the frames of a file, up to a limit.
 pub struct FrameReader<'s, S> {
     storage: &'s S,
     path: PathBuf,
+    version: u16,
     identity: u64,
     length: u64,
     at: u64,
@@ -205,6 +216,7 @@ impl<'s, S: Storage> FrameReader<'s, S> {
         Ok(FrameReader {
             storage,
             path,
+            version: 0,
             identity: 0,
             length,
             at: 0,
@@ -231,7 +243,7 @@ impl<'s, S: Storage> FrameReader<'s, S> {
                 newest: VERSION,
             });
         }
-        self.identity = identity(&bytes);
+        (self.version, self.identity) = (version, identity(&bytes));
         self.at = HEADER_BYTES as u64;
         header.ok_or_else(|| self.damaged(0, Fault::Misplaced))
     }

@@ -4,8 +4,9 @@
 //! running meanwhile; what it adds after the look is not seen. Cost: one pass over what is asked for.
 
 use super::error::{Damage, LogError};
-use super::frame::{FileKind, Header};
+use super::frame::{FileKind, Header, version_of};
 use super::manifest::{Manifest, SegmentEntry};
+use super::names::Name;
 use super::recover::{look, read_snapshot};
 use super::segment::{Promise, SegmentReader};
 use super::storage::Storage;
@@ -19,6 +20,8 @@ pub struct Contents {
     pub claimed: Generation,
     /// The configuration that it is for.
     pub config: u128,
+    /// The version of the format that the manifest in force is written in.
+    pub version: u16,
     /// What is in force.
     pub in_force: Manifest,
     /// All output that was committed, and up to when.
@@ -35,6 +38,8 @@ pub struct Found {
     pub bytes: u64,
     /// Up to when it holds everything.
     pub epoch: Epoch,
+    /// The version of the format that it is written in, if its header says so.
+    pub version: Option<u16>,
     /// The generation that wrote it.
     pub generation: Generation,
     /// Its parts, or why there are none.
@@ -47,13 +52,15 @@ pub struct Found {
 /// [`LogError`]: damage that no twin makes good, another version, the disk.
 pub fn inspect<S: Storage>(storage: &S, dir: &Path) -> Result<Option<Contents>, LogError> {
     let seen = look(storage, dir)?;
-    if seen.manifest.is_none() {
+    let Some((generation, number)) = seen.manifest else {
         return Ok(None);
-    }
+    };
+    let manifest = Name::File(FileKind::Manifest, generation, number).text();
     let committed = seen.committed();
     Ok(Some(Contents {
         claimed: seen.claimed,
         config: seen.config,
+        version: version_of(storage, dir.join(manifest))?,
         in_force: seen.in_force,
         committed,
         notes: seen.notes,
@@ -67,6 +74,7 @@ pub fn snapshots<S: Storage>(storage: &S, dir: &Path, contents: &Contents) -> Ve
         path: dir.join(entry.name()),
         bytes: entry.bytes,
         epoch: entry.epoch,
+        version: version_of(storage, dir.join(entry.name())).ok(),
         generation: entry.generation,
         parts: read_snapshot(storage, dir, entry, contents.config).map(|whole| whole.parts),
     });

@@ -320,5 +320,7 @@ fn take_over<S: Storage>(
         writer.outlet = Some(outlet);
     }
     writer.write_manifest()?;
+    // The first manifest is kept beside the next one, as every other.
+    writer.named_before = writer.named();
     Ok(writer)
 }

@@ -149,7 +149,8 @@ fn check_nothing_began(dir: &Path, names: &[Name]) -> Result<(), LogError> {
     match orphan {
         None => Ok(()),
         Some(generation) => Err(LogError::Damaged(Damage {
-            path: dir.join(Name::File(FileKind::Manifest, generation, 0).text()),
+            // Whichever was in force: none is there to say.
+            path: dir.join(format!("manifest-{:08}-*", generation.0)),
             offset: 0,
             fault: Fault::Missing,
         })),

@@ -91,6 +91,11 @@ impl<S: Storage> Writer<S> {
         }
     }
 
+    /// The generation that this process claimed.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
     /// Commits steps, each with the output since the step before, in one append and one sync; the outlet
     /// gets the bytes after that.
     ///
@@ -344,7 +349,7 @@ impl<S: Storage> Writer<S> {
     }
 
     /// The names of what is in force, the claim and the manifest among them.
-    fn named(&self) -> BTreeSet<String> {
+    pub(super) fn named(&self) -> BTreeSet<String> {
         let newest = self.next_manifest.saturating_sub(1);
         let manifest = Name::File(FileKind::Manifest, self.generation, newest).text();
         let snapshots = self.manifest.snapshots.iter().map(SnapshotEntry::name);

@@ -6,7 +6,7 @@ use crate::cli::args::{ClockArgs, EngineArgs, RuleArgs};
 use crate::cli::progress::stop_at_signals;
 use crate::cli::reload::reload_rules;
 use crate::cli::state::StateArgs;
-use crate::cli::supervise::{SuperviseArgs, supervise};
+use crate::cli::supervise::SuperviseArgs;
 use crate::event::{Carry, LANES_MAX};
 use crate::flow::failure::Stop;
 use crate::flow::job::{JobSpec, run};
@@ -60,11 +60,9 @@ impl Run {
                 "--state DIR is missing: a live job keeps its state, so that it can be ended and go on",
             ));
         }
+        self.supervise.supervise()?;
         let stop = stop_at_signals()?;
-        if self.supervise.supervise {
-            let code = supervise(self.supervise.supervise_limit, &stop)?;
-            std::process::exit(code);
-        }
+        self.supervise.obey(&stop);
         let plan = self.rules.plan()?;
         let lanes: Vec<Source> = self.lanes.iter().map(Source::parse).collect();
         if lanes.len() > LANES_MAX || lanes.contains(&Source::Stdin) {

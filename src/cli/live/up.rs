@@ -46,9 +46,9 @@ pub struct Up {
     /// Worker threads of the job
     #[arg(short, long, default_value_t = 1, value_name = "N")]
     workers: usize,
-    /// Time between two snapshots of the state
-    #[arg(long, value_name = "TIME", default_value = "5s")]
-    snapshot_every: String,
+    /// Time between two snapshots of the state; without it the policy's `durability.snapshot_every`
+    #[arg(long, value_name = "TIME")]
+    snapshot_every: Option<String>,
     /// Where to listen for pages; port 0 takes a free one
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8700")]
     listen: String,

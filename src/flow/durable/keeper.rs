@@ -7,7 +7,8 @@
 //! written: after each row bytes and digest must be what they were.
 //!
 //! Fail-stop: what cannot be written, or comes out other than before, ends the process at once, with what
-//! was committed in place. Cost: a copy and a hash of each line; what waits is bounded by [`QUEUE_MAX`].
+//! was committed in place. Cost: a copy and a hash of each line; what waits for the disk
+//! is bounded by [`QUEUE_MAX`] and [`WAITING_BYTES_MAX`], and the first worker waits for it then.
 
 use super::changes::Change;
 use super::restore::About;
@@ -20,9 +21,9 @@ use crate::log::error::LogError;
 use crate::log::failpoint::Failing;
 use crate::log::{self, Epoch, Row, Totals, Writer};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_128;
@@ -32,6 +33,8 @@ pub type Files = Failing<Disk>;
 
 /// Rows and parts that may wait for the disk.
 const QUEUE_MAX: usize = 1_024;
+/// Bytes of rows and parts that may wait for the disk: a replay at full speed makes more than a disk takes.
+const WAITING_BYTES_MAX: usize = 32 << 20;
 /// Bytes of output that one sync may wait for.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 /// Rows that wait at once where more come than a disk can sync one by one: from so many on, more are
@@ -67,9 +70,42 @@ impl Closer {
     }
 }
 
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Work::Row(_, output) => output.len(),
+            Work::Part(part) => part.bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// Bytes that wait for the disk.
+#[derive(Default)]
+struct Waiting {
+    bytes: Mutex<usize>,
+    fewer: Condvar,
+}
+
+impl Waiting {
+    /// Waits until there is room for more. What is larger than all the room comes alone.
+    fn add(&self, more: usize) {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = |bytes: &mut usize| *bytes > 0 && *bytes + more > WAITING_BYTES_MAX;
+        let bytes = self.fewer.wait_while(bytes, is_full);
+        *bytes.unwrap_or_else(PoisonError::into_inner) += more;
+    }
+
+    fn take(&self, bytes: usize) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) -= bytes;
+        self.fewer.notify_one();
+    }
+}
+
 /// Output and snapshots of a run.
 pub struct Keeper {
     work: SyncSender<Work>,
+    waiting: Arc<Waiting>,
     thread: Option<JoinHandle<()>>,
     /// Output before this is none, in ms.
     from_ms: u64,
@@ -107,9 +143,12 @@ impl Keeper {
         let (work, queue) = sync_channel(QUEUE_MAX);
         let committed_ms = Arc::<AtomicU64>::default();
         let tell = Arc::clone(&committed_ms);
-        let thread = std::thread::spawn(move || write(writer, &queue, &tell));
+        let waiting = Arc::<Waiting>::default();
+        let written = Arc::clone(&waiting);
+        let thread = std::thread::spawn(move || write(writer, &queue, (&tell, &written)));
         Keeper {
             work,
+            waiting,
             thread: Some(thread),
             from_ms: begin.from_ms,
             totals: begin.totals,
@@ -192,6 +231,9 @@ impl Keeper {
     /// Nothing before `at_ms` will come any more: what was committed up to there is compared.
     fn pass(&mut self, at_ms: u64) {
         while let Some(row) = self.committed.front().filter(|row| row.epoch.0 <= at_ms) {
+            if row.totals != self.totals && row.epoch.0 == u64::MAX {
+                fail(&LogError::Grown);
+            }
             if row.totals != self.totals {
                 fail(&LogError::Mismatch {
                     epoch: row.epoch,
@@ -237,6 +279,7 @@ impl Keeper {
     }
 
     fn ask(&self, work: Work) {
+        self.waiting.add(work.bytes());
         // The thread ends the process when it fails.
         let _ = self.work.send(work);
     }
@@ -256,15 +299,20 @@ fn fail(error: &LogError) -> ! {
 }
 
 /// The writing thread: takes what has gathered, appends it in one go, syncs once.
-fn write(mut writer: Writer<Files>, queue: &Receiver<Work>, committed_ms: &AtomicU64) {
+fn write(
+    mut writer: Writer<Files>,
+    queue: &Receiver<Work>,
+    (committed_ms, waiting): (&AtomicU64, &Waiting),
+) {
     let mut group: Vec<(Row, Vec<u8>)> = Vec::new();
     let mut held = None;
     while let Some(work) = held.take().or_else(|| queue.recv().ok()) {
+        let mut written = work.bytes();
         let done = match work {
             Work::Row(row, output) => {
-                let (mut bytes, begun) = (output.len(), Instant::now());
+                let begun = Instant::now();
                 group.push((row, output));
-                while bytes < GROUP_BYTES_MAX {
+                while written < GROUP_BYTES_MAX {
                     let wait = GATHER.saturating_sub(begun.elapsed());
                     let next = match group.len() {
                         MANY.. => queue.recv_timeout(wait).ok(),
@@ -272,7 +320,7 @@ fn write(mut writer: Writer<Files>, queue: &Receiver<Work>, committed_ms: &Atomi
                     };
                     match next {
                         Some(Work::Row(row, output)) => {
-                            bytes += output.len();
+                            written += output.len();
                             group.push((row, output));
                         }
                         other => {
@@ -304,5 +352,6 @@ fn write(mut writer: Writer<Files>, queue: &Receiver<Work>, committed_ms: &Atomi
         if let Err(error) = done {
             fail(&error);
         }
+        waiting.take(written);
     }
 }

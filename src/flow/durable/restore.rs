@@ -134,6 +134,11 @@ impl Restored {
         self.tables.neighbours = stood_before(standing.collect(), changes.collect());
     }
 
+    /// Whether counts over time were kept.
+    pub fn has_timeline(&self) -> bool {
+        self.counted.tally.timeline.is_some()
+    }
+
     /// What every process must know.
     pub fn resume(&self) -> Resume {
         Resume {

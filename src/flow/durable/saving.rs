@@ -7,7 +7,7 @@
 use super::restore::Tables;
 use super::{Counted, Order, Part, PartKind, Shared};
 use crate::event::{ArrivalMs, BINS};
-use crate::flow::failure;
+use crate::flow::{failure, watchdog};
 use crate::visit::decision::Digest;
 use crate::visit::output::Output;
 use crate::visit::rank::window::Window;
@@ -120,6 +120,7 @@ impl Saving {
         visits: &mut Visitors,
         out: &mut impl Output,
     ) {
+        watchdog::is_busy();
         let before = ArrivalMs(self.begin_ms.saturating_sub(1));
         let bin = bin as usize;
         if let Err(error) = visits.take_up_bin(bin, decoded("a bin", &state), before, out) {

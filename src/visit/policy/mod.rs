@@ -75,6 +75,8 @@ pub struct Policy {
     /// How old a table is at least when decisions first rest on it, in ms; a multiple of the
     /// quantum.
     pub lag_ms: u64,
+    /// Time between two snapshots of a durable run's state, in ms; it cannot change a result.
+    pub snapshot_every_ms: u64,
     /// How the job learns.
     pub learning: Learning,
     /// What promotions may cost.

@@ -65,6 +65,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
                     .as_bytes(),
             ),
         },
+        snapshot_every_ms: reader.duration(&file.durability.snapshot_every, 5_000)?,
         learning: reader.learning(&file.learning)?,
         promotions: reader.promotions(&file.promotions)?,
         bots: reader.bots(&file.bots)?,

@@ -27,6 +27,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tables: TablesTable,
     #[serde(default)]
+    pub(super) durability: DurabilityTable,
+    #[serde(default)]
     pub(super) learning: LearningTable,
     #[serde(default)]
     pub(super) promotions: PromotionsTable,
@@ -102,6 +104,12 @@ pub(super) struct ReasonTable {
 pub(super) struct TablesTable {
     pub(super) quantum: Option<Spanned<String>>,
     pub(super) lag: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct DurabilityTable {
+    pub(super) snapshot_every: Option<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]

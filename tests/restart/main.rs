@@ -4,7 +4,12 @@
 //! with one worker writes, and in the end it is that file. `scripts/crash-matrix.sh` tries every failpoint
 //! and hundreds of random instants; here are some of each.
 
+#[path = "../common/mod.rs"]
 mod common;
+
+mod cluster;
+mod ends;
+mod refused;
 
 use common::{free_addresses, restage, simulated, text};
 use std::os::unix::process::ExitStatusExt;
@@ -166,9 +171,11 @@ fn said(output: &Output) -> String {
 /// Operations of opening a new folder: the last is the sync of the folder with the copy of the rules.
 const OPENING: usize = 28;
 
-/// Killed at storage operations, in turn before and after; each time another shape goes on.
-fn killed_at_operations(policy: &str, operations: impl Iterator<Item = usize>) {
+/// Killed at storage operations, in turn before and after, up to the run's last; each time another shape
+/// goes on. The last operation that there was.
+fn killed_at_operations(policy: &str, operations: impl Iterator<Item = usize>) -> usize {
     let shop = Shop::new(12_000, policy);
+    let mut last = 0;
     for (turn, operation) in operations.enumerate() {
         shop.clear();
         let when = ["before", "after"][turn % 2];
@@ -194,15 +201,19 @@ fn killed_at_operations(policy: &str, operations: impl Iterator<Item = usize>) {
             assert!(output.status.success(), "{what}: {}", said(output));
         }
         assert!(shop.out() == shop.right, "{what}: the end is another");
+        if !killed {
+            break;
+        }
+        last = operation;
     }
+    last
 }
 
 #[test]
 fn a_run_that_learns_is_killed_at_storage_operations() {
-    killed_at_operations(
-        "learning.toml",
-        [2, 5, 9, 14, 17, 20, 26, 29, 32, 38, 45, 53].into_iter(),
-    );
+    let opening = [2, 5, 9, 14, 17, 20, 26, 29, 32, 38, 45].into_iter();
+    let last = killed_at_operations("learning.toml", opening.chain((53..).step_by(32)));
+    assert!(last > 53, "{last}");
 }
 
 #[test]
@@ -212,7 +223,8 @@ fn a_run_that_learns_layouts_is_killed_at_storage_operations() {
 
 #[test]
 fn a_run_that_shows_products_is_killed_at_storage_operations() {
-    killed_at_operations("products.toml", [11, 16, 28, 35, 42, 50].into_iter());
+    let operations = [11, 16, 28, 35, 42, 50].into_iter();
+    assert_eq!(killed_at_operations("products.toml", operations), 50);
 }
 
 /// Killed at whatever moment it is, again and again, until it is done.
@@ -239,218 +251,10 @@ fn a_run_is_killed_at_any_moment() {
     panic!("never done: too slow a machine, or no progress");
 }
 
-/// Asked to end, it commits and ends with 0; so does its report, once it is through, say all.
-#[test]
-fn asked_to_end_a_run_commits_and_goes_on_later() {
-    let shop = Shop::new(60_000, "learning.toml");
-    let mut children = shop.start(&[1], None);
-    while shop.out().is_empty() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let asked = Instant::now();
-    let id = children[0].id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let output = children.remove(0).wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(asked.elapsed() < Duration::from_secs(5));
-    assert!(
-        said(&output).contains("goes on from there"),
-        "{}",
-        said(&output)
-    );
-    shop.check("asked to end");
-    assert!(shop.out().len() < shop.right.len());
-    let on = shop
-        .durable()
-        .arg("--json")
-        .stdout(Stdio::piped())
-        .output()
-        .unwrap();
-    let through = shop
-        .command()
-        .arg("--json")
-        .stdout(Stdio::piped())
-        .output()
-        .unwrap();
-    assert!(shop.out() == shop.right);
-    let report = |output: &Output| -> serde_json::Value {
-        serde_json::from_slice(&output.stdout).expect("a report")
-    };
-    let (on, through) = (report(&on), report(&through));
-    for field in [
-        "events",
-        "sessions",
-        "decisions",
-        "digest",
-        "rows",
-        "learned",
-    ] {
-        assert_eq!(on[field], through[field], "{field}");
-    }
-}
-
-/// Each of these is refused with a reason and a code, and nothing of the state is touched.
-#[test]
-fn what_does_not_go_on_is_refused() {
-    let shop = Shop::new(8_000, "learning.toml");
-    let first = ends(shop.start(&[1], Some("40:after")));
-    assert_eq!(first[0].status.signal(), Some(9));
-    let log = shop.path("log.csv");
-    let whole = std::fs::read(&log).unwrap();
-    let refused = |command: &mut Command, code: i32, words: &str| {
-        let output = command.output().unwrap();
-        let said = said(&output);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.contains(words), "{said}");
-    };
-    let mut other = shop.durable();
-    refused(
-        other.args(["--out-format", "csv"]),
-        2,
-        "another configuration",
-    );
-    let mut elsewhere = shop.command();
-    let (state, other) = (shop.path("state"), shop.path("other.jsonl"));
-    elsewhere.args(["--state", text(&state), "--out", text(&other)]);
-    refused(&mut elsewhere, 2, "out.jsonl");
-    let mut sorted = shop.durable();
-    refused(sorted.arg("--sort"), 2, "--sort");
-    let mut out = shop.command();
-    refused(
-        out.args(["--state", text(&state), "--out", "-"]),
-        2,
-        "--out -",
-    );
-    // Another log under the same name: what was committed does not come out again.
-    let changed = String::from_utf8(whole.clone())
-        .unwrap()
-        .replace(",item_view,", ",click,");
-    std::fs::write(&log, changed).unwrap();
-    refused(&mut shop.durable(), 1, "other output than was committed");
-    std::fs::write(&log, &whole).unwrap();
-    let on = ends(shop.start(&[2], None));
-    assert!(on[0].status.success(), "{}", said(&on[0]));
-    assert!(shop.out() == shop.right);
-    // A snapshot that decayed costs a snapshot; both, all of them.
-    for name in std::fs::read_dir(&state).unwrap() {
-        let path = name.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with("snapshot-")
-        {
-            let mut bytes = std::fs::read(&path).unwrap();
-            let middle = bytes.len() / 2;
-            bytes[middle] ^= 1;
-            std::fs::write(&path, bytes).unwrap();
-            let inspected = restage()
-                .args(["snapshot", "inspect", text(&state)])
-                .output()
-                .unwrap();
-            assert_eq!(inspected.status.code(), Some(4));
-            assert!(said(&inspected).contains("byte"), "{}", said(&inspected));
-        }
-    }
-    let on = ends(shop.start(&[1], None));
-    assert!(on[0].status.success(), "{}", said(&on[0]));
-    assert!(
-        said(&on[0]).contains("going on without it"),
-        "{}",
-        said(&on[0])
-    );
-    assert!(shop.out() == shop.right);
-}
-
-/// One of two processes is killed, or frozen: the other one says so and ends.
-#[test]
-fn a_process_that_is_lost_ends_the_others() {
-    let shop = Shop::new(200_000, "learning.toml");
-    for (signal, within, words) in [("-KILL", 2, "process"), ("-STOP", 6, "nothing was heard")] {
-        shop.clear();
-        let hosts = shop.path("hosts");
-        std::fs::write(&hosts, free_addresses(2).join("\n")).unwrap();
-        let start = |process: &str| {
-            let mut command = if process == "0" {
-                shop.durable()
-            } else {
-                shop.command()
-            };
-            let flags = [
-                "-n",
-                "2",
-                "-p",
-                process,
-                "--watchdog",
-                "2",
-                "--hostfile",
-                text(&hosts),
-            ];
-            command.args(flags).spawn().unwrap()
-        };
-        let (first, mut second) = (start("0"), start("1"));
-        while shop.out().is_empty() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let id = second.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let lost = Instant::now();
-        let output = first.wait_with_output().unwrap();
-        let noticed = lost.elapsed();
-        second.kill().unwrap();
-        second.wait().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(said(&output).contains(words), "{signal}: {}", said(&output));
-        assert!(
-            noticed < Duration::from_secs(within),
-            "{signal}: {noticed:?}"
-        );
-        shop.check(signal);
-    }
-}
-
-/// Started again as often as it is allowed to, and no more.
-#[test]
-fn a_supervisor_starts_a_broken_run_again() {
-    let shop = Shop::new(8_000, "learning.toml");
-    let mut command = shop.durable();
-    command.args(["--supervise", "--supervise-limit", "2"]);
-    let output = command
-        .env("RESTAGE_FAILPOINT", "8:before")
-        .output()
-        .unwrap();
-    let words = said(&output);
-    assert_eq!(output.status.code(), Some(137), "{words}");
-    assert!(
-        words.contains("restart 2 in 1000 ms") && words.contains("giving up"),
-        "{words}"
-    );
-    let mut command = shop.durable();
-    let output = command.arg("--supervise").output().unwrap();
-    assert!(
-        output.status.success() && shop.out() == shop.right,
-        "{}",
-        said(&output)
-    );
-}
-
 /// What is in a folder is told, and a folder without state is none.
 #[test]
 fn a_state_folder_is_shown() {
-    let shop = Shop::new(8_000, "learning.toml");
+    let shop = Shop::new(20_000, "learning.toml");
     assert!(ends(shop.start(&[1], None))[0].status.success());
     let state = shop.path("state");
     let output = restage()
@@ -460,6 +264,10 @@ fn a_state_folder_is_shown() {
     let page: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(page["finished"], true);
     assert_eq!(page["committed_bytes"], shop.right.len());
+    assert_eq!(
+        (&page["format"], &page["snapshots"][0]["format"]),
+        (&1.into(), &1.into())
+    );
     let none = restage()
         .args(["snapshot", "ls", text(shop.dir.path())])
         .output()

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# What durability costs, and how long recovery takes.
+#
+#   scripts/bench-durable.sh [--events N] [--runs N] [--policy FILE]... [--live N]...
+#
+# Throughput: runs of `restage replay` with and without --state in turn (2,000,000 simulated events, 5 pairs,
+# the default policy and data/learning.toml): the ratio of each pair, and the median. Both write --out.
+# Recovery: a run with about N live sessions (100,000 and 1,000,000), killed once it is past a snapshot that
+# holds them, and started again: from its start to its first new byte of decisions. Prints figures only.
+set -euo pipefail
+events=2000000 runs=5 policies=() live=()
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --events) events=$2; shift 2 ;;
+        --runs) runs=$2; shift 2 ;;
+        --policy) policies+=("$(realpath "$2")"); shift 2 ;;
+        --live) live+=("$2"); shift 2 ;;
+        *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
+cd "$(dirname "$0")/.."
+[ ${#policies[@]} -gt 0 ] || policies=(data/policy.toml data/learning.toml)
+[ ${#live[@]} -gt 0 ] || live=(100000 1000000)
+restage=${RESTAGE_BIN:-}
+[ -n "$restage" ] || { cargo build --release --quiet; restage=target/release/restage; }
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+
+# once NAME FLAGS...: events per second of one run.
+once() {
+    rm -rf "$folder/state" "$folder/out.jsonl"
+    "$restage" replay "$folder/log.csv" --out "$folder/out.jsonl" --json "$@" |
+        grep -o '"events_per_s":[^,}]*' | cut -d: -f2
+}
+
+median() { sort -n | awk '{ x[NR] = $1 } END { printf "%s (%s to %s)", x[int((NR + 1) / 2)], x[1], x[NR] }'; }
+
+"$restage" simulate --events "$events" --seed 1 -o "$folder/log.csv" > /dev/null
+for policy in "${policies[@]}"; do
+    for _ in $(seq "$runs"); do
+        plain=$(once --policy "$policy")
+        durable=$(once --policy "$policy" --state "$folder/state")
+        awk -v a="$plain" -v b="$durable" 'BEGIN { printf "%.3f\n", b / a }'
+    done | median | { read -r ratio; echo "throughput kept, $(basename "$policy"): $ratio of $runs pairs"; }
+done
+rm -f "$folder/log.csv"
+
+# A session of one page view each, all within half an hour: none of them ends.
+sessions() {
+    awk -v n="$1" 'BEGIN {
+        print "event_ms,visitor,kind,item,price"
+        for (i = 0; i < n; i++)
+            printf "%d,v%d,item_view,i%d,9.90\n", 1767571200000 + int(i * 1200000 / n), i, i % 997 }'
+}
+
+for count in "${live[@]}"; do
+    # Behind the sessions come some 10 % more, in which the run is killed.
+    sessions $((count * 11 / 10)) > "$folder/live.csv"
+    rm -rf "$folder/state" "$folder/out.jsonl"
+    run=("$restage" replay "$folder/live.csv" --policy data/learning.toml --state "$folder/state"
+        --snapshot-every 500ms --out "$folder/out.jsonl")
+    "${run[@]}" > /dev/null 2>&1 &
+    pid=$!
+    newest=0 held=0
+    while kill -0 $pid 2> /dev/null; do
+        # The bytes of the newest snapshot say how much of the state it holds.
+        newest=$(find "$folder/state" -name 'snapshot-*-*' ! -name '*.new' -printf '%s\n' 2> /dev/null | sort -n | tail -1 || true)
+        [ "${newest:-0}" -gt "$held" ] && held=$newest
+        lines=$(wc -l < "$folder/out.jsonl" 2> /dev/null || echo 0)
+        [ "$lines" -ge "$count" ] && [ "$held" -gt 0 ] && { kill -9 $pid; break; }
+        sleep 0.05
+    done
+    wait $pid 2> /dev/null || true
+    sessions_held=$("$restage" snapshot inspect "$folder/state" --json | grep -o '"live_sessions":[0-9]*' | head -1 | cut -d: -f2)
+    bytes=$(stat -c %s "$folder/out.jsonl")
+    begun=$(date +%s%N)
+    "${run[@]}" > /dev/null 2>&1 &
+    pid=$!
+    while kill -0 $pid 2> /dev/null && [ "$(stat -c %s "$folder/out.jsonl")" -le "$bytes" ]; do sleep 0.01; done
+    ended=$(date +%s%N)
+    wait $pid || true
+    awk -v n="$sessions_held" -v mb=$((held / 1000000)) -v ns=$((ended - begun)) \
+        'BEGIN { printf "recovery of %d live sessions (a snapshot of %d MB): %.2f s\n", n, mb, ns / 1e9 }'
+done

@@ -1,0 +1,157 @@
+//! What a durable run does not go on with, and what makes no difference to it.
+
+use super::*;
+
+/// Each of these is refused with a reason and a code, and nothing of the state is touched.
+#[test]
+fn what_does_not_go_on_is_refused() {
+    let shop = Shop::new(8_000, "learning.toml");
+    let first = ends(shop.start(&[1], Some("40:after")));
+    assert_eq!(first[0].status.signal(), Some(9));
+    let log = shop.path("log.csv");
+    let whole = std::fs::read(&log).unwrap();
+    let refused = |command: &mut Command, code: i32, words: &str| {
+        let output = command.output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(words), "{said}");
+    };
+    let mut other = shop.durable();
+    refused(
+        other.args(["--out-format", "csv"]),
+        2,
+        "another configuration",
+    );
+    let mut elsewhere = shop.command();
+    let (state, other) = (shop.path("state"), shop.path("other.jsonl"));
+    elsewhere.args(["--state", text(&state), "--out", text(&other)]);
+    refused(&mut elsewhere, 2, "out.jsonl");
+    let mut sorted = shop.durable();
+    refused(sorted.arg("--sort"), 2, "--sort");
+    let mut out = shop.command();
+    refused(
+        out.args(["--state", text(&state), "--out", "-"]),
+        2,
+        "--out -",
+    );
+    // Another log under the same name: what was committed does not come out again.
+    let changed = String::from_utf8(whole.clone())
+        .unwrap()
+        .replace(",item_view,", ",click,");
+    std::fs::write(&log, changed).unwrap();
+    refused(&mut shop.durable(), 1, "other output than was committed");
+    std::fs::write(&log, &whole).unwrap();
+    let on = ends(shop.start(&[2], None));
+    assert!(on[0].status.success(), "{}", said(&on[0]));
+    assert!(shop.out() == shop.right);
+    // A snapshot that decayed costs a snapshot; both, all of them.
+    for name in std::fs::read_dir(&state).unwrap() {
+        let path = name.unwrap().path();
+        if path
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with("snapshot-")
+        {
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            let inspected = restage()
+                .args(["snapshot", "inspect", text(&state)])
+                .output()
+                .unwrap();
+            assert_eq!(inspected.status.code(), Some(4));
+            assert!(said(&inspected).contains("byte"), "{}", said(&inspected));
+        }
+    }
+    let on = ends(shop.start(&[1], None));
+    assert!(on[0].status.success(), "{}", said(&on[0]));
+    assert!(
+        said(&on[0]).contains("going on without it"),
+        "{}",
+        said(&on[0])
+    );
+    assert!(shop.out() == shop.right);
+}
+
+/// Another spelling of the log's path is the same log; plots of half a run are none; and a log that
+/// grew after its end was taken for it is said to have.
+#[test]
+fn paths_plots_and_ends() {
+    let shop = Shop::new(20_000, "learning.toml");
+    let first = ends(shop.start(&[1], Some("40:after")));
+    assert_eq!(first[0].status.signal(), Some(9));
+    let spelled = shop.dir.path().join("./log.csv");
+    let mut other = Shop {
+        arguments: shop.arguments.clone(),
+        ..shop
+    };
+    other.arguments[1] = text(&spelled).into();
+    let on = ends(other.start(&[1], None));
+    assert!(on[0].status.success(), "{}", said(&on[0]));
+    assert!(other.out() == other.right);
+    let plots = other.path("plots");
+    let output = other.durable().args(["--plot", text(&plots)]).output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("--plot"), "{}", said(&output));
+    let log = other.path("log.csv");
+    let mut grown = std::fs::read_to_string(&log).unwrap();
+    let row: Vec<&str> = grown.lines().last().unwrap().split(',').collect();
+    let later = |ms: &str| (ms.parse::<u64>().unwrap() + 3_600_000).to_string();
+    let (arrival, event) = (later(row[0]), later(row[1]));
+    let mut new = vec![arrival.as_str(), event.as_str(), "somebody-new", ""];
+    new.extend(&row[4..11]);
+    new.push("new");
+    let new = new.join(",") + "\n";
+    grown.push_str(&new);
+    std::fs::write(&log, grown).unwrap();
+    let output = other.durable().output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("restage run"), "{}", said(&output));
+    assert!(other.out() == other.right, "nothing is written");
+}
+
+/// A log without a head is no lane yet: `restage run` says once what it waits for.
+#[test]
+fn a_lane_without_a_head_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let lane = dir.path().join("lane.jsonl");
+    std::fs::write(
+        &lane,
+        "{\"event_ms\":1,\"visitor\":\"v\",\"kind\":\"search\"}\n",
+    )
+    .unwrap();
+    let (state, out) = (dir.path().join("state"), dir.path().join("out.jsonl"));
+    let child = restage()
+        .args([
+            "run",
+            text(&lane),
+            "--state",
+            text(&state),
+            "--out",
+            text(&out),
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(3_500));
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(
+        said(&output).matches("lane.jsonl.head").count(),
+        1,
+        "{}",
+        said(&output)
+    );
+}
