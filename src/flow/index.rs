@@ -20,7 +20,7 @@
 //! worker where neighbours are wanted; a list for every worker when it changes.
 
 use super::failure;
-use super::learning::Changes;
+use super::learning::{Changes, to_all};
 use super::sessions::Whose;
 use super::versions::Versions;
 use crate::event::Id;
@@ -75,10 +75,11 @@ pub fn index<'scope>(
         spec.trending,
     ));
     if spec.session_knn.is_some() {
+        let workers = scope.peers();
         changes.push(sessions.flat_map(move |(seen, time, diff)| {
             let update = Update::Session(seen, diff as i64);
             let change = (time + 1, whose, TableChange::Recommended(update));
-            (time >= known_ms).then_some(change)
+            to_all(if time >= known_ms { workers } else { 0 }, change)
         }));
     }
     scope.concatenate(changes)
@@ -160,6 +161,7 @@ fn by_version<'scope, D: ExchangeData>(
     mut close: impl FnMut(u64, &[(D, isize)]) -> Vec<Change> + 'static,
 ) -> Changes<'scope> {
     let by_home = Exchange::new(move |(data, _, _): &(D, u64, isize)| home(data));
+    let workers = changes.inner.scope().peers();
     changes
         .inner
         .unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_home, name, |_, _| {
@@ -178,10 +180,12 @@ fn by_version<'scope, D: ExchangeData>(
                     let told = version_ms > known_ms && !lists.is_empty();
                     if let Some(held) = held.filter(|_| told) {
                         let lists = lists.into_iter();
-                        output.session(&held).give_iterator(lists.map(|change| {
-                            let update = Update::List(ranker, change);
-                            (version_ms, whose, TableChange::Recommended(update))
-                        }));
+                        output
+                            .session(&held)
+                            .give_iterator(lists.flat_map(|change| {
+                                let update = TableChange::Recommended(Update::List(ranker, change));
+                                to_all(workers, (version_ms, whose, update))
+                            }));
                     }
                 }
             }
