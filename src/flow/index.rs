@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Sessions that enter and leave are a differential collection, and so are the pairs and the counts
-//! that they come to: weights stand in the *diff*, so a session that leaves takes back what it brought.
+//! that they come to: a session that leaves takes back what it brought. An item's pairs within a session
+//! travel as one row: sixteen bytes a pair, and one look for where they belong.
 //! Each is kept by one operator, pairs by the worker that the item's hash names, trends by one; once a
 //! version is complete it brings its lists up to date and says which changed. Neighbours are sought among
 //! whole sessions, so these go to every worker as they are.
@@ -16,7 +17,7 @@
 //! will be, in whatever order they came.
 //!
 //! Invariant: lists and indexes of a version are those of the sessions that stood before it, whatever
-//! the number of workers. Cost: n² pairs a session of n items, each exchanged once; a session for every
+//! the number of workers. Cost: n² pairs a session of n items, in n rows that are exchanged once; a session for every
 //! worker where neighbours are wanted; a list for every worker when it changes.
 
 use super::failure;
@@ -92,25 +93,23 @@ fn lists_of_rules<'scope>(
     of: Of,
     spec: rules::Spec,
 ) -> Changes<'scope> {
-    let pairs = sessions.as_collection().explode(move |seen: Seen| {
-        let mut pairs = Vec::new();
-        spec.each_pair(&seen.items, |item, other, weight| {
-            pairs.push(((item, other), weight as isize));
-        });
-        pairs
+    let rows = sessions.as_collection().flat_map(move |seen: Seen| {
+        let items = seen.items.into_vec();
+        let rows = (0..items.len()).map(move |at| (items[at], spec.row(&items, at)));
+        rows.filter(|(_, others)| !others.is_empty())
     });
     let mut known = Pairs::new(spec.length);
     by_version(
-        pairs,
+        rows,
         "Rules",
         |(item, _)| item.0,
         (ranker, of),
         move |_, changes| {
-            for ((item, other), weight) in changes.iter().filter(|change| change.1 > 0) {
-                known.add(*item, *other, *weight as u64);
+            for ((item, others), times) in changes.iter().filter(|change| change.1 > 0) {
+                (0..*times).for_each(|_| known.add(*item, others));
             }
-            for ((item, other), weight) in changes.iter().filter(|change| change.1 < 0) {
-                known.subtract(*item, *other, weight.unsigned_abs() as u64);
+            for ((item, others), times) in changes.iter().filter(|change| change.1 < 0) {
+                (*times..0).for_each(|_| known.subtract(*item, others));
             }
             known.close()
         },
