@@ -234,10 +234,15 @@ impl Visitors {
         let bins = self.bins.iter().enumerate();
         let bins = bins.filter(|(bin, _)| !self.is_behind(*bin, next));
         let live = bins.flat_map(|(_, bin)| bin.live.values().copied());
-        let visits = &self.visits;
-        let mut keys: Vec<u32> = live
-            .filter(|key| visits.get(*key).shows_any(&changed))
-            .collect();
+        let (visits, policy) = (&self.visits, &self.rules.policy);
+        let shelf = self.tables.shelf.iter();
+        let is_touched = |key: &u32| {
+            let visit = visits.get(*key);
+            shelf
+                .clone()
+                .any(|shelf| visit.is_touched(&changed, policy, shelf))
+        };
+        let mut keys: Vec<u32> = live.filter(is_touched).collect();
         keys.sort_unstable_by_key(|key| visits.get(*key).visitor);
         for key in keys {
             let visit = self.visits.get_mut(key);
