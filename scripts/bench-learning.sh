@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # What learning costs: the whole job with two slots that learn against the same job without.
 #
-#   scripts/bench-learning.sh [EVENTS] [RUNS]        default 2,000,000 events, 5 runs each
+#   scripts/bench-learning.sh [EVENTS] [RUNS] [WORKERS]    default 2,000,000 events, 5 runs each, one worker
 #
 # Two exposures a session: two slots, one context leaf each. Runs of the two shapes take turns, so
-# that a noisy machine disturbs both alike. Two logs: the simulated shop as it is (some 30 events a
-# second of its own clock, so that a quantum holds 30 events), and a shop of thirty times as many
-# visits an hour (some 400 events a second: its log ends while the shop still fills up). The loop goes round once a quantum whatever
-# the traffic, so the ratio says more about the second.
+# that a noisy machine disturbs both alike. Three logs: the simulated shop as it is (some 30 events a
+# second of its own clock, so that a quantum holds 30 events), a shop of thirty times as many visits an hour
+# (some 400 events a second: its log ends while the shop still fills up), and one with a thirtieth, an event a second. The loop goes
+# round at most once a quantum whatever the traffic, so the ratio says more about the second; the third
+# says what a round costs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 events="${1:-2000000}"
 runs="${2:-5}"
+workers="${3:-1}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 # Another build can be measured by naming it.
@@ -43,7 +45,7 @@ policy 'learn = { method = "thompson" }' \
 # One run: events per second, digest, seconds of both processors.
 once() {
     TIMEFORMAT='%U %S'
-    { time timeout -s KILL 120 "$restage" replay "$folder/log.csv" --json \
+    { time timeout -s KILL 120 "$restage" replay "$folder/log.csv" --json -w "$workers" \
         --policy "$folder/$1.toml" > "$folder/report"; } 2> "$folder/times"
     field() { grep -o "\"$1\":[^,}]*" "$folder/report" | head -1 | cut -d: -f2 | tr -d '"'; }
     printf '%s %.0f %s %s\n' "$1" "$(field events_per_s)" "$(field digest)" \
@@ -68,3 +70,4 @@ compare() {
 
 compare "the simulated shop"
 compare "thirty times as dense" --visits-per-hour 450000
+compare "a thirtieth as dense" --visits-per-hour 500

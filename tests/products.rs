@@ -129,7 +129,7 @@ fn a_list_follows_what_the_visit_does() {
 }
 
 /// An item sold out, or back in stock, reaches a visit that goes on within a quantum, with no event
-/// of its own; and only pages that show it.
+/// of its own; and only pages that show it, or have room for it.
 #[test]
 fn what_is_sold_out_leaves_open_pages_within_a_quantum() {
     let at = |ms: u64| START_MS + ms;
@@ -167,10 +167,42 @@ fn what_is_sold_out_leaves_open_pages_within_a_quantum() {
             (21_000, "w", "tables", vec!["a", "c"]),
             (25_000, "v", "tables", vec!["a"]),
             (25_000, "w", "tables", vec!["a"]),
-            // Nobody shows what comes back: the next event that matters finds it.
-            (100_000, "v", "item_view", vec!["a", "b"]),
+            // Both lack an item when it comes back.
+            (90_000, "v", "tables", vec!["a", "b"]),
+            (90_000, "w", "tables", vec!["a", "b"]),
         ]
     );
+}
+
+/// A page that goes by prices follows those of its category, shown or not; a full page that does not
+/// is left alone.
+#[test]
+fn a_new_price_reaches_pages_that_match_prices() {
+    let at = |ms: u64| START_MS + ms;
+    let catalogue = format!(
+        "item,category,price,at_ms\na,x,10,\nb,x,11,\nc,x,12,\nd,x,20,\ne,y,10,\n\
+         d,,10.5,{}\ne,,9,{}\na,,19,{}\n",
+        at(20_000),
+        at(30_000),
+        at(40_000)
+    );
+    let rows = log(&[(0, "v", "item_view", "a"), (60, "v", "scroll", "")]);
+    let told = |ranker: &str| {
+        let policy = policy("{ count = 2 }").replace("\"catalogue\"", &format!("\"{ranker}\""));
+        let decisions = Case::new(&policy, &catalogue, &rows).decisions();
+        let told = decisions.iter().map(|d| {
+            let items: Vec<String> = items(d).into_iter().map(String::from).collect();
+            (d["at_ms"].as_u64().unwrap() - START_MS, items.join(" "))
+        });
+        told.collect::<Vec<_>>()
+    };
+    let of = |at_ms, items: &str| (at_ms, items.to_owned());
+    assert_eq!(
+        told("price_match"),
+        [of(0, "b c"), of(20_000, "d b"), of(40_000, "c b")]
+    );
+    // What is shown has another price, and stays where it is.
+    assert_eq!(told("catalogue"), [of(0, "a b")]);
 }
 
 /// The whole of it over a simulated shop: same bytes for any number of workers and any grain, lists

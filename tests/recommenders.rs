@@ -69,6 +69,10 @@ fn a_small_case_is_as_worked_by_hand() {
     ];
     let found = report(&[&args[..], &["--out", text(&out)]].concat());
     assert_eq!(found["predictions"], 2);
+    assert_eq!(found["notes"], serde_json::json!([]));
+    let itself = report(&[&args[..3], &[text(&train), text(&train)]].concat());
+    let note = itself["notes"][0].as_str().unwrap();
+    assert!(note.contains("are the same log"), "{note}");
     for (name, expected) in [
         ("/hr_at_20", 1.0),
         ("/mrr_at_20", 1.0),

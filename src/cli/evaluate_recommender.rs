@@ -18,7 +18,7 @@ use crate::visit::rank::{Index, Scored, Scratch};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What a recommender is asked, and where its lists go.
@@ -42,6 +42,12 @@ pub enum AtArg {
     Every,
     /// Before the last event
     Last,
+}
+
+/// Whether two paths name one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let names = [one, other].map(|path| path.canonicalize().ok());
+    one == other || (names[0].is_some() && names[0] == names[1])
 }
 
 /// What is asked for.
@@ -75,6 +81,10 @@ impl RecommenderArgs {
     pub fn run(self) -> Result<(), Failure> {
         let name = judged(&self.name)?;
         let [train, test] = self.two_logs()?;
+        let same = is_same(&train, &test).then(|| {
+            let what = "TRAIN and TEST are the same log: what is foreseen was learned before";
+            what.to_owned()
+        });
         let mut ranker = self.ask.ranker.ranker(name)?;
         let out = [("--out", self.ask.out.as_deref()), ("", None)];
         let to_stdout = self.logs.check_sinks(out, self.judge.json)?;
@@ -124,7 +134,10 @@ impl RecommenderArgs {
             latency_us: Latency::of(measured),
             train: counted(&train),
             test: counted(&test),
-            notes: train.notes.iter().chain(&test.notes).cloned().collect(),
+            notes: same
+                .into_iter()
+                .chain(train.notes.iter().chain(&test.notes).cloned())
+                .collect(),
         };
         let page = if self.judge.json {
             report.json()
@@ -151,7 +164,7 @@ impl RecommenderArgs {
     }
 
     /// Reads a log, whatever its order.
-    fn read(&self, log: &std::path::Path, spinner: &Spinner) -> Result<Read, Failure> {
+    fn read(&self, log: &Path, spinner: &Spinner) -> Result<Read, Failure> {
         let (_, mut options) = self.logs.resolve(Carry::ALL)?;
         options.tolerate_disorder = true;
         let idle_ms = policy_or_shipped(self.pass.policy.as_deref())?

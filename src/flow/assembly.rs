@@ -123,11 +123,10 @@ pub fn assemble(
                 changes.push(index(scope, out.indexed.clone(), spec, (whose, known_ms)));
             }
         }
-        let changes = scope.concatenate(changes);
-        // A hop costs as much as a version: with one worker everybody is there already.
-        let changes = match scope.peers() {
-            1 => changes,
-            _ => changes.broadcast(),
+        // A hop costs as much as a version: one alone is what it is.
+        let changes = match changes.len() {
+            1 => changes.remove(0),
+            _ => scope.concatenate(changes),
         };
         changes.connect_loop(learned);
         if durability.is_some() {

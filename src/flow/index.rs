@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Sessions that enter and leave are a differential collection, and so are the pairs and the counts
-//! that they come to: weights stand in the *diff*, so a session that leaves takes back what it brought.
+//! that they come to: a session that leaves takes back what it brought. An item's pairs within a session
+//! travel as one row: sixteen bytes a pair, and one look for where they belong.
 //! Each is kept by one operator, pairs by the worker that the item's hash names, trends by one; once a
 //! version is complete it brings its lists up to date and says which changed. Neighbours are sought among
 //! whole sessions, so these go to every worker as they are.
@@ -16,11 +17,11 @@
 //! will be, in whatever order they came.
 //!
 //! Invariant: lists and indexes of a version are those of the sessions that stood before it, whatever
-//! the number of workers. Cost: n² pairs a session of n items, each exchanged once; a session for every
+//! the number of workers. Cost: n² pairs a session of n items, in n rows that are exchanged once; a session for every
 //! worker where neighbours are wanted; a list for every worker when it changes.
 
 use super::failure;
-use super::learning::Changes;
+use super::learning::{Changes, to_all};
 use super::sessions::Whose;
 use super::versions::Versions;
 use crate::event::Id;
@@ -75,10 +76,11 @@ pub fn index<'scope>(
         spec.trending,
     ));
     if spec.session_knn.is_some() {
+        let workers = scope.peers();
         changes.push(sessions.flat_map(move |(seen, time, diff)| {
             let update = Update::Session(seen, diff as i64);
             let change = (time + 1, whose, TableChange::Recommended(update));
-            (time >= known_ms).then_some(change)
+            to_all(if time >= known_ms { workers } else { 0 }, change)
         }));
     }
     scope.concatenate(changes)
@@ -91,25 +93,23 @@ fn lists_of_rules<'scope>(
     of: Of,
     spec: rules::Spec,
 ) -> Changes<'scope> {
-    let pairs = sessions.as_collection().explode(move |seen: Seen| {
-        let mut pairs = Vec::new();
-        spec.each_pair(&seen.items, |item, other, weight| {
-            pairs.push(((item, other), weight as isize));
-        });
-        pairs
+    let rows = sessions.as_collection().flat_map(move |seen: Seen| {
+        let items = seen.items.into_vec();
+        let rows = (0..items.len()).map(move |at| (items[at], spec.row(&items, at)));
+        rows.filter(|(_, others)| !others.is_empty())
     });
     let mut known = Pairs::new(spec.length);
     by_version(
-        pairs,
+        rows,
         "Rules",
         |(item, _)| item.0,
         (ranker, of),
         move |_, changes| {
-            for ((item, other), weight) in changes.iter().filter(|change| change.1 > 0) {
-                known.add(*item, *other, *weight as u64);
+            for ((item, others), times) in changes.iter().filter(|change| change.1 > 0) {
+                (0..*times).for_each(|_| known.add(*item, others));
             }
-            for ((item, other), weight) in changes.iter().filter(|change| change.1 < 0) {
-                known.subtract(*item, *other, weight.unsigned_abs() as u64);
+            for ((item, others), times) in changes.iter().filter(|change| change.1 < 0) {
+                (*times..0).for_each(|_| known.subtract(*item, others));
             }
             known.close()
         },
@@ -160,6 +160,7 @@ fn by_version<'scope, D: ExchangeData>(
     mut close: impl FnMut(u64, &[(D, isize)]) -> Vec<Change> + 'static,
 ) -> Changes<'scope> {
     let by_home = Exchange::new(move |(data, _, _): &(D, u64, isize)| home(data));
+    let workers = changes.inner.scope().peers();
     changes
         .inner
         .unary_frontier::<CapacityContainerBuilder<Vec<_>>, _, _, _>(by_home, name, |_, _| {
@@ -178,10 +179,12 @@ fn by_version<'scope, D: ExchangeData>(
                     let told = version_ms > known_ms && !lists.is_empty();
                     if let Some(held) = held.filter(|_| told) {
                         let lists = lists.into_iter();
-                        output.session(&held).give_iterator(lists.map(|change| {
-                            let update = Update::List(ranker, change);
-                            (version_ms, whose, TableChange::Recommended(update))
-                        }));
+                        output
+                            .session(&held)
+                            .give_iterator(lists.flat_map(|change| {
+                                let update = TableChange::Recommended(Update::List(ranker, change));
+                                to_all(workers, (version_ms, whose, update))
+                            }));
                     }
                 }
             }

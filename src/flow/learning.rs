@@ -1,8 +1,8 @@
 //! The learning path: facts in, changes of the tables out, by differential collections.
 //!
 //! ```text
-//! exposures, outcomes ─► arrange ─► reduce: rewards ┐
-//! trials, promises, visitors ───────────────────────┴─► by slot ─► Weights ─► every worker
+//! exposures, outcomes ─► arrange ─► reduce: rewards ─► by slot ┐
+//! trials, promises, visitors ───────────────────────► by slot ─┴─► Weights ─► every worker
 //! ```
 //!
 //! Most visits end without an outcome, and an exposure that nothing can be credited to is only
@@ -44,7 +44,7 @@ use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::plan::Plan;
 use crate::visit::policy::Policy;
-use differential_dataflow::difference::{IsZero, Monoid, Multiply, Semigroup};
+use differential_dataflow::difference::{IsZero, Monoid, Semigroup};
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::implementations::{ValBatcher, ValBuilder, ValSpine};
 use differential_dataflow::{AsCollection, VecCollection};
@@ -74,19 +74,6 @@ impl Monoid for Stat {
     }
 }
 
-impl Multiply<isize> for Stat {
-    type Output = Stat;
-
-    fn multiply(self, times: &isize) -> Stat {
-        let times = *times as i64;
-        Stat {
-            trials: self.trials.wrapping_mul(times),
-            reward: self.reward.wrapping_mul(times),
-            square: self.square.wrapping_mul(i128::from(times)),
-        }
-    }
-}
-
 /// Facts as the session operator sends them out.
 pub struct Facts<'scope> {
     /// Outcomes, and the exposures that they may be credited to.
@@ -95,8 +82,16 @@ pub struct Facts<'scope> {
     pub counts: Stream<'scope, u64, Vec<(Subject, u64, Stat)>>,
 }
 
-/// Changes of tables with their versions, and whose they are.
-pub type Changes<'scope> = Stream<'scope, u64, Vec<(u64, Whose, Change)>>;
+/// A change of tables with its version, and whose it is.
+pub type Changed = (u64, Whose, Change);
+
+/// Changes of tables, each with the worker that it is for.
+pub type Changes<'scope> = Stream<'scope, u64, Vec<(u64, Changed)>>;
+
+/// A change, for each of so many workers.
+pub fn to_all(workers: usize, change: Changed) -> impl Iterator<Item = (u64, Changed)> {
+    (0..).zip(std::iter::repeat_n(change, workers))
+}
 
 /// What is learned.
 pub struct Learned<'scope> {
@@ -112,21 +107,38 @@ pub struct Learned<'scope> {
 pub type Told<'scope> = (Orders<'scope>, u64, Teller);
 
 /// Statistics of all subjects, as changes.
-pub fn statistics<'scope>(
-    facts: Facts<'scope>,
-    policy: &Policy,
-) -> VecCollection<'scope, u64, Subject, Stat> {
-    let learning = &policy.learning;
-    let by = (learning.credit, learning.reward, learning.window_ms);
-    rewards(facts.credited, by).concat(facts.counts.as_collection())
+pub struct Statistics<'scope> {
+    /// What is only counted.
+    pub counts: VecCollection<'scope, u64, Subject, Stat>,
+    /// What exposures earned.
+    pub earned: VecCollection<'scope, u64, (Subject, i64)>,
 }
 
-/// Matches exposures with outcomes where they are, and puts what was earned into the cells'
-/// statistics.
+/// Statistics, from facts.
+pub fn statistics<'scope>(facts: Facts<'scope>, policy: &Policy) -> Statistics<'scope> {
+    let learning = &policy.learning;
+    let by = (learning.credit, learning.reward, learning.window_ms);
+    Statistics {
+        counts: facts.counts.as_collection(),
+        earned: rewards(facts.credited, by),
+    }
+}
+
+/// What so many exposures add that earned a reward each; they are counted elsewhere.
+fn sum_of(reward: i64, times: isize) -> Stat {
+    let (one, times) = (Stat::of(reward), times as i64);
+    Stat {
+        trials: 0,
+        reward: one.reward.wrapping_mul(times),
+        square: one.square.wrapping_mul(i128::from(times)),
+    }
+}
+
+/// Matches exposures with outcomes where they are: what was earned, by cell.
 fn rewards<'scope>(
     facts: Stream<'scope, u64, Of<Fact>>,
     (credit, spec, window_ms): (Credit, RewardSpec, Option<u64>),
-) -> VecCollection<'scope, u64, Subject, Stat> {
+) -> VecCollection<'scope, u64, (Subject, i64)> {
     arrange_core::<_, _, _, ValSpine<Credited, Fact, u64, isize>>(
         facts,
         Pipeline,
@@ -158,21 +170,14 @@ fn rewards<'scope>(
             );
         },
     )
-    .as_collection(|_, earned| *earned)
-    .explode(|(cell, reward)| {
-        let earned = Stat {
-            trials: 0,
-            ..Stat::of(reward)
-        };
-        Some((Subject::Cell(cell), earned))
-    })
+    .as_collection(|_, &(cell, reward)| (Subject::Cell(cell), reward))
 }
 
 /// The operator that keeps the statistics of its slots and says how the tables change, version by
 /// version.
 pub fn weights<'scope>(
     scope: Scope<'scope, u64>,
-    statistics: VecCollection<'scope, u64, Subject, Stat>,
+    Statistics { counts, earned }: Statistics<'scope>,
     plan: &Plan,
     whose: Whose,
     (orders, known_ms, teller): Told<'scope>,
@@ -184,7 +189,11 @@ pub fn weights<'scope>(
     let by_slot = Exchange::new(move |(subject, _, _): &(Subject, u64, Stat)| {
         u64::from(subject.place(joint))
     });
-    let mut input = builder.new_input(statistics.inner, by_slot);
+    let mut counts = builder.new_input(counts.inner, by_slot);
+    let by_slot = Exchange::new(move |((subject, _), _, _): &((Subject, i64), u64, isize)| {
+        u64::from(subject.place(joint))
+    });
+    let mut earned = builder.new_input(earned.inner, by_slot);
     let (output, changes) = builder.new_output();
     let mut to_tables = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
     // No table waits for an order.
@@ -211,9 +220,14 @@ pub fn weights<'scope>(
         let mut asked_ms: Option<u64> = None;
         capabilities.clear();
         move |frontiers| {
-            input.for_each_stamp(|capability, batches| {
+            counts.for_each_stamp(|capability, batches| {
                 for (subject, time, stat) in batches.flat_map(|batch| batch.drain(..)) {
                     versions.take(&capability, time, (subject, stat));
+                }
+            });
+            earned.for_each_stamp(|capability, batches| {
+                for ((subject, reward), time, times) in batches.flat_map(|batch| batch.drain(..)) {
+                    versions.take(&capability, time, (subject, sum_of(reward, times)));
                 }
             });
             orders.for_each(|_capability, orders| {
@@ -229,9 +243,9 @@ pub fn weights<'scope>(
                     }
                 }
             });
-            let frontier = frontiers[0].frontier();
             // An order comes before the version that it is for.
-            let told = frontiers[1].frontier();
+            let promised = [0, 1, 2].map(|input| frontiers[input].frontier());
+            let has_ended = promised[0].is_empty() && promised[1].is_empty();
             let mut tables = to_tables.activate();
             let mut put_by = to_parts.activate();
             let mut save = |learner: &Learner, at: &Option<Capability<u64>>| {
@@ -240,9 +254,7 @@ pub fn weights<'scope>(
                     put_by.session(capability).give(part);
                 }
             };
-            while let Some((version_ms, capability, changes)) =
-                versions.next_complete(&[frontier, told])
-            {
+            while let Some((version_ms, capability, changes)) = versions.next_complete(&promised) {
                 failure::enter("weights", Some(version_ms));
                 if version_ms <= known_ms {
                     continue;
@@ -265,18 +277,19 @@ pub fn weights<'scope>(
                     && !changes.is_empty()
                 {
                     let changes = changes.into_iter();
-                    let changes = changes.map(|change| (version_ms, whose, change));
+                    let changes =
+                        changes.flat_map(|change| to_all(workers, (version_ms, whose, change)));
                     tables.session(&capability).give_iterator(changes);
                 }
             }
-            let is_past = |at: &mut u64| !frontier.less_than(at) && !told.less_than(at);
+            let is_past = |at: &mut u64| promised.iter().all(|promise| !promise.less_than(at));
             if asked_ms.take_if(is_past).is_some() {
                 save(&learner, &for_parts);
             }
-            if frontier.is_empty() {
+            if has_ended {
                 for_parts = None;
             }
-            if frontier.is_empty()
+            if has_ended
                 && let Some(capability) = at_end.take()
                 && whose == Whose::Own
             {

@@ -15,6 +15,7 @@ use super::durable::saving::Saving;
 use super::durable::{Bin, Bins, Durability, Order, Orders, Parts};
 use super::failure;
 use super::index::Indexed;
+use super::learning::{Changed, Changes};
 use super::pending::Pending;
 pub use super::sample::Sample;
 use super::status::{JobStatus, Teller};
@@ -26,9 +27,9 @@ use crate::visit::decision::Recorder;
 use crate::visit::learn::fact::Fact;
 use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
-use crate::visit::learn::tables::Change;
 use crate::visit::live::Rules;
 use crate::visit::plan::{Plan, RulesText};
+use crate::visit::policy::Policy;
 use crate::visit::tally::Tally;
 use crate::visit::visitors::Visitors;
 use emitter::Emitter;
@@ -37,11 +38,12 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use timely::container::CapacityContainerBuilder;
+use timely::Container;
+use timely::container::{CapacityContainerBuilder, ContainerBuilder};
 use timely::dataflow::channels::pact::{Exchange, ExchangeCore, Pipeline};
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::generic::{OutputBuilder, OutputBuilderSession};
 use timely::dataflow::{Scope, Stream};
 
 /// What the operator is asked for.
@@ -90,6 +92,12 @@ impl SessionsSpec {
             durability: None,
             status: None,
         }
+    }
+
+    /// Whether sessions enter an index that products are recommended from, of either policy.
+    fn has_index(&self) -> bool {
+        let of_rival = self.what_if.as_ref().and_then(|what_if| what_if.index());
+        self.rules.index().is_some() || of_rival.is_some()
     }
 
     /// Whether any decision rests on tables that come back through the loop.
@@ -164,9 +172,8 @@ pub enum Whose {
 pub struct SessionsIn<'scope> {
     /// The events.
     pub events: Stream<'scope, u64, Batch>,
-    /// Changes of the learned tables with their versions and whose they are, for every worker alike,
-    /// a lag late.
-    pub tables: Stream<'scope, u64, Vec<(u64, Whose, Change)>>,
+    /// Changes of the learned tables, each for one worker, for every worker alike, a lag late.
+    pub tables: Changes<'scope>,
     /// The last arrival of each worker's lanes, for every worker alike, before the events end.
     pub ends: Stream<'scope, u64, Vec<u64>>,
     /// What the first worker orders and hands out in a durable run; nothing in others.
@@ -199,7 +206,8 @@ pub fn sessions<'scope>(
     );
     let mut builder = OperatorBuilder::new("Sessions".into(), scope);
     let mut events = builder.new_input(inputs.events, by_visitor);
-    let mut tables = builder.new_input(inputs.tables, Pipeline);
+    let to_worker = Exchange::new(|(worker, _): &(u64, Changed)| *worker);
+    let mut tables = builder.new_input(inputs.tables, to_worker);
     let mut ends = builder.new_input(inputs.ends, Pipeline);
     let to_worker = Exchange::new(|(worker, _): &(u64, Order)| *worker);
     let mut orders = builder.new_input(inputs.orders, to_worker);
@@ -219,11 +227,24 @@ pub fn sessions<'scope>(
     let (output, parts) = builder.new_output_connection(unconnected());
     let mut to_parts = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
 
-    let (spec, worker) = (spec.clone(), scope.index());
+    let (spec, worker, peers) = (spec.clone(), scope.index(), scope.peers());
+    let rules_learn = spec.rules.policy.learns();
     let (spare_batches, spare_emissions) = (spare_batches.clone(), spare_emissions.clone());
+    let wanted = [
+        true,
+        rules_learn,
+        rules_learn,
+        spec.has_index(),
+        spec.durability.is_some(),
+    ];
     builder.build(move |capabilities| {
         let rules = Arc::clone(&spec.rules);
-        let mut held: Option<Vec<Capability<u64>>> = Some(capabilities);
+        // What nothing is sent by would only be kept account of.
+        let outputs = capabilities.into_iter().zip(wanted);
+        let outputs: Outputs = outputs
+            .map(|(capability, wanted)| wanted.then_some(capability))
+            .collect();
+        let mut held = Some(outputs);
         let mut watched = Visitors::new(Arc::clone(&rules), spec.follow, spec.timeline);
         if let Some(what_if) = &spec.what_if {
             watched = what_if.attend(watched);
@@ -235,7 +256,7 @@ pub fn sessions<'scope>(
             watched.will_take_over(term.from, Arc::clone(&term.rules));
         }
         let mut visitors = Some(watched);
-        let mut clock = Clock::new(rules.policy.quantum_ms, spec.has_tables());
+        let mut clock = Clock::new(&rules.policy, spec.has_tables(), peers == 1);
         let mut pending = Pending::default();
         let mut out = Emitter::new(spec.clone(), tap);
         let mut saving = saving;
@@ -269,7 +290,7 @@ pub fn sessions<'scope>(
             }
             // Tables may come back when all is over: the job ends only once they have been taken.
             tables.for_each(|_capability, changes| {
-                for (version_ms, whose, change) in changes.drain(..) {
+                for (_, (version_ms, whose, change)) in changes.drain(..) {
                     match (whose, &mut visitors, &mut out.watch) {
                         (Whose::Own, Some(visits), _) => visits.learn(version_ms, change),
                         (Whose::Rival, _, Some(watch)) => watch.learn(version_ms, change),
@@ -292,62 +313,70 @@ pub fn sessions<'scope>(
                 // The events have ended, but not all workers have said when.
                 return;
             }
-            let Some(closed_ms) = clock.move_to(events, least(1)) else {
-                return;
-            };
-            failure::enter("sessions", Some(closed_ms));
             // Everything emitted now carries a time at or after the capabilities'.
             let mut sink = to_sink.activate();
             let (mut credit, mut counted) = (to_credited.activate(), to_counts.activate());
             let (mut index, mut put_by) = (to_index.activate(), to_parts.activate());
-            let mut flush = |out: &mut Emitter, held: &[Capability<u64>]| {
+            let mut flush = |out: &mut Emitter, held: &Outputs| -> Option<(u64, u64)> {
                 watchdog::is_busy();
                 out.cut(&spare_emissions);
                 for mut full in out.full.drain(..) {
-                    sink.session(&held[0]).give_container(&mut full);
+                    give(&mut sink, &held[0], &mut full);
                 }
                 let facts = &mut out.facts;
-                credit.session(&held[1]).give_container(&mut facts.credited);
-                counted.session(&held[2]).give_container(&mut facts.counts);
-                index.session(&held[3]).give_container(&mut facts.indexed);
+                give(&mut credit, &held[1], &mut facts.credited);
+                give(&mut counted, &held[2], &mut facts.counts);
+                give(&mut index, &held[3], &mut facts.indexed);
                 // What comes back in their place may hold what others have read.
-                facts.clear();
+                facts.clear()
             };
-            if clock.ended {
-                visits.log_ends(ArrivalMs(clock.last_ms));
-            }
-            let mut go_to = |to_ms: u64, visits: &mut Visitors, out: &mut Emitter| {
-                pending.take_before(to_ms, &spare_batches, |run| {
-                    visits.look_ahead(run.iter().map(|(batch, place)| &batch.events()[*place]));
-                    for (batch, place) in run {
-                        visits.observe(batch.get(*place), out);
-                        out.follow(|watch| watch.observe(batch.get(*place)));
-                        if !out.full.is_empty() {
-                            flush(out, capabilities);
+            let mut reached_ms = None;
+            while let Some(closed_ms) = {
+                let quiet_ms = visits.quiet_until().min(pending.first_ms());
+                clock.move_to(events, least(1), quiet_ms)
+            } {
+                failure::enter("sessions", Some(closed_ms));
+                reached_ms = Some(closed_ms);
+                if clock.ended {
+                    visits.log_ends(ArrivalMs(clock.last_ms));
+                }
+                let mut go_to = |to_ms: u64, visits: &mut Visitors, out: &mut Emitter| {
+                    pending.take_before(to_ms, &spare_batches, |run| {
+                        visits.look_ahead(run.iter().map(|(batch, place)| &batch.events()[*place]));
+                        for (batch, place) in run {
+                            visits.observe(batch.get(*place), out);
+                            out.follow(|watch| watch.observe(batch.get(*place)));
+                            if !out.full.is_empty() {
+                                clock.state(flush(out, capabilities));
+                            }
                         }
+                    });
+                    visits.advance(ArrivalMs(to_ms), out);
+                    visits.expire(ArrivalMs(to_ms), out);
+                    out.follow(|watch| watch.advance(ArrivalMs(to_ms)));
+                    clock.state(flush(out, capabilities));
+                };
+                if let Some(saving) = &mut saving {
+                    while let Some(stop_ms) = saving.next_stop(closed_ms) {
+                        go_to(stop_ms, visits, &mut out);
+                        saving.stopped(stop_ms, visits, &mut out.digest);
                     }
-                });
-                visits.advance(ArrivalMs(to_ms), out);
-                visits.expire(ArrivalMs(to_ms), out);
-                out.follow(|watch| watch.advance(ArrivalMs(to_ms)));
-                flush(out, capabilities);
-            };
-            if let Some(saving) = &mut saving {
-                while let Some(stop_ms) = saving.next_stop(closed_ms) {
-                    go_to(stop_ms, visits, &mut out);
-                    saving.stopped(stop_ms, visits, &mut out.digest);
+                }
+                go_to(closed_ms, visits, &mut out);
+                if let Some(saving) = &mut saving {
+                    saving.between(closed_ms, visits);
+                    saving.stands(closed_ms);
+                    give(&mut put_by, &capabilities[4], &mut saving.parts);
+                    saving.parts.clear();
+                }
+                if clock.is_over(events, closed_ms, visits.live()) {
+                    break;
                 }
             }
-            go_to(closed_ms, visits, &mut out);
+            let Some(closed_ms) = reached_ms else {
+                return;
+            };
             teller.counted(visits);
-            if let Some(saving) = &mut saving {
-                saving.between(closed_ms, visits);
-                saving.stands(closed_ms);
-                put_by
-                    .session(&capabilities[4])
-                    .give_container(&mut saving.parts);
-                saving.parts.clear();
-            }
             if clock.is_over(events, closed_ms, visits.live()) {
                 if let Some(visits) = visitors.take() {
                     let tally = visits.finish(&mut out);
@@ -363,9 +392,14 @@ pub fn sessions<'scope>(
             // A fact is known to no table before the quantum is over: those who learn need not hear
             // of every step until then.
             let facts_ms = clock.quantum_before(next_ms);
+            // Nor need those who write, of every round of the loop behind the events.
+            let says = clock.says(closed_ms, events);
             for (output, capability) in capabilities.iter_mut().enumerate() {
                 let stands_ms = if output == 0 { next_ms } else { facts_ms };
-                if *capability.time() < stands_ms {
+                if let Some(capability) = capability
+                    && *capability.time() < stands_ms
+                    && (output > 0 || says)
+                {
                     capability.downgrade(&stands_ms);
                 }
             }
@@ -380,38 +414,72 @@ pub fn sessions<'scope>(
     }
 }
 
+/// The operator's outputs in their order, as long as they may be sent by.
+type Outputs = Vec<Option<Capability<u64>>>;
+
+/// Sends what there is by the output's own capability, if it has one.
+fn give<C: Container>(
+    output: &mut OutputBuilderSession<'_, u64, CapacityContainerBuilder<C>>,
+    held: &Option<Capability<u64>>,
+    what: &mut C,
+) where
+    CapacityContainerBuilder<C>: ContainerBuilder<Container = C>,
+{
+    if let Some(capability) = held {
+        output.session(capability).give_container(what);
+    }
+}
+
 /// How far the operator may go, from what its inputs have promised.
 ///
 /// Events before the events' frontier are all there. Decisions of an arrival rest on the tables
 /// that hold at the last multiple of the quantum up to it, so events may be taken up to the first
 /// multiple whose tables may still be on their way. A job without tables waits for none.
+///
+/// A worker that is alone states all facts that there are: as long as none is on its way, no table
+/// is, and it goes on quantum by quantum without a round of the loop until it states one.
 struct Clock {
     quantum_ms: u64,
+    lag_ms: u64,
     has_tables: bool,
+    alone: bool,
     /// Events before this have been taken.
     closed_ms: Option<u64>,
+    /// The first and the last version that knows of facts that are on their way, of a worker alone.
+    stated_ms: Option<(u64, u64)>,
+    /// Rounds since those who write were told how far all is said.
+    rounds: u32,
     /// The last arrival in any lane, once the lanes have ended.
     last_ms: u64,
     ended: bool,
 }
 
+/// Rounds of the loop after which those who write are told how far all is said.
+const ROUNDS_MAX: u32 = 64;
+
 impl Clock {
-    fn new(quantum_ms: u64, has_tables: bool) -> Clock {
+    fn new(policy: &Policy, has_tables: bool, alone: bool) -> Clock {
         Clock {
-            quantum_ms,
+            quantum_ms: policy.quantum_ms,
+            lag_ms: policy.lag_ms,
             has_tables,
+            alone,
             closed_ms: None,
+            stated_ms: None,
+            rounds: 0,
             last_ms: 0,
             ended: false,
         }
     }
 
-    /// Events before what time may be taken now; `None` if no more than before.
-    fn move_to(&mut self, events: Option<u64>, tables: Option<u64>) -> Option<u64> {
+    /// Events before what time may be taken now, if nothing happens before `quiet_ms`; `None` if no
+    /// more than before.
+    fn move_to(&mut self, events: Option<u64>, tables: Option<u64>, quiet_ms: u64) -> Option<u64> {
         self.ended = events.is_none();
         let known = match tables {
             Some(tables) if self.has_tables => {
-                (tables / self.quantum_ms + 1).saturating_mul(self.quantum_ms)
+                let back = self.quantum_before(tables).saturating_add(self.quantum_ms);
+                back.max(self.known_alone(tables, quiet_ms))
             }
             _ => u64::MAX,
         };
@@ -421,6 +489,30 @@ impl Clock {
         }
         self.closed_ms = Some(closed_ms);
         Some(closed_ms)
+    }
+
+    /// Up to when a worker that is alone knows the tables, whatever has come back.
+    fn known_alone(&mut self, tables: u64, quiet_ms: u64) -> u64 {
+        if !self.alone {
+            return 0;
+        }
+        let is_back = |(_, last): &mut (u64, u64)| last.saturating_add(self.lag_ms) <= tables;
+        self.stated_ms.take_if(is_back);
+        match self.stated_ms {
+            Some((first, _)) => first.saturating_add(self.lag_ms),
+            None => {
+                let next = quiet_ms.max(self.closed_ms.unwrap_or(0));
+                self.quantum_before(next).saturating_add(self.quantum_ms)
+            }
+        }
+    }
+
+    /// Facts were stated whose first and last version are these.
+    fn state(&mut self, versions_ms: Option<(u64, u64)>) {
+        if let (true, Some((first, last))) = (self.alone, versions_ms) {
+            let before = self.stated_ms.unwrap_or((first, last));
+            self.stated_ms = Some((before.0.min(first), before.1.max(last)));
+        }
     }
 
     /// The last multiple of the quantum up to this time.
@@ -439,5 +531,16 @@ impl Clock {
             return closed_ms;
         }
         quiet_ms.min(events.unwrap_or(u64::MAX)).max(closed_ms)
+    }
+
+    /// Whether those who write are told how far all is said: when there is nothing left to be taken,
+    /// and every so often until then.
+    fn says(&mut self, closed_ms: u64, events: Option<u64>) -> bool {
+        self.rounds += 1;
+        let says = events.is_some_and(|events| closed_ms >= events) || self.rounds >= ROUNDS_MAX;
+        if says {
+            self.rounds = 0;
+        }
+        says
     }
 }

@@ -11,7 +11,7 @@
 //! Invariant: the policy in force decides the same with and without a rival. Cost: that of a second
 //! core, and of judgements that are not batched.
 
-use super::learning::{Changes, weights};
+use super::learning::{Changes, Statistics, weights};
 use super::sessions::Whose;
 use super::status::Teller;
 use crate::evaluate::what_if::pairing::Pairing;
@@ -20,8 +20,6 @@ use crate::evaluate::what_if::{Logger, Setup};
 use crate::event::{ArrivalMs, Event, EventRef, VisitorId};
 use crate::visit::decision::Decision;
 use crate::visit::learn::fact::{Exposure, Fact};
-use crate::visit::learn::learner::Subject;
-use crate::visit::learn::stat::Stat;
 use crate::visit::learn::tables::Change;
 use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::output::{Forgotten, Output, Step};
@@ -30,7 +28,6 @@ use crate::visit::rank::recommender::IndexSpec;
 use crate::visit::rank::window::Seen;
 use crate::visit::view::View;
 use crate::visit::visitors::Visitors;
-use differential_dataflow::VecCollection;
 use std::sync::Arc;
 use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::operator;
@@ -215,15 +212,21 @@ impl Output for Paired {
 /// How the rival's tables change with what the job learns, if there is a rival that learns.
 pub fn rival_weights<'scope>(
     scope: Scope<'scope, u64>,
-    statistics: &VecCollection<'scope, u64, Subject, Stat>,
+    statistics: &Statistics<'scope>,
     what_if: Option<&Arc<WhatIf>>,
 ) -> Option<Changes<'scope>> {
     let what_if =
         what_if.filter(|what_if| what_if.has_rival() && what_if.target.policy.learns())?;
-    let setup = Arc::clone(&what_if.setup);
-    let of_rival = statistics
-        .clone()
-        .flat_map(move |subject| setup.mapping.subject(subject));
+    let (setup, other) = (Arc::clone(&what_if.setup), Arc::clone(&what_if.setup));
+    let counts = statistics.counts.clone();
+    let earned = statistics.earned.clone();
+    let of_rival = Statistics {
+        counts: counts.flat_map(move |subject| setup.mapping.subject(subject)),
+        earned: earned.flat_map(move |(subject, reward)| {
+            let subjects = other.mapping.subject(subject).into_iter();
+            subjects.map(move |subject| (subject, reward))
+        }),
+    };
     let told = (operator::empty(scope), 0, Teller::of(None, 0));
     let plan = Plan::of(Arc::clone(&what_if.target));
     Some(weights(scope, of_rival, &plan, Whose::Rival, told).changes)

@@ -28,6 +28,9 @@ use super::phase::{Phase, PhaseState};
 use super::policy::{Policy, SLOTS_MAX};
 use super::products::browsed::Browsed;
 use super::products::catalogue::Catalogue;
+use super::products::propose::category_in_view;
+use super::products::shelf::{Restocked, Shelf};
+use super::rank::Ranker;
 use super::rank::recommender::IndexSpec;
 use super::session::{Overflow, Session};
 use super::tally::Histogram;
@@ -345,10 +348,26 @@ impl Visit {
             ^ u64::from(self.layout[0])
     }
 
-    /// Whether any of some products, which are in order, is on the page.
-    pub fn shows_any(&self, numbers: &[u32]) -> bool {
-        let mut shown = self.list().iter();
-        shown.any(|number| numbers.binary_search(number).is_ok())
+    /// Whether what changed on the shelf may change the list of products without an event: it is on
+    /// the page, the page lacks something that there is now, or its prices are what the list goes by.
+    pub fn is_touched(&self, changed: &Restocked, policy: &Policy, shelf: &Shelf) -> bool {
+        let (Some(shown), Some((index, slot, spec))) = (&self.products, policy.products()) else {
+            return false;
+        };
+        let is_on_page = |number: &u32| changed.items.binary_search(number).is_ok();
+        if shown.list.iter().any(is_on_page) || (changed.more && shown.list.len() < spec.count) {
+            return true;
+        }
+        let ranker = slot.arms[usize::from(self.layout[index])].ranker;
+        let goes_by_price = match ranker {
+            Some(Ranker::PriceMatch) => true,
+            Some(Ranker::Blend) => policy.index.iter().any(IndexSpec::blends_prices),
+            _ => false,
+        };
+        let trail = shown.browsed.trail();
+        goes_by_price
+            && category_in_view(trail, shelf)
+                .is_some_and(|category| changed.categories.binary_search(&category).is_ok())
     }
 
     fn judgement(

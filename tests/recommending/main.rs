@@ -18,6 +18,7 @@ use restage::flow::sessions::Lines;
 use restage::flow::source::Pace;
 use restage::format::Source;
 use restage::rng::Rng;
+use restage::visit::bots::Rule;
 use restage::visit::live::Rules;
 use restage::visit::model::schedule::Schedule;
 use restage::visit::policy::Policy;
@@ -45,6 +46,9 @@ fn rules(ranker: &str, lines: &str) -> Arc<Rules> {
         [tables]
         quantum = "1s"
         lag = "2s"
+        [bots]
+        gaps = 8
+        gap_min = "100ms"
         {lines}
         [[slot]]
         name = "grid"
@@ -78,9 +82,20 @@ fn log(seed: u64, events: usize) -> Vec<Told> {
     let mut rng = Rng::of(seed, 9);
     let mut at = START_MS;
     let mut log: Vec<Told> = Vec::new();
+    // Who raids the shop, and how many views are left of it: faster than any person.
+    let mut raid = (String::new(), 0);
     for offset in 0..events {
-        at += u64::from(rng.below(700));
-        let who = format!("v{}", rng.below(25));
+        if raid.1 == 0 && rng.chance(0.006) {
+            raid = (format!("v{}", 20 + rng.below(5)), 12);
+        }
+        let raids = raid.1 > 0;
+        at += u64::from(rng.below(if raids { 60 } else { 700 }));
+        let who = if raids {
+            raid.0.clone()
+        } else {
+            format!("v{}", rng.below(25))
+        };
+        raid.1 -= u32::from(raids);
         let kinds = [
             Kind::ItemView,
             Kind::Click,
@@ -89,7 +104,10 @@ fn log(seed: u64, events: usize) -> Vec<Told> {
             Kind::Search,
             Kind::Erase,
         ];
-        let kind = kinds[rng.weighted(&[9.0, 1.0, 2.0, 0.6, 1.0, 0.15])];
+        let kind = match raids {
+            true => Kind::ItemView,
+            false => kinds[rng.weighted(&[9.0, 1.0, 2.0, 0.6, 1.0, 0.15])],
+        };
         let mut told = Told::new(at, &who, kind);
         told.event.offset.0 = offset as u64;
         if !matches!(kind, Kind::Search | Kind::Erase | Kind::Purchase) {
@@ -111,8 +129,8 @@ fn csv(log: &[Told]) -> String {
     csv
 }
 
-/// What a run writes.
-fn decided(dir: &Path, rules: &Arc<Rules>, workers: usize, pace: Pace) -> String {
+/// What a run writes, and how many sessions it took for bots' by their gaps.
+fn decided(dir: &Path, rules: &Arc<Rules>, workers: usize, pace: Pace) -> (String, u64) {
     let (stop, out) = (Stop::default(), dir.join("decisions"));
     let result = run(JobSpec {
         cluster: Cluster::local(workers),
@@ -122,8 +140,10 @@ fn decided(dir: &Path, rules: &Arc<Rules>, workers: usize, pace: Pace) -> String
         stop,
         ..JobSpec::of(Arc::clone(rules), vec![Source::parse(dir.join("log.csv"))])
     });
-    result.unwrap().unwrap().finish(true).unwrap();
-    std::fs::read_to_string(&out).unwrap()
+    let mut result = result.unwrap().unwrap();
+    result.finish(true).unwrap();
+    let bots = result.tally.bots.sessions[Rule::Gaps as usize];
+    (std::fs::read_to_string(&out).unwrap(), bots)
 }
 
 /// The job by streams, of one worker and of three, and the core with indexes that are built afresh at
@@ -163,7 +183,8 @@ fn assert_as_plain(ranker: &str, lines: &str) {
             ),
         ];
         for (workers, pace) in paces {
-            let found = decided(dir.path(), &rules, workers, pace);
+            let (found, bots) = decided(dir.path(), &rules, workers, pace);
+            assert!(bots > 1, "{ranker}, seed {seed}: only {bots} bots");
             for (found, wanted) in found.lines().zip(plain.lines()) {
                 assert_eq!(found, wanted, "{ranker}, seed {seed}, {workers} workers");
             }
@@ -214,6 +235,7 @@ fn lists_forget_an_erased_visitor_within_a_lag_and_a_quantum() {
         "association_rules",
         "sequential_rules",
         "session_knn",
+        "blend",
     ] {
         let rules = rules(ranker, "");
         let mut events = log(7, 2_500);
@@ -231,7 +253,7 @@ fn lists_forget_an_erased_visitor_within_a_lag_and_a_quantum() {
         with.sort_by_key(|told| told.event.arrival);
         let lines = |events: &[Told], workers: usize| {
             std::fs::write(dir.path().join("log.csv"), csv(events)).unwrap();
-            decided(dir.path(), &rules, workers, Pace::default())
+            decided(dir.path(), &rules, workers, Pace::default()).0
         };
         let (without, with) = (lines(&events, 1), lines(&with, 2));
         let complete = middle + 2_000 + 1_000;

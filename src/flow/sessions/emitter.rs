@@ -50,6 +50,8 @@ pub(super) struct Facts {
     pub(super) credited: Of<Fact>,
     pub(super) counts: Vec<(Subject, u64, Stat)>,
     pub(super) indexed: Vec<((Whose, Seen), u64, isize)>,
+    /// The first and the last version that will know of any of them.
+    versions_ms: Option<(u64, u64)>,
 }
 
 /// Most counts that are looked through for one of the same subject.
@@ -65,10 +67,20 @@ impl Facts {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// The last time before the version that will first know what happened at a time.
+    fn time_of(&mut self, at: ArrivalMs, quantum_ms: u64) -> u64 {
+        let version_ms = version_after(at, quantum_ms);
+        let (first, last) = self.versions_ms.unwrap_or((version_ms, version_ms));
+        self.versions_ms = Some((first.min(version_ms), last.max(version_ms)));
+        version_ms - 1
+    }
+
+    /// Lets go of what has been sent; which versions will know of it, the first and the last.
+    pub(super) fn clear(&mut self) -> Option<(u64, u64)> {
         self.credited.clear();
         self.counts.clear();
         self.indexed.clear();
+        self.versions_ms.take()
     }
 }
 
@@ -112,7 +124,7 @@ impl Emitter {
     fn credited(&mut self, at: ArrivalMs, whose: (VisitorId, u64), fact: Fact, sign: i8) {
         let learning = &self.spec.rules.policy.learning;
         if let Some(quantum_ms) = self.quantum_ms {
-            let time = version_after(at, quantum_ms) - 1;
+            let time = self.facts.time_of(at, quantum_ms);
             let of = credited_by(learning.window_ms, whose);
             let update = ((of, fact), time, isize::from(sign));
             self.facts.credited.push(update);
@@ -127,7 +139,7 @@ impl Emitter {
                 reward,
                 square: 0,
             };
-            let time = version_after(at, quantum_ms) - 1;
+            let time = self.facts.time_of(at, quantum_ms);
             self.facts.count(subject, time, &change);
         }
     }
@@ -135,7 +147,7 @@ impl Emitter {
     /// Says that a session enters or leaves an index.
     fn index(&mut self, at: ArrivalMs, whose: Whose, seen: Seen, sign: i8) {
         if let Some(quantum_ms) = self.quantum_ms {
-            let time = version_after(at, quantum_ms) - 1;
+            let time = self.facts.time_of(at, quantum_ms);
             let update = ((whose, seen), time, isize::from(sign));
             self.facts.indexed.push(update);
         }

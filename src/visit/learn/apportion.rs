@@ -27,13 +27,22 @@ pub fn apportion(weights: &[u64], total: u32, out: &mut [u32]) {
     let mut left = total;
     for (index, &weight) in weights.iter().enumerate() {
         let quota = u128::from(weight) * u128::from(total);
-        out[index] = (quota / sum) as u32;
+        let (whole, remainder) = divide(quota, sum);
+        out[index] = whole as u32;
         left -= out[index];
-        remainders[index] = (quota % sum, index);
+        remainders[index] = (remainder, index);
     }
     remainders.sort_unstable_by(|one, other| other.0.cmp(&one.0).then(one.1.cmp(&other.1)));
     for &(_, index) in remainders.iter().take(left as usize) {
         out[index] += 1;
+    }
+}
+
+/// Quotient and remainder. Shares fit into a machine word, whose division is many times as fast.
+fn divide(quota: u128, sum: u128) -> (u128, u128) {
+    match (u64::try_from(quota), u64::try_from(sum)) {
+        (Ok(quota), Ok(sum)) => ((quota / sum).into(), (quota % sum).into()),
+        _ => (quota / sum, quota % sum),
     }
 }
 

@@ -48,7 +48,8 @@ pub fn distribution(share_ppm: &[u32], eligible: u16, floor_ppm: u32) -> PerArm<
         let eligible = (0..arms).filter(|&arm| is_eligible(arm));
         eligible.for_each(|arm| weights[arm] = 1);
     }
-    apportion(&weights, CERTAIN_PPM - count * floor, &mut out);
+    let left = CERTAIN_PPM - count * floor;
+    apportion(&weights[..arms], left, &mut out[..arms]);
     for arm in (0..arms).filter(|&arm| is_eligible(arm)) {
         out[arm] += floor;
     }

@@ -60,8 +60,7 @@ impl<'a> Sources<'a> {
     /// Products of the category of the item touched last, those nearest to it in price first.
     fn like_in_price(&self, trail: &[Id]) -> impl Iterator<Item = u32> + 'a {
         let shelf = self.shelf;
-        let known = |item: &Id| shelf.catalogue().number(*item);
-        let focus = trail.iter().rev().find_map(known);
+        let focus = in_view(trail, shelf);
         let found = focus.and_then(|number| Some((number, shelf.product(number)?)));
         let priced = found.filter(|(_, product)| product.price > 0);
         let nearest = priced.map(|(focus, product)| {
@@ -87,6 +86,18 @@ impl<'a> Sources<'a> {
         let fused = fusion.finish().into_iter();
         fused.map(|(number, _)| number).collect()
     }
+}
+
+/// The number of the item touched last, of those that the shop knows.
+fn in_view(trail: &[Id], shelf: &Shelf) -> Option<u32> {
+    let known = |item: &Id| shelf.catalogue().number(*item);
+    trail.iter().rev().find_map(known)
+}
+
+/// The category of that item, whose prices `price_match` goes by.
+pub fn category_in_view(trail: &[Id], shelf: &Shelf) -> Option<Id> {
+    let product = shelf.product(in_view(trail, shelf)?);
+    product.map(|product| product.category)
 }
 
 /// Items by how near their price is to a price, from items sorted by price; the cheaper of two that

@@ -2,7 +2,7 @@
 //!
 //! A statement of the catalogue holds from the first multiple of the quantum that is not before it,
 //! in every worker alike, however the events around it were cut into batches. [`Shelf::turn`] moves
-//! on to a time and says which items changed, so that open visits that show them can be looked at.
+//! on to a time and says what changed, so that open visits whose pages it may touch can be looked at.
 //!
 //! Invariant: the orders hold every item that has been stated, sorted; those that are sold out stay
 //! in them and are passed over. Cost: O(changes), and a sort of what a change has moved: a category's
@@ -27,6 +27,24 @@ pub struct Shelf {
     /// A category's stated items, least price first.
     by_price: KeyMap<Vec<u32>>,
     version: u64,
+}
+
+/// What a turn of the shelf changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restocked {
+    /// Numbers of the items that changed, in order.
+    pub items: Vec<u32>,
+    /// Their categories, before and after, in order.
+    pub categories: Vec<Id>,
+    /// Whether anything can be sold that could not before.
+    pub more: bool,
+}
+
+impl Restocked {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
 }
 
 impl Shelf {
@@ -58,12 +76,11 @@ impl Shelf {
         Some(quanta.saturating_mul(self.quantum_ms))
     }
 
-    /// Puts in force what holds at an arrival; returns the numbers of the items that changed, in
-    /// order.
-    pub fn turn(&mut self, at: ArrivalMs) -> Vec<u32> {
+    /// Puts in force what holds at an arrival; returns what that changed.
+    pub fn turn(&mut self, at: ArrivalMs) -> Restocked {
         let mut changed = Vec::new();
         let mut categories: Vec<Id> = Vec::new();
-        let mut moved = false;
+        let (mut moved, mut more) = (false, false);
         while self.due_ms().is_some_and(|due_ms| due_ms <= at.0) {
             let change = self.catalogue.changes()[self.next];
             self.next += 1;
@@ -73,12 +90,13 @@ impl Shelf {
                 continue;
             }
             changed.push(change.number);
+            more |= change.product.is_for_sale() && !before.is_some_and(|one| one.is_for_sale());
             moved |= before.is_none_or(|before| before.order != change.product.order);
             categories.extend(before.map(|before| before.category));
             categories.push(change.product.category);
         }
         if changed.is_empty() {
-            return changed;
+            return Restocked::default();
         }
         self.version += 1;
         changed.sort_unstable();
@@ -89,7 +107,11 @@ impl Shelf {
         categories.sort_unstable();
         categories.dedup();
         self.sort_by_price(&categories);
-        changed
+        Restocked {
+            items: changed,
+            categories,
+            more,
+        }
     }
 
     /// Changes with every change of what is on sale.
@@ -175,7 +197,14 @@ mod tests {
         assert_eq!(shelf.due_ms(), Some(2_000));
         assert!(shelf.turn(ArrivalMs(1_999)).is_empty());
         let before = shelf.version();
-        assert_eq!(shelf.turn(ArrivalMs(2_000)), [0, 3]);
+        let turned = shelf.turn(ArrivalMs(2_000));
+        let mut categories = [Id::of(b"x"), Id::of(b"y")];
+        categories.sort_unstable();
+        assert_eq!(
+            (&turned.items[..], &turned.categories[..]),
+            (&[0, 3][..], &categories[..])
+        );
+        assert!(turned.more);
         assert!(shelf.version() > before);
         assert_eq!(shelf.by_order(), [3, 2, 1, 0]);
         assert_eq!(shelf.by_price(Id::of(b"x")), [1, 3]);

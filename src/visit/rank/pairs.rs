@@ -5,7 +5,7 @@
 //! may come into a list when a heavier one leaves. Lists are those of the last close. Items are held
 //! by number while a row, a pair or a list that was not looked at names them.
 //!
-//! Cost: two probes of the numbering and one of a row a pair; at a close, a comparison of the lists
+//! Cost: a probe of the numbering and one of a row a pair; at a close, a comparison of the lists
 //! touched since. Twelve to eighteen bytes a pair, about a kilobyte an item with many.
 
 use super::leaders::Leaders;
@@ -56,48 +56,60 @@ impl Pairs {
         2 * self.length
     }
 
-    /// Adds to a pair's weight.
+    /// Adds to the weights of an item's pairs.
     ///
     /// # Panics
-    /// If the sum passes 2⁶⁴: after sixteen million pairs of weight [`ONE`].
-    pub fn add(&mut self, item: Id, other: Id, weight: u64) {
+    /// If a sum passes 2⁶⁴: after sixteen million pairs of weight [`ONE`].
+    pub fn add(&mut self, item: Id, others: &[(Id, u64)]) {
+        if others.is_empty() {
+            return;
+        }
         let most = self.most();
-        let (at, of) = (self.numbers.hold(item), self.numbers.hold(other));
+        let at = self.numbers.hold(item);
         self.items.resize_with(self.numbers.end(), Item::default);
         let known = &mut self.items[at as usize];
         let first = known.row.is_empty();
-        let old = known.row.add(of, weight);
-        known.leaders.change(other, old, old + weight, most);
+        for &(other, weight) in others {
+            let of = self.numbers.hold(other);
+            let old = known.row.add(of, weight);
+            known.leaders.change(other, old, old + weight, most);
+            if old > 0 {
+                self.numbers.release(of);
+            }
+            self.pairs += usize::from(old == 0);
+        }
         // A row and a pair hold their items once.
         if !first {
             self.numbers.release(at);
         }
-        if old > 0 {
-            self.numbers.release(of);
-        }
-        self.pairs += usize::from(old == 0);
         self.touch(at);
     }
 
-    /// Takes from a pair's weight what was added.
+    /// Takes from the weights of an item's pairs what was added.
     ///
     /// # Panics
     /// If less was added.
-    pub fn subtract(&mut self, item: Id, other: Id, weight: u64) {
+    pub fn subtract(&mut self, item: Id, others: &[(Id, u64)]) {
+        if others.is_empty() {
+            return;
+        }
         let most = self.most();
-        let find = |id| self.numbers.find(id).expect("what was added is held");
-        let (at, of) = (find(item), find(other));
+        let at = self.numbers.find(item);
+        let at = at.expect("what was added is held");
         self.touch(at);
         let known = &mut self.items[at as usize];
-        let old = known.row.subtract(of, weight);
-        known.leaders.change(other, old, old - weight, most);
-        if old == weight {
-            self.pairs -= 1;
-            let last = known.row.is_empty();
-            self.numbers.release(of);
-            if last {
-                self.numbers.release(at);
+        for &(other, weight) in others {
+            let of = self.numbers.find(other);
+            let of = of.expect("what was added is held");
+            let old = known.row.subtract(of, weight);
+            known.leaders.change(other, old, old - weight, most);
+            if old == weight {
+                self.pairs -= 1;
+                self.numbers.release(of);
             }
+        }
+        if known.row.is_empty() {
+            self.numbers.release(at);
         }
     }
 
@@ -179,9 +191,9 @@ mod tests {
     #[test]
     fn a_number_is_not_given_away_while_its_list_stands() {
         let mut pairs = Pairs::new(20);
-        let both = |pairs: &mut Pairs, one, other, change: fn(&mut Pairs, Id, Id, u64)| {
-            change(pairs, Id(one), Id(other), ONE);
-            change(pairs, Id(other), Id(one), ONE);
+        let both = |pairs: &mut Pairs, one, other, change: fn(&mut Pairs, Id, &[(Id, u64)])| {
+            change(pairs, Id(one), &[(Id(other), ONE)]);
+            change(pairs, Id(other), &[(Id(one), ONE)]);
         };
         both(&mut pairs, 1, 2, Pairs::add);
         assert_eq!(pairs.close().len(), 2);

@@ -43,6 +43,14 @@ pub struct IndexSpec {
     pub blend: Vec<(Ranker, u64)>,
 }
 
+impl IndexSpec {
+    /// Whether a blend goes by prices.
+    pub fn blends_prices(&self) -> bool {
+        let mut parts = self.blend.iter();
+        parts.any(|(ranker, _)| *ranker == Ranker::PriceMatch)
+    }
+}
+
 /// A change of what is recommended from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Update {

@@ -56,28 +56,21 @@ impl Spec {
 }
 
 impl Spec {
-    /// Says every pair of a session's items, in order, with its weight: the item whose list it may
-    /// come into, the other, units of 2⁻⁴⁰.
-    pub fn each_pair(&self, items: &[Id], mut say: impl FnMut(Id, Id, u64)) {
-        let reach = match self.count {
-            Count::Association => items.len(),
-            Count::Sequential { steps } => steps as usize,
+    /// What the item at a place of a session's items is a pair with, in order, each with its weight in
+    /// units of 2⁻⁴⁰.
+    pub fn row(&self, items: &[Id], at: usize) -> Vec<(Id, u64)> {
+        let (before, reach) = match self.count {
+            Count::Association => (&items[..at], items.len()),
+            Count::Sequential { steps } => (&items[..0], steps as usize),
         };
-        for (at, &later) in items.iter().enumerate() {
-            let earlier = items[..at].iter().rev().take(reach);
-            for (&earlier, distance) in earlier.zip(1u64..) {
-                if earlier == later && !self.own_pairs {
-                    continue;
-                }
-                match self.count {
-                    Count::Association => {
-                        say(earlier, later, ONE);
-                        say(later, earlier, ONE);
-                    }
-                    Count::Sequential { .. } => say(earlier, later, one_over_square(distance)),
-                }
-            }
-        }
+        let after = items[at + 1..].iter().zip(1u64..).take(reach);
+        let after = after.map(|(&other, distance)| match self.count {
+            Count::Association => (other, ONE),
+            Count::Sequential { .. } => (other, one_over_square(distance)),
+        });
+        let row = before.iter().map(|&other| (other, ONE)).chain(after);
+        row.filter(|(other, _)| self.own_pairs || *other != items[at])
+            .collect()
     }
 }
 
@@ -119,14 +112,13 @@ impl Rules {
     }
 
     /// Adds or subtracts the pairs of some items.
-    fn count(&mut self, numbers: &[u32], change: fn(&mut Pairs, Id, Id, u64)) {
+    fn count(&mut self, numbers: &[u32], change: fn(&mut Pairs, Id, &[(Id, u64)])) {
         self.room.clear();
         let ids = numbers.iter().map(|number| self.sessions.items.id(*number));
         self.room.extend(ids);
-        let pairs = &mut self.pairs;
-        self.spec.each_pair(&self.room, |item, other, weight| {
-            change(pairs, item, other, weight)
-        });
+        for (at, &item) in self.room.iter().enumerate() {
+            change(&mut self.pairs, item, &self.spec.row(&self.room, at));
+        }
     }
 }
 

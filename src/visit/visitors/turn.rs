@@ -64,7 +64,10 @@ impl Visitors {
             return;
         }
         let mut keys = self.live_at(at);
-        keys.retain(|key| self.visits.get(*key).shows_any(&changed));
+        if let Some(shelf) = &self.tables.shelf {
+            let (visits, policy) = (&self.visits, &self.rules.policy);
+            keys.retain(|key| visits.get(*key).is_touched(&changed, policy, shelf));
+        }
         self.look_again(keys, at, Trigger::Tables, out);
     }
 
