@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Invariant: every byte of the file is covered by the header's checksum, the directory's or a block's.
-//! Cost: a block is mapped, summed up and let go of; some 25 ns an event where the CSV takes 250 and more.
+//! Cost: a block is mapped, summed up and let go of; a copy, a checksum and a few comparisons an event, and nothing of its text.
 
 mod file;
 mod lane;
