@@ -3,7 +3,7 @@
 //! `cli → flow → visit → event`: arrows point one way. [`event`] is the record, [`format`] reads
 //! and writes logs, [`visit`] is the pure core (sessions, features, intent, layout), [`flow`] moves
 //! data through timely dataflow, [`train`] fits intent models, [`evaluate`] judges them,
-//! [`collect`], [`serve`] and [`http`] are the edges, [`lane`] is a log that is still being written, [`simulate`] is the simulated shop, [`sort`] puts logs in order of time, [`validate`] says what
+//! [`collect`], [`serve`] and [`http`] are the edges, [`lane`] is a log that is still being written, [`pack`] a copy of a log that is read faster, [`simulate`] is the simulated shop, [`sort`] puts logs in order of time, [`validate`] says what
 //! is wrong with them, [`plot`] draws what was counted and judged, [`cli`] is the outside.
 
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod grouped;
 pub mod http;
 pub mod lane;
 pub mod log;
+pub mod pack;
 pub mod plot;
 pub mod rng;
 pub mod serve;

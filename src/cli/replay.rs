@@ -28,6 +28,9 @@ use std::time::Duration;
 ///
 /// Every log is a lane of its own. The decisions, their file and the digest in the report are the
 /// same for any number of workers and processes and any way of cutting the input.
+///
+/// A log that `restage import --pack` has packed is read from its pack, several times as fast, as long
+/// as the log is the one that was packed; with --sort, --mapping or --rejects the log itself is read.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -66,6 +69,9 @@ pub struct Replay {
     /// (at least 16 MiB a log), and temporary files beyond that
     #[arg(long)]
     sort: bool,
+    /// Read the logs themselves, even where `restage import --pack` has put packs beside them
+    #[arg(long)]
+    no_pack: bool,
     /// Compare with another policy on the same sessions: where the page differs, for whom, and what
     /// the other is worth by the off-policy estimators
     #[arg(long, value_name = "FILE", conflicts_with = "policy_schedule")]
@@ -153,6 +159,7 @@ impl Replay {
         }
         let mut spec = JobSpec {
             sort: self.sort,
+            packs: !self.no_pack,
             lane_options,
             cluster: cluster.clone(),
             pace,

@@ -129,8 +129,11 @@ impl Batch {
         ];
         let mut lens = [0u16; 6];
         for (len, field) in lens.iter_mut().zip(fields) {
-            *len = field.len() as u16;
-            self.heap.extend_from_slice(field);
+            // Most runs carry the visitor's text alone.
+            if !field.is_empty() {
+                *len = field.len() as u16;
+                self.heap.extend_from_slice(field);
+            }
         }
         self.events.push(event);
         self.spans.push(Span { start, lens });

@@ -6,6 +6,9 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(i64);
 
+/// Millionths in the last of so many places after the point.
+const SCALES: [i64; 7] = [1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
 /// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MicrosError {
@@ -62,7 +65,7 @@ impl Micros {
         };
         let mut whole: i64 = 0;
         let mut fraction: i64 = 0;
-        let mut scale = Micros::UNIT;
+        let mut places = 0usize;
         let mut seen = 0usize;
         let mut after_point = false;
         for &byte in digits {
@@ -71,8 +74,10 @@ impl Micros {
                     seen += 1;
                     let digit = i64::from(byte - b'0');
                     if after_point {
-                        scale /= 10;
-                        fraction += digit * scale;
+                        if places < SCALES.len() - 1 {
+                            fraction = fraction * 10 + digit;
+                            places += 1;
+                        }
                     } else {
                         whole = whole * 10 + digit;
                         if whole >= Micros::UNITS_END {
@@ -88,7 +93,7 @@ impl Micros {
         if seen == 0 {
             return Err(MicrosError::NotANumber);
         }
-        let micros = whole * Micros::UNIT + fraction;
+        let micros = whole * Micros::UNIT + fraction * SCALES[places];
         if negative && micros != 0 {
             return Err(MicrosError::Negative);
         }

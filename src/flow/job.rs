@@ -31,6 +31,7 @@ use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
 use crate::lane::FollowedLane;
 use crate::log::{Row, Totals, Writer};
+use crate::pack::PackedLane;
 use crate::sort::{SortOptions, SortedLane};
 use crate::visit::decision::{Digest, Recorder};
 use crate::visit::learn::learner::SlotReport;
@@ -60,6 +61,9 @@ pub struct JobSpec {
     pub sort: bool,
     /// Whether they are lanes that are still being written.
     pub live: bool,
+    /// Whether a log is read from its pack where there is one; not where rejected rows are kept, whose
+    /// texts a pack does not hold.
+    pub packs: bool,
     /// How they are read.
     pub lane_options: LaneOptions,
     /// Workers and processes.
@@ -121,6 +125,7 @@ impl JobSpec {
             logs,
             sort: false,
             live: false,
+            packs: false,
             lane_options: LaneOptions::default(),
             cluster: Cluster::local(1),
             pace: Pace::default(),
@@ -315,6 +320,11 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     spec.grant(wishes);
     spec.durability = durability;
     spec.take_plan()?;
+    if spec.packs && spec.keep_rejects {
+        // Another process said so.
+        spec.packs = false;
+        lanes = open_lanes(&spec)?;
+    }
     go_on(&mut lanes, &spec)?;
     (spec.opened)(bytes);
     let mut collected = Collected {
@@ -494,6 +504,8 @@ fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
                 Box::new(FollowedLane::open(path, lane, options)?)
             } else if spec.sort {
                 Box::new(SortedLane::open(source, lane, options, sort.clone())?)
+            } else if let Some(packed) = packed(spec, source, lane) {
+                Box::new(packed)
             } else {
                 Box::new(LaneReader::open(source, lane, options)?)
             };
@@ -505,6 +517,19 @@ fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
         }
     }
     Ok(lanes)
+}
+
+/// The lane as its pack holds it, where that may be used.
+fn packed(spec: &JobSpec, source: &Source, lane: Lane) -> Option<PackedLane> {
+    if !spec.packs || spec.keep_rejects {
+        return None;
+    }
+    PackedLane::find(source, lane, &spec.lane_options).unwrap_or_else(|unfit| {
+        failure::say(&format!(
+            "restage: warning: {source}.pack is not used: {unfit}; the log itself is read"
+        ));
+        None
+    })
 }
 
 /// In a run that was taken up, lanes are read from their marks.

@@ -95,14 +95,14 @@ enum Packer {
 }
 
 /// A file that is not whole yet. Removed when dropped.
-struct Partial {
+pub(crate) struct Partial {
     path: PathBuf,
     target: PathBuf,
 }
 
 impl Partial {
     /// The partial file for a target that is new or a regular file; none for a pipe or device.
-    fn of(target: &Path) -> io::Result<Option<Partial>> {
+    pub(crate) fn of(target: &Path) -> io::Result<Option<Partial>> {
         // A link's target is what is replaced, not the link.
         let target = match fs::metadata(target) {
             Ok(about) if about.is_file() => fs::canonicalize(target)?,
@@ -117,8 +117,13 @@ impl Partial {
         }))
     }
 
+    /// Where it is until then.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Gives the file its name, once its bytes are on the disk.
-    fn keep(self) -> io::Result<()> {
+    pub(crate) fn keep(self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()?;
         fs::rename(&self.path, &self.target)
     }

@@ -12,6 +12,7 @@ use super::fields::{FIELD_COUNT, Fields};
 
 /// Places of an event's fields in [`Fields`] and in [`super::FIELD_NAMES`].
 pub(super) mod field {
+    pub(in super::super) const ARRIVAL: usize = 0;
     pub(in super::super) const TIME: usize = 1;
     pub(in super::super) const VISITOR: usize = 2;
     pub(in super::super) const SESSION: usize = 3;
@@ -20,6 +21,9 @@ pub(super) mod field {
     pub(in super::super) const CATEGORY: usize = 6;
     pub(in super::super) const PRICE: usize = 7;
     pub(in super::super) const QUANTITY: usize = 8;
+    pub(in super::super) const VALUE: usize = 9;
+    pub(in super::super) const PAGE: usize = 10;
+    pub(in super::super) const EVENT_ID: usize = 11;
     pub(in super::super) const DEVICE: usize = 12;
 }
 
@@ -81,7 +85,22 @@ impl Table {
         if row.len() != self.width {
             return Err(Reason::FieldCount);
         }
-        let fields = Fields::from(self.places.map(|place| row.get(place)));
+        let text = |field: usize| row.get(self.places[field]);
+        let fields = Fields {
+            arrival: text(field::ARRIVAL),
+            time: text(field::TIME),
+            visitor: text(field::VISITOR),
+            session: text(field::SESSION),
+            kind: text(field::KIND),
+            item: text(field::ITEM),
+            category: text(field::CATEGORY),
+            price: text(field::PRICE),
+            quantity: text(field::QUANTITY),
+            value: text(field::VALUE),
+            page: text(field::PAGE),
+            event_id: text(field::EVENT_ID),
+            device: text(field::DEVICE),
+        };
         Ok((fields, row))
     }
 }
