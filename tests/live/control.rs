@@ -20,6 +20,8 @@ fn asked(script: &str, variable: &str) -> Vec<String> {
             names.push(name.chars().take_while(|&c| is_name(c)).collect());
         }
     }
+    // A variable's name may end a sentence of a comment.
+    names.retain(|name: &String| !name.is_empty());
     names
 }
 
