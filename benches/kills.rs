@@ -153,6 +153,10 @@ fn main() {
     }
     let (token, sent, told) = runtime.block_on(browsing).expect("it ends");
     let (lane, log) = (dir.join("lane.jsonl"), dir.join("decisions.jsonl"));
+    let visitor = restage::http::keyed::unhex(token.split('.').nth(1).expect("a visitor"));
+    let visitor = String::from_utf8(visitor.expect("hexadecimal")).expect("text");
+    // As it stands now: a timer may still fire when nobody listens any more.
+    let decided = decided(&log, &visitor);
     let (taken, broken) = (Answers::of(&answers.taken), Answers::of(&answers.broken));
     // An event of the browser's that was sent again stands in the lane twice and counts once.
     let text = std::fs::read_to_string(&lane).expect("a lane");
@@ -163,9 +167,6 @@ fn main() {
     let in_lane = rows(&lane);
     let wanted = in_lane - own + sent;
     let counted = loads::settled(&runtime, at[1], || wanted, || rows(&log));
-    let visitor = restage::http::keyed::unhex(token.split('.').nth(1).expect("a visitor"));
-    let visitor = String::from_utf8(visitor.expect("hexadecimal")).expect("text");
-    let decided = decided(&log, &visitor);
     println!(
         "{}",
         json!({

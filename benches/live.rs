@@ -111,7 +111,7 @@ async fn pour(address: SocketAddr, rate: f64, until: Instant, answers: &Arc<Answ
 
 fn main() {
     let (rate, seconds) = (number("--rate", 20_000), number("--seconds", 10));
-    let (overload, rss_max) = (number("--overload", 0), number("--rss-mb", 500));
+    let (overload, rss_max) = (number("--overload", 0), number("--rss-mb", 800));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let dir = tempfile::tempdir().expect("a folder");
     let up = up(dir.path());
