@@ -190,24 +190,26 @@ pub async fn get(address: SocketAddr, path: &str) -> String {
     body.to_owned()
 }
 
-/// What the job has counted, once nothing changes any more or the whole of it is there: events, decisions.
+/// What the job has counted, events and decisions, once all of it is there and nothing changes any more: timers
+/// still fire for a while after the last event.
 pub fn settled(
     runtime: &tokio::runtime::Runtime,
     monitor: SocketAddr,
     rows: impl Fn() -> u64,
     decisions: impl Fn() -> u64,
 ) -> (u64, u64) {
-    let mut counted = (0, 0);
-    // The job says how it stands now and then, and only when something happens.
-    for _ in 0..120 {
-        std::thread::sleep(Duration::from_millis(500));
+    let (mut counted, mut before) = ((0, 0), (0, 0));
+    // The job says how it stands twice a second.
+    for _ in 0..60 {
+        std::thread::sleep(Duration::from_millis(1_500));
         let status = runtime.block_on(get(monitor, "/v1/status"));
         let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
         let of = |name: &str| status[name].as_u64().unwrap_or(0);
         counted = (of("events"), of("decisions"));
-        if counted == (rows(), decisions()) {
+        if counted == (rows(), decisions()) && counted == before {
             break;
         }
+        before = counted;
     }
     counted
 }
