@@ -127,13 +127,15 @@ const seen = (page) => page.evaluate(() => window.seen);
 const received = async (page) => (await seen(page)).states.filter(([state]) => state === "received").map(([, id]) => id);
 const shown = (page) => page.waitForFunction(() => window.seen.states.some(([state]) => state === "applied"), null, { timeout: 10_000 });
 const card = async (page, place) => {
+  let why = "";
   for (let tries = 0; tries < 5; tries++) {
     const cards = await page.$$("#grid > a:visible");
     const chosen = cards[(place + tries) % Math.min(12, cards.length)];
     // A new order may have put it out of sight in between.
-    if (await chosen.click({ timeout: 1000 }).then(() => true, () => false)) return;
+    why = await chosen.click({ timeout: 3000 }).then(() => "", (error) => error.message);
+    if (!why) return;
   }
-  throw new Error("no product can be clicked");
+  throw new Error(`no product can be clicked: ${why}`);
 };
 const shoot = async (page, name) => {
   if (!folder) return;
