@@ -25,6 +25,7 @@ browser:
 # All live layers under load
 live:
     cargo bench --bench live
+    cargo bench --bench kills
 
 # Every fuzz target for SECONDS
 fuzz SECONDS="60":

@@ -15,19 +15,9 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
   skip "there is no Chromium, and it could not be installed"
 (cd web && { [ -d node_modules ] || npm ci --no-audit --no-fund --silent; }) || skip "npm could not install what web/package.json names"
 built=$(mktemp)
+trap 'rm -f "$built"' EXIT
 cp web/dist/restage.js "$built"
 (cd web && npx tsc --noEmit && npm run --silent build) || exit 1
 cmp -s "$built" web/dist/restage.js || { echo "web/dist/restage.js was not what web/src/restage.ts builds to; it is now"; exit 1; }
 cargo build --release --quiet || exit 1
-work=$(mktemp -d)
-target/release/restage up --dir "$work/data" --listen 127.0.0.1:0 --monitor 127.0.0.1:0 2>"$work/said" &
-up=$!
-trap 'kill $up 2>/dev/null; wait $up 2>/dev/null; rm -rf "$work" "$built"' EXIT
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-  sleep 0.3
-  control=$(sed -n 's/.*control room at //p' "$work/said")
-  [ -n "$control" ] && break
-done
-shop=$(sed -n 's/.*the shop at //p' "$work/said")
-[ -n "$shop" ] || { cat "$work/said"; exit 1; }
-node web/test/browser.mjs "$shop" "$control" ${shots:+"$shots"}
+node web/test/browser.mjs target/release/restage ${shots:+"$shots"}

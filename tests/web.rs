@@ -21,6 +21,21 @@ fn the_snippet_is_at_most_three_kilobytes() {
 }
 
 #[test]
+fn the_snippet_is_built_from_its_source() {
+    use sha2::{Digest, Sha256};
+    let sums = read("web/dist/SHA256SUMS");
+    for file in ["src/restage.ts", "dist/restage.js"] {
+        let hash = Sha256::digest(read(&format!("web/{file}")).as_bytes());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let line = format!("{hash}  {file}\n");
+        assert!(
+            sums.contains(&line),
+            "web/{file} has changed since `npm run build`"
+        );
+    }
+}
+
+#[test]
 fn no_page_makes_markup_or_code_of_data() {
     let words = [
         "innerHTML",
@@ -35,6 +50,9 @@ fn no_page_makes_markup_or_code_of_data() {
         "src/restage.ts",
         "shop/shop.js",
         "shop/pictures.js",
+        "shop/basket.js",
+        "shop/drawer.js",
+        "shop/words.js",
         "control/control.js",
     ] {
         let text = read(&format!("web/{file}"));

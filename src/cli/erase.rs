@@ -1,5 +1,6 @@
 //! `restage erase`: forget a visitor, in a job that reads a log, and in files that are there.
 
+use super::live::{ConfigArgs, erasure};
 use super::{Failure, print};
 use crate::format::append::append_erasure;
 use crate::format::scrub::{Scrubbed, held, scrub};
@@ -17,6 +18,10 @@ use std::path::PathBuf;
 /// the live session, writes a `forgotten` record, and passes over later events of the visitor
 /// (`limits.erased_keep`). Earlier rows stay in the log.
 ///
+/// With --url, a collector is asked, which writes the event to its lane. The request is signed by a server's
+/// key (--key) with the secret that --config has for it, and the id is the one that pages and servers use,
+/// or the keyed hash that stands in the lane. One collector is enough for all lanes of a job.
+///
 /// With --scrub, every row of the visitor is taken out of logs of Restage's own and of decision
 /// records (CSV or JSON lines, also .gz and .zst), which are rewritten in place; all other rows keep
 /// their bytes. If any of the files is not understood, none is touched.
@@ -25,14 +30,23 @@ use std::path::PathBuf;
 Examples:
   restage erase --visitor v42 events.csv
   restage erase --visitor v42 --at 1767576394806 events.jsonl
+  restage erase --visitor v42 --url http://127.0.0.1:8700 --key orders --config collect.toml
   restage erase --visitor v42 --scrub events.csv decisions.jsonl old/*.csv.gz")]
 pub struct Erase {
     /// The visitor's id, as the log has it
     #[arg(long, value_name = "V")]
     visitor: String,
     /// The log to append to; with --scrub, the files to rewrite
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "url", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Ask the collector at this address instead
+    #[arg(long, value_name = "URL", conflicts_with_all = ["files", "scrub", "at"], requires = "key")]
+    url: Option<String>,
+    /// The server's key that the request is signed with
+    #[arg(long, value_name = "NAME", requires = "url")]
+    key: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// Take the visitor's rows out of the files
     #[arg(long, conflicts_with = "at")]
     scrub: bool,
@@ -53,19 +67,30 @@ impl Erase {
         if let Some(lane) = self.files.iter().find(|file| Head::path_of(file).exists()) {
             let (lane, head) = (lane.display(), Head::path_of(lane));
             return Err(Failure::usage(format!(
-                "{lane} is a lane that a collector writes: send it an `erase` event, signed by a server; to scrub it, end the collector, remove {} and begin with a new state",
+                "{lane} is a lane that a collector writes: name the collector with --url and a server's --key instead of the file; to scrub it, end the collector, remove {} and begin with a new state",
                 head.display()
             )));
         }
-        let (page, object) = if self.scrub {
-            self.scrub_files()?
-        } else {
-            self.append()?
+        let (page, object) = match (&self.url, &self.key) {
+            (Some(url), Some(key)) => self.ask(url, key)?,
+            _ if self.scrub => self.scrub_files()?,
+            _ => self.append()?,
         };
         if self.json {
             return print(format!("{object}\n").as_bytes());
         }
         print(page.as_bytes())
+    }
+
+    fn ask(&self, url: &str, key: &str) -> Result<(String, Value), Failure> {
+        erasure::ask(&self.visitor, url, key, &self.config)?;
+        let page = format!(
+            "erased       visitor {} by the collector at {url}\n\
+             stays        what its lane says before; --scrub takes it out once the collector has ended\n",
+            self.visitor
+        );
+        let object = json!({ "visitor": self.visitor, "collector": url });
+        Ok((page, object))
     }
 
     fn append(&self) -> Result<(String, Value), Failure> {

@@ -314,6 +314,7 @@ mod tests {
             exposures,
             mean,
             side_by_side: Some(mean),
+            interval: None,
             share: None,
             barred_ms: None,
             promised: None,

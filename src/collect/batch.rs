@@ -10,7 +10,7 @@
 //! each. The schema is published as `data/events.schema.json`.
 
 use super::identity::{Consent, Naming};
-use crate::event::Reason;
+use crate::event::{Kind, Reason};
 use crate::format::RawEvent;
 use crate::format::restage_jsonl::read_event;
 use crate::format::write::write_event;
@@ -38,6 +38,9 @@ pub struct Batch<'a> {
     /// The sender's clock when it sent this, in ms since 1970.
     #[serde(default)]
     pub sent_at: Option<u64>,
+    /// Events that the browser has lost since its last batch, as its queue ran over.
+    #[serde(default)]
+    pub dropped: u32,
     /// The events.
     #[serde(borrow)]
     pub events: Vec<&'a RawValue>,
@@ -140,7 +143,16 @@ impl Batch<'_> {
             } => (*session, *allowed),
             Speaker::Server => (text(event.session)?, Consent::Full),
         };
-        let Some(name) = naming.name(text(event.visitor)?, session, said.min(allowed)) else {
+        let visitor = text(event.visitor)?;
+        // Who asks for an erasure may know no more than the name that was written down.
+        let is_known = matches!(speaker, Speaker::Server)
+            && event.kind == Kind::Erase
+            && Naming::is_hash(visitor);
+        let name = match is_known {
+            true => Some(visitor.to_owned()),
+            false => naming.name(visitor, session, said.min(allowed)),
+        };
+        let Some(name) = name else {
             return Ok(false);
         };
         let event_ms = self.corrected(event.event_ms, now_ms)?;

@@ -1,6 +1,7 @@
 //! What a collector may be told: keys, origins, limits. A TOML file; every table may be left out.
 
 use crate::http::keyed::Secret;
+use crate::http::proxy::Trusted;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, Secret>,
     /// Pages that may send, as `https://shop.example`.
     pub origins: BTreeSet<String>,
+    /// Proxies whose word on where a request came from is believed.
+    pub trusted_proxies: Trusted,
     /// What tokens are signed with and ids are hashed by; drawn anew at every start if it is not given.
     pub token_secret: Option<Secret>,
     /// Whether visitors' ids are hashed before anything is written.
@@ -67,6 +70,7 @@ impl Default for Limits {
 struct File {
     keys: Keys,
     origins: BTreeSet<String>,
+    trusted_proxies: Trusted,
     tokens: Tokens,
     visitors: Visitors,
     limits: Limits,
@@ -111,6 +115,16 @@ pub enum ConfigError {
     /// A limit of nothing.
     #[error("limits.{0} may not be 0")]
     Zero(&'static str),
+    /// A body that is allowed, and could never be taken.
+    #[error(
+        "limits.waiting_bytes is {waiting}, less than twice the largest body ({body} bytes): such a batch could never be taken"
+    )]
+    Narrow {
+        /// Bytes that may wait.
+        waiting: usize,
+        /// Bytes of the largest body.
+        body: usize,
+    },
 }
 
 impl Config {
@@ -165,10 +179,17 @@ impl Config {
                 return Err(ConfigError::Zero(name));
             }
         }
+        // Lines are longer than the events that they are made of.
+        let body = limits.browser_body_bytes.max(limits.server_body_bytes);
+        let waiting = limits.waiting_bytes;
+        if waiting / 2 < body {
+            return Err(ConfigError::Narrow { waiting, body });
+        }
         Ok(Config {
             write_keys: file.keys.write,
             secrets,
             origins: file.origins,
+            trusted_proxies: file.trusted_proxies,
             token_secret,
             hash_visitors: file.visitors.hash,
             limits,
@@ -198,6 +219,8 @@ mod tests {
             ("[visitors]\nhash = true", "needs tokens.secret"),
             ("[limits]\nconnections = 0", "limits.connections"),
             ("[limits]\nconections = 7", "conections"),
+            ("[limits]\nwaiting_bytes = 1048576", "twice the largest"),
+            ("trusted_proxies = [\"10.0.0.0/40\"]", "10.0.0.0/8"),
         ] {
             let error = Config::read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");

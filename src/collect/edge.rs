@@ -60,6 +60,8 @@ pub struct Counts {
     pub accepted: u64,
     /// Events not written for want of consent.
     pub withheld: u64,
+    /// Events that browsers say they have lost.
+    pub dropped: u64,
     /// Events refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
     /// Requests by what was answered: `taken`, `session`, or a problem's kind.
@@ -187,23 +189,11 @@ where
 
 /// The page that sends, if a page does: it must be one of the shop's.
 fn origin(config: &Config, headers: &HeaderMap) -> Result<Option<HeaderValue>, Problem> {
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return Ok(None);
+    let origin = match headers.get(header::ORIGIN) {
+        Some(origin) if !crate::http::is_own(origin, headers) => origin,
+        // No page, or one that came from here: its browser needs no permission to read the answer.
+        _ => return Ok(None),
     };
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let is_own = host.is_some_and(|host| {
-        let origin = origin.to_str().unwrap_or("");
-        let authority = origin
-            .strip_prefix("http://")
-            .or(origin.strip_prefix("https://"));
-        authority == Some(host)
-    });
-    if is_own {
-        // The page came from here: its browser needs no permission to read the answer.
-        return Ok(None);
-    }
     let is_known = origin
         .to_str()
         .is_ok_and(|origin| config.origins.contains(origin));
@@ -224,7 +214,8 @@ fn allow(response: &mut Response, origin: HeaderValue) {
 struct Sender {
     body: Bytes,
     headers: HeaderMap,
-    peer: IpAddr,
+    /// The address it came from, as far as it is known.
+    client: IpAddr,
     /// The server that signed it, if one did.
     server: Option<String>,
 }
@@ -233,7 +224,9 @@ impl Sender {
     async fn read(config: &Config, request: Request) -> Result<Sender, Problem> {
         let (parts, body) = request.into_parts();
         let headers = parts.headers;
-        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        let peer = parts.extensions.get::<Peer>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let client = config.trusted_proxies.client(peer, &headers);
         let server = headers.get("restage-key").and_then(|key| key.to_str().ok());
         let most = match server {
             Some(_) => config.limits.server_body_bytes,
@@ -271,7 +264,7 @@ impl Sender {
             body,
             server: server.map(str::to_owned),
             headers,
-            peer: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            client,
         })
     }
 
@@ -397,18 +390,18 @@ impl Collector {
             Some(server) => self.servers.take(server, count, Instant::now()),
             None => self
                 .browsers
-                .take((&batch.key, sender.peer), count, Instant::now()),
+                .take((&batch.key, sender.client), count, Instant::now()),
         };
         spent.map_err(|seconds| {
             let what = "the sender's rate is used up";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", what);
             problem.retry_after(seconds).with("accepted", json!(0))
         })?;
-        let issued = token.as_ref().map(|token| token.issued_s.to_string());
-        let speaker = match (&token, &issued) {
-            (Some(token), Some(issued)) => Speaker::Browser {
+        let visit = token.as_ref().map(Token::visit);
+        let speaker = match (&token, &visit) {
+            (Some(token), Some(visit)) => Speaker::Browser {
                 visitor: &token.visitor,
-                session: issued,
+                session: visit,
                 allowed: Consent::allowed(&sender.headers),
             },
             _ => Speaker::Server,
@@ -418,6 +411,7 @@ impl Collector {
         self.count(|counts| {
             counts.accepted += taken.events as u64;
             counts.withheld += taken.withheld as u64;
+            counts.dropped += u64::from(batch.dropped);
             for refusal in &taken.refused {
                 *counts.refused.entry(refusal.reason).or_default() += 1;
             }
@@ -461,6 +455,14 @@ impl Collector {
                 .retry_after(1)
                 .with("accepted", json!(0))
         };
+        let most = self.config.limits.waiting_bytes;
+        if taken.lines.len() > most {
+            // Coming again would not help.
+            let what =
+                format!("the batch comes to more than the {most} bytes that may wait for the disk");
+            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what);
+            return Err(problem.with("accepted", json!(0)));
+        }
         let offered = self.committer.offer(std::mem::take(&mut taken.lines));
         let answer =
             offered.ok_or_else(|| behind("too much waits for the disk; nothing was taken"))?;
@@ -482,7 +484,7 @@ impl Collector {
         self.check_key(ask.key.as_deref())?;
         let spent = self
             .browsers
-            .take((&ask.key, sender.peer), 1, Instant::now());
+            .take((&ask.key, sender.client), 1, Instant::now());
         spent.map_err(|seconds| {
             let what = "the sender's rate is used up";
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate", what).retry_after(seconds)
@@ -493,10 +495,7 @@ impl Collector {
             .as_deref()
             .map(|text| Token::read(text, self.naming.secret(), now_s));
         let token = match known {
-            Some(Ok(token)) => Token {
-                issued_s: now_s,
-                ..token
-            },
+            Some(Ok(token)) => token.renewed(now_s),
             // One that has expired, or was signed before a restart, is nobody's any more.
             _ => Token::issue(now_s).map_err(|error| {
                 Problem::new(

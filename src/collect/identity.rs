@@ -58,6 +58,13 @@ impl Naming {
         &self.secret
     }
 
+    /// Whether a text has the form of a keyed hash of ours, as it stands in the lane.
+    pub fn is_hash(text: &str) -> bool {
+        let hash = text.strip_prefix("s-").or(text.strip_prefix("v-"));
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        hash.is_some_and(|hash| hash.len() == 24 && hash.bytes().all(is_digit))
+    }
+
     /// The name of a visitor in a session, as far as it was agreed to; none without consent.
     pub fn name(&self, visitor: &str, session: &str, consent: Consent) -> Option<String> {
         match consent {
@@ -90,6 +97,7 @@ mod tests {
         assert_eq!(plain.name("ann", "1", Consent::Session).unwrap(), monday);
         assert_ne!(plain.name("ann", "2", Consent::Session).unwrap(), monday);
         let name = hashed.name("ann", "1", Consent::Full).unwrap();
+        assert!(Naming::is_hash(&name) && Naming::is_hash(&monday) && !Naming::is_hash("v-ann"));
         assert!(!name.contains("ann") && name == hashed.name("ann", "2", Consent::Full).unwrap());
     }
 

@@ -7,6 +7,7 @@ use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
 use crate::visit::tally::Tally;
 use crate::visit::visitors::Visitors;
+use crate::visit::visitors::phases::LiveCounts;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,15 +15,15 @@ use std::time::{Duration, Instant};
 /// How often a worker says how it stands.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Most live sessions of a worker whose phases are counted.
-pub const PHASES_MAX: u64 = 50_000;
+/// Most live sessions of a worker that are counted one by one.
+pub const COUNTED_MAX: u64 = 50_000;
 
 /// What a worker has counted.
 #[derive(Clone, Debug)]
 struct Count {
     tally: Tally,
     live: u64,
-    phases: Option<[u64; 5]>,
+    counts: Option<LiveCounts>,
 }
 
 /// A job's word of itself. Clones are the same.
@@ -36,8 +37,8 @@ pub struct Standing {
     pub tally: Tally,
     /// Live sessions.
     pub live: u64,
-    /// Live sessions by phase; none where there are more than [`PHASES_MAX`] on a worker.
-    pub phases: Option<[u64; 5]>,
+    /// How they stand; none where there are more than [`COUNTED_MAX`] on a worker.
+    pub live_counts: Option<LiveCounts>,
     /// Lanes by number: their clock in ms, and bytes read.
     pub lanes: BTreeMap<u16, (u64, u64)>,
     /// Up to when output is committed, in ms; 0 before the first commit.
@@ -59,14 +60,15 @@ impl JobStatus {
             return Standing::default();
         };
         let mut standing = standing.clone();
-        standing.phases = Some([0; 5]);
+        standing.live_counts = Some(LiveCounts::default());
         for count in std::mem::take(&mut standing.workers).into_values() {
             standing.tally.merge(&count.tally);
             standing.live += count.live;
-            standing.phases = standing
-                .phases
-                .zip(count.phases)
-                .map(|(sum, more)| std::array::from_fn(|phase| sum[phase] + more[phase]));
+            let both = standing.live_counts.zip(count.counts);
+            standing.live_counts = both.map(|(sum, more)| LiveCounts {
+                phases: std::array::from_fn(|phase| sum.phases[phase] + more.phases[phase]),
+                bought: sum.bought + more.bought,
+            });
         }
         let learners = std::mem::take(&mut standing.learners);
         standing.learned = learners.into_values().flatten().collect();
@@ -133,11 +135,11 @@ impl Teller {
     pub fn counted(&mut self, visits: &Visitors) {
         let worker = self.worker;
         if let Some(status) = self.is_time() {
-            let is_few = visits.live() <= PHASES_MAX;
+            let is_few = visits.live() <= COUNTED_MAX;
             let count = Count {
                 tally: visits.tally().clone(),
                 live: visits.live(),
-                phases: is_few.then(|| visits.live_phases()),
+                counts: is_few.then(|| visits.live_counts()),
             };
             status.put(|standing| {
                 standing.workers.insert(worker, count);
@@ -187,7 +189,7 @@ mod tests {
         };
         let mut visits = Visitors::new(Arc::new(rules), None, false);
         let log = format!(
-            "event_ms,visitor,kind\n1600000000000,a{worker},search\n1600000000000,b{worker},search\n"
+            "event_ms,visitor,kind\n1600000000000,a{worker},search\n1600000000000,b{worker},purchase\n"
         );
         let bytes = Box::new(std::io::Cursor::new(log.into_bytes()));
         let mut lane = LaneReader::over("log", bytes, Lane(0), &LaneOptions::default()).unwrap();
@@ -209,7 +211,8 @@ mod tests {
         status.read(0, 18, 120);
         let standing = status.standing();
         assert_eq!((standing.tally.sessions, standing.live), (4, 4));
-        assert_eq!(standing.phases.unwrap().iter().sum::<u64>(), 4);
+        let counts = standing.live_counts.unwrap();
+        assert_eq!((counts.phases.iter().sum::<u64>(), counts.bought), (4, 2));
         assert_eq!(standing.lanes[&0], (18, 120));
     }
 

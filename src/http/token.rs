@@ -1,13 +1,17 @@
 //! Tokens: who a browser speaks for, signed, so that nobody speaks for or listens to another.
 //!
-//! `v1.VISITOR.ISSUED.SIGNATURE`: the visitor in hexadecimal, the time of issue in seconds since 1970,
-//! and a keyed hash of both. A token holds for [`LIFE_S`]; whoever shows a valid one may have it
-//! renewed. It is no secret of the shop's: it is the browser's, as a session cookie is.
+//! `v1.VISITOR.SINCE.ISSUED.SIGNATURE`: the visitor in hexadecimal, when the visit began and when this
+//! token was issued in seconds since 1970, and a keyed hash of all three. A token holds for [`LIFE_S`];
+//! whoever shows a valid one may have it renewed. A renewal keeps the begin of the visit, so that a page
+//! loaded anew is not a visitor of its own under consent for the session, but for [`VISIT_S`] at most. A
+//! token is no secret of the shop's: it is the browser's, as a session cookie is.
 
 use super::keyed::{Secret, hex, random, unhex};
 
 /// How long a token holds, in seconds.
 pub const LIFE_S: u64 = 24 * 3_600;
+/// How long after its begin a visit is still the same one when its token is renewed, in seconds.
+pub const VISIT_S: u64 = 4 * 3_600;
 /// How far its time may lie ahead of ours, in seconds.
 const AHEAD_S: u64 = 60;
 /// Longest token.
@@ -18,6 +22,8 @@ const BYTES_MAX: usize = 512;
 pub struct Token {
     /// The visitor.
     pub visitor: String,
+    /// When the visit began, in seconds since 1970.
+    pub since_s: u64,
     /// When it was issued, in seconds since 1970.
     pub issued_s: u64,
 }
@@ -41,16 +47,32 @@ impl Token {
     pub fn issue(now_s: u64) -> std::io::Result<Token> {
         Ok(Token {
             visitor: hex(&random::<12>()?),
+            since_s: now_s,
             issued_s: now_s,
         })
+    }
+
+    /// The same for longer; for another visit, if this one has lasted for [`VISIT_S`].
+    pub fn renewed(self, now_s: u64) -> Token {
+        let is_same_visit = now_s.saturating_sub(self.since_s) < VISIT_S;
+        Token {
+            since_s: if is_same_visit { self.since_s } else { now_s },
+            issued_s: now_s,
+            ..self
+        }
+    }
+
+    /// What tells this visit of the visitor's from others.
+    pub fn visit(&self) -> String {
+        self.since_s.to_string()
     }
 
     /// Its text.
     pub fn sign(&self, secret: &Secret) -> String {
         let visitor = hex(self.visitor.as_bytes());
-        let issued = self.issued_s.to_string();
-        let hash = secret.hash(&[b"token", self.visitor.as_bytes(), issued.as_bytes()]);
-        format!("v1.{visitor}.{issued}.{}", hex(&hash[..16]))
+        let times = format!("{}.{}", self.since_s, self.issued_s);
+        let hash = secret.hash(&[b"token", self.visitor.as_bytes(), times.as_bytes()]);
+        format!("v1.{visitor}.{times}.{}", hex(&hash[..16]))
     }
 
     /// Reads a text that was signed here.
@@ -63,7 +85,8 @@ impl Token {
             return Err(forged);
         }
         let mut parts = text.split('.');
-        let (Some("v1"), Some(visitor), Some(issued), Some(hash), None) = (
+        let (Some("v1"), Some(visitor), Some(since), Some(issued), Some(hash), None) = (
+            parts.next(),
             parts.next(),
             parts.next(),
             parts.next(),
@@ -75,6 +98,7 @@ impl Token {
         let visitor = unhex(visitor).ok_or(forged)?;
         let token = Token {
             visitor: String::from_utf8(visitor).map_err(|_| forged)?,
+            since_s: since.parse().map_err(|_| forged)?,
             issued_s: issued.parse().map_err(|_| forged)?,
         };
         // Written in one way only: what was signed is what is shown.
@@ -115,6 +139,24 @@ mod tests {
         assert_eq!(late, Err(TokenError::Expired));
         let early = Token::read(&text, &secret, NOW_S - AHEAD_S - 1);
         assert_eq!(early, Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn a_renewed_token_is_of_the_same_visit_for_a_while() {
+        let token = Token::issue(NOW_S).unwrap();
+        let mut renewed = token.clone();
+        for _ in 0..10 {
+            let next_s = renewed.issued_s + VISIT_S / 11;
+            renewed = renewed.renewed(next_s);
+        }
+        assert_eq!(
+            (&renewed.visitor, renewed.visit()),
+            (&token.visitor, token.visit())
+        );
+        assert!(renewed.issued_s > token.issued_s);
+        let later = renewed.renewed(NOW_S + VISIT_S);
+        assert_eq!(later.visitor, token.visitor);
+        assert_ne!(later.visit(), token.visit());
     }
 
     #[test]

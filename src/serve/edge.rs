@@ -105,8 +105,7 @@ impl Server {
             .and_then(Consent::parse)
             .unwrap_or(Consent::Full);
         let consent = said.min(Consent::allowed(request.headers()));
-        let session = token.issued_s.to_string();
-        let name = self.naming.name(&token.visitor, &session, consent);
+        let name = self.naming.name(&token.visitor, &token.visit(), consent);
         let name = name.ok_or_else(|| refused("without consent there are no decisions"))?;
         let header = request.headers().get("last-event-id");
         let header = header.and_then(|id| id.to_str().ok()).map(str::to_owned);

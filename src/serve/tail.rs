@@ -15,7 +15,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of the log that are read back at the start.
 pub const BACK_BYTES: u64 = 64 << 20;
@@ -31,15 +31,19 @@ pub struct Reading {
     pub bytes: AtomicU64,
     /// Lines that were no decision.
     pub strange: AtomicU64,
-    /// Whether all there was has been read at least once.
+    /// Whether there is a log, and all there was has been read at least once.
     pub caught_up: AtomicBool,
+    /// Whether there is no log yet.
+    pub absent: AtomicBool,
     /// The time of the latest decision, in ms since 1970.
     pub latest_ms: AtomicU64,
-    latencies: Mutex<VecDeque<u64>>,
+    latencies: Mutex<VecDeque<(Instant, u64)>>,
 }
 
-/// Latencies that quantiles are taken of.
+/// Most latencies that quantiles are taken of.
 const LATENCIES: usize = 4_096;
+/// How long a latency is among them.
+const LATENCIES_KEPT: Duration = Duration::from_secs(60);
 
 /// Quantiles of a latency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -55,13 +59,27 @@ pub struct Quantiles {
 }
 
 impl Reading {
-    /// From the arrival of what a decision answers until it was read here, in ms, over the latest of them.
-    /// For a job that reads live.
+    /// Waits until all that was there has been read, or there is nothing yet. Who is served earlier would be
+    /// told again, as news, what it has seen.
+    pub fn wait(&self, give_up: impl Fn() -> bool) {
+        let done = || self.caught_up.load(Ordering::Acquire) || self.absent.load(Ordering::Acquire);
+        while !done() && !give_up() {
+            std::thread::sleep(NAP);
+        }
+    }
+
+    /// From the arrival of what a decision answers until it was read here, in ms, over the last
+    /// minute. For a job that reads live.
     pub fn latency_ms(&self) -> Quantiles {
+        self.latency_at(Instant::now())
+    }
+
+    fn latency_at(&self, now: Instant) -> Quantiles {
         let Ok(latest) = self.latencies.lock() else {
             return Quantiles::default();
         };
-        let mut sorted: Vec<u64> = latest.iter().copied().collect();
+        let is_late = |(at, _): &&(Instant, u64)| now.duration_since(*at) < LATENCIES_KEPT;
+        let mut sorted: Vec<u64> = latest.iter().filter(is_late).map(|(_, ms)| *ms).collect();
         sorted.sort_unstable();
         let at = |share: f64| {
             let place = (sorted.len() as f64 * share) as usize;
@@ -84,7 +102,7 @@ impl Reading {
             if latest.len() == LATENCIES {
                 latest.pop_front();
             }
-            latest.push_back(now_ms().saturating_sub(at_ms));
+            latest.push_back((Instant::now(), now_ms().saturating_sub(at_ms)));
         }
     }
 }
@@ -121,11 +139,15 @@ pub fn follow(path: PathBuf, board: Arc<Board>, whole: bool) -> Arc<Reading> {
         };
         loop {
             match tail.read(|line| take(line, &board, whole, &told)) {
-                Ok(0) => {
+                Ok(None) => {
+                    told.absent.store(true, Ordering::Release);
+                    std::thread::sleep(NAP);
+                }
+                Ok(Some(0)) => {
                     told.caught_up.store(true, Ordering::Release);
                     std::thread::sleep(NAP);
                 }
-                Ok(bytes) => {
+                Ok(Some(bytes)) => {
                     told.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
                 }
                 Err(error) => {
@@ -190,13 +212,14 @@ struct Tail {
 }
 
 impl Tail {
-    /// Reads a piece of what is new and hands out its whole lines; how many bytes there were.
-    fn read(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+    /// Reads a piece of what is new and hands out its whole lines; how many bytes there were. None while there
+    /// is no log.
+    fn read(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
                 let mut file = match File::open(&self.path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                     other => other?,
                 };
                 let length = file.metadata()?.len();
@@ -221,7 +244,7 @@ impl Tail {
             begin += length + 1;
         }
         self.rest.drain(..begin);
-        Ok(got)
+        Ok(Some(got))
     }
 }
 
@@ -256,6 +279,19 @@ mod tests {
     }
 
     #[test]
+    fn a_latency_counts_for_a_minute() {
+        let told = Reading::default();
+        told.late(now_ms() - 500);
+        assert_eq!(told.latency_ms().count, 0, "it was there before us");
+        told.caught_up.store(true, Ordering::Relaxed);
+        told.late(now_ms() - 500);
+        let now = told.latency_ms();
+        assert!(now.count == 1 && (500..5_000).contains(&now.p99), "{now:?}");
+        let later = told.latency_at(Instant::now() + LATENCIES_KEPT);
+        assert_eq!(later, Quantiles::default());
+    }
+
+    #[test]
     fn lines_come_out_whole_however_they_are_written() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("decisions.jsonl");
@@ -266,11 +302,12 @@ mod tests {
             piece: vec![0; 7],
         };
         let mut lines = Vec::new();
-        assert_eq!(tail.read(|_| panic!("nothing is there")).unwrap(), 0);
+        assert_eq!(tail.read(|_| panic!("nothing is there")).unwrap(), None);
         let mut file = File::create(&path).unwrap();
+        assert_eq!(tail.read(|_| panic!("it is empty")).unwrap(), Some(0));
         for piece in ["one\ntw", "o\nthr", "ee", "\n", "four"] {
             file.write_all(piece.as_bytes()).unwrap();
-            while tail.read(|line| lines.push(line.to_vec())).unwrap() > 0 {}
+            while tail.read(|line| lines.push(line.to_vec())).unwrap() > Some(0) {}
         }
         assert_eq!(lines, [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
     }

@@ -17,7 +17,7 @@
 //! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
 
 mod erase;
-mod phases;
+pub mod phases;
 pub mod saved;
 mod turn;
 

@@ -5,7 +5,8 @@
 //
 // A slot is an element with `data-rs-slot`. Its arms are children with `data-rs-arm`, of which one is
 // not `hidden`; or its children are products with `data-rs-item`, which are put in order. Boxes keep their
-// size, so that nothing on the page moves. What is under the pointer or has the focus stays where it is.
+// size, so that nothing on the page moves. What is under the pointer or has the focus stays as it is, and
+// follows once it is left.
 
 type Fields = Record<string, string | number>;
 type Event_ = Fields & { event_ms: number; kind: string; event_id: string };
@@ -14,19 +15,19 @@ type Decision = {
   session: string;
   seq: number;
   layout?: Record<string, string>;
+  changed?: string[];
   items?: string[] | Record<string, string[]>;
 };
 type State = "sent" | "received" | "applied" | "visible" | "failed";
 
 const script = document.currentScript as HTMLScriptElement;
-const url = script.dataset.url || "";
-const key = script.dataset.key || "";
-const consent = script.dataset.consent || "full";
+const { url = "", key = "", consent = "full" } = script.dataset;
 const doc = document;
 const now = Date.now;
-const AT_ONCE = /^(click|add_|remove_|begin_|purchase|item_view|exit_|search)/;
+const AT_ONCE = /view|click|cart|checkout|purchase|exit|search/;
 const QUEUE_MAX = 200;
 const BATCH_MAX = 50;
+const DWELL_MAX_S = 1800;
 
 const memory = (() => {
   try {
@@ -47,7 +48,9 @@ const keep = (name: string, value: string) => {
 const page = now().toString(36) + Math.random().toString(36).slice(2, 8);
 let made = 0;
 let queue: Event_[] = [];
+let flying: Event_[] = [];
 let sending = false;
+let dropped = 0;
 let wait = 0;
 let timer = 0;
 let token = "";
@@ -55,21 +58,26 @@ let asked: Promise<void> | null = null;
 let stream: EventSource | null = null;
 let last = "";
 let latest: Decision | null = null;
-let seen = new Set<string>();
+let told = "";
+let held = false;
+let seen = "";
 
 const tell = (state: State, id: string, about: unknown = latest) =>
   doc.dispatchEvent(new CustomEvent("restage", { detail: { state, id, about } }));
 const idOf = (d: Decision) => d.visitor + "/" + d.session + "/" + d.seq;
 
-const body = (events: Event_[]) => JSON.stringify({ key, token, sent_at: now(), events });
+const post = (path: string, fields: object) =>
+  fetch(url + "/v1/" + path, {
+    method: "POST",
+    headers: { "content-type": "text/plain" },
+    body: JSON.stringify({ key, token: token || undefined, ...fields }),
+    keepalive: true,
+  });
+const batch = (events: Event_[]) => ({ sent_at: now(), dropped: dropped || undefined, events });
 
 // A token for this browser, asked for once at a time.
 const ask = () =>
-  (asked ||= fetch(url + "/v1/session", {
-    method: "POST",
-    headers: { "content-type": "text/plain" },
-    body: JSON.stringify({ key, token: token || read("token") || undefined }),
-  })
+  (asked ||= post("session", { token: token || read("token") || undefined })
     .then(async (answer) => {
       if (!answer.ok) throw answer.status;
       token = (await answer.json()).token;
@@ -87,24 +95,24 @@ const flush = async () => {
   timer = 0;
   if (sending || !queue.length) return;
   sending = true;
-  const batch = queue.slice(0, BATCH_MAX);
   let again = 0;
   try {
     if (!token) await ask();
-    const answer = await fetch(url + "/v1/events", {
-      method: "POST",
-      headers: { "content-type": "text/plain" },
-      body: body(batch),
-      keepalive: true,
-    });
-    if (answer.status === 401) token = "";
-    if (answer.status === 401 || answer.status === 429 || answer.status >= 500) throw 0;
-    queue = queue.filter((event) => !batch.includes(event));
+    flying = queue.slice(0, BATCH_MAX);
+    const lost = dropped;
+    const { status } = await post("events", batch(flying));
+    if (status === 401) token = "";
+    if (status === 401 || status === 429 || status >= 500) throw 0;
+    // Refused for good: sending it again would not help.
+    if (status >= 400 && status !== 422) tell("failed", "", status);
+    queue = queue.filter((event) => !flying.includes(event));
+    dropped -= lost;
     wait = 0;
   } catch {
     wait = Math.min(wait * 2 || 500, 30_000);
     again = wait * (0.5 + Math.random());
   }
+  flying = [];
   sending = false;
   if (queue.length) later(again);
 };
@@ -115,8 +123,11 @@ const track = (kind: string, fields: Fields = {}) => {
   if (consent !== "full") event.consent = consent;
   queue.push(event);
   tell("sent", kind, fields);
-  // The oldest go first: what is done now says more.
-  if (queue.length > QUEUE_MAX) queue.shift();
+  // The oldest go first: what is done now says more. The collector is told how many.
+  if (queue.length > QUEUE_MAX) {
+    queue.shift();
+    dropped++;
+  }
   if (wait) return;
   if (AT_ONCE.test(kind)) {
     clearTimeout(timer);
@@ -125,14 +136,20 @@ const track = (kind: string, fields: Fields = {}) => {
   } else later(1000);
 };
 
-// What is left when the page goes away. It may come back, so what was not taken stays.
+// What is left when the page goes away: by beacon, and what no beacon takes by the next page. It may come
+// back, so what was not taken stays; ids make sure that nothing counts twice.
 const leave = () => {
   dwell();
-  if (token && queue.length && !sending) {
-    const batch = queue.slice(0, BATCH_MAX);
-    if (navigator.sendBeacon(url + "/v1/events", body(batch)))
-      queue = queue.filter((event) => !batch.includes(event));
+  token ||= read("token");
+  let rest = queue.filter((event) => !flying.includes(event));
+  while (token && rest.length) {
+    const body = JSON.stringify({ key, token, ...batch(rest.slice(0, BATCH_MAX)) });
+    if (!navigator.sendBeacon(url + "/v1/events", body)) break;
+    dropped = 0;
+    rest = rest.slice(BATCH_MAX);
   }
+  queue = flying.concat(rest);
+  keep("queue", rest.length ? JSON.stringify(rest) : "");
 };
 
 const order = (slot: Element, items: string[]) => {
@@ -141,47 +158,54 @@ const order = (slot: Element, items: string[]) => {
     const place = items.indexOf(child.dataset.rsItem || "");
     return place < 0 ? items.length : place;
   };
-  const held = children.findIndex(
-    (child) => child.matches(":hover") || child.contains(doc.activeElement),
-  );
-  const sorted = children
-    .filter((_, place) => place !== held)
-    .sort((a, b) => rank(a) - rank(b));
-  if (held >= 0) sorted.splice(held, 0, children[held]);
+  const fixed = children.findIndex(isHeld);
+  const sorted = children.filter((_, place) => place !== fixed).sort((a, b) => rank(a) - rank(b));
+  if (fixed >= 0) sorted.splice(fixed, 0, children[fixed]);
   if (sorted.every((child, place) => child === children[place])) return;
   // Nodes that are put in anew have no place that they moved from; the one that is held is not touched.
   sorted.forEach((child, place) => {
-    if (place === held) return;
-    if (place < held) slot.insertBefore(child, children[held]);
+    if (place === fixed) return;
+    if (place < fixed) slot.insertBefore(child, children[fixed]);
     else slot.append(child);
   });
 };
 
-const show = (slot: HTMLElement, arm: string) => {
-  const arms = [...slot.querySelectorAll<HTMLElement>("[data-rs-arm]")];
-  if (!arms.some((child) => child.dataset.rsArm === arm)) return;
-  if (slot.contains(doc.activeElement) && doc.activeElement !== slot) {
-    slot.addEventListener("focusout", () => setTimeout(apply), { once: true });
-    return;
-  }
-  for (const child of arms) child.hidden = child.dataset.rsArm !== arm;
-};
+// Under the pointer, where there is one that hovers, or with the focus.
+const hovers = matchMedia("(hover:hover)");
+const isHeld = (element: Element) =>
+  (hovers.matches && element.matches(":hover")) ||
+  (doc.activeElement !== doc.body && element.contains(doc.activeElement));
 
-// Shows the latest decision on what the page holds now.
+// Shows the latest decision on what the page holds now; once all of it is there, or cannot be, says so.
 const apply = () => {
-  if (!latest) return true;
+  if (!latest) return;
+  const id = idOf(latest);
+  const slots = doc.querySelectorAll<HTMLElement>("[data-rs-slot]");
+  let state: State = "applied";
+  held = false;
   try {
-    for (const slot of doc.querySelectorAll<HTMLElement>("[data-rs-slot]")) {
+    for (const slot of slots) {
       const name = slot.dataset.rsSlot || "";
       const items = Array.isArray(latest.items) ? latest.items : latest.items?.[name];
-      if (slot.querySelector("[data-rs-arm]")) show(slot, latest.layout?.[name] || "");
-      else if (items) order(slot, items);
-      if (latest.layout?.[name]) sight.observe(slot);
+      const arm = latest.layout?.[name];
+      const arms = [...slot.querySelectorAll<HTMLElement>("[data-rs-arm]")];
+      if (!arms.length) items && order(slot, items);
+      else if (arm) {
+        const wanted = arms.find((child) => child.dataset.rsArm === arm);
+        if (!wanted) state = "failed";
+        else if (wanted.hidden && isHeld(slot)) held = true;
+        else for (const child of arms) child.hidden = child !== wanted;
+      }
     }
-    return true;
   } catch {
-    return false;
+    state = "failed";
   }
+  if (held || told === id) return;
+  told = id;
+  tell(state, id);
+  // Observed anew, a slot that is in sight is reported again.
+  sight.disconnect();
+  for (const slot of slots) if (latest.layout?.[slot.dataset.rsSlot || ""]) sight.observe(slot);
 };
 
 const take = (message: MessageEvent) => {
@@ -194,9 +218,8 @@ const take = (message: MessageEvent) => {
   }
   last = message.lastEventId || last;
   latest = decision;
-  const id = idOf(decision);
-  tell("received", id);
-  tell(apply() ? "applied" : "failed", id);
+  tell("received", idOf(decision));
+  apply();
 };
 
 const listen = () => {
@@ -215,64 +238,65 @@ const listen = () => {
   };
 };
 
-// Half of a slot was in sight for half a second.
+// Half of a slot that the decision changed was in sight for half a second.
 const timers = new Map<Element, number>();
 const sight = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {
       clearTimeout(timers.get(target));
-      if (isIntersecting) timers.set(target, setTimeout(visible, 500) as unknown as number);
+      if (isIntersecting) timers.set(target, setTimeout(visible, 500, target) as unknown as number);
     }
   },
   { threshold: 0.5 },
 );
-const visible = () => {
-  const id = latest && idOf(latest);
-  if (!id || seen.has(id)) return;
-  seen.add(id);
-  track("impression", { item: id });
-  tell("visible", id);
+const visible = (slot: HTMLElement) => {
+  const { changed = [] } = latest || {};
+  if (!told || told === seen || (changed.length && !changed.includes(slot.dataset.rsSlot || ""))) return;
+  if (latest && idOf(latest) !== told) return;
+  seen = told;
+  track("impression", { item: seen });
+  tell("visible", seen);
 };
 
+// What the shopper looks at: it stays the same while the address already names the next.
+let about: Fields = { page: location.pathname };
 let depth = 0;
 const scrolled = () => {
-  const all = doc.documentElement.scrollHeight;
-  const part = (scrollY + innerHeight) / all;
+  const part = (scrollY + innerHeight) / doc.documentElement.scrollHeight;
   for (const mark of [0.25, 0.5, 0.75, 0.9])
     if (part >= mark && depth < mark) {
       depth = mark;
-      track("scroll", { value: mark, page: location.pathname });
+      track("scroll", { value: mark, page: about.page });
     }
 };
 
-// Time for which the page was visible.
-let since = now();
-let about: Fields = {};
+// Time for which the page was visible; none runs while it is hidden.
+let since = doc.hidden ? 0 : now();
 const dwell = () => {
-  const seconds = (now() - since) / 1000;
-  since = now();
-  if (!doc.hidden || seconds < 1800) {
-    if (seconds >= 1) track("dwell", { value: Math.round(seconds * 10) / 10, page: location.pathname, ...about });
-  }
+  const seconds = since ? (now() - since) / 1000 : 0;
+  since = doc.hidden ? 0 : now();
+  if (seconds >= 1 && seconds < DWELL_MAX_S) track("dwell", { value: Math.round(seconds * 10) / 10, ...about });
 };
 
 // Another view: a page, a list or an item.
 const view = (kind = "page_view", fields: Fields = {}) => {
   dwell();
-  about = fields.item ? { item: fields.item } : {};
+  about = { page: location.pathname };
+  if (fields.item) about.item = fields.item;
   depth = 0;
-  track(kind, { page: location.pathname, ...fields });
+  track(kind, { page: about.page, ...fields });
   apply();
 };
 
 addEventListener("scroll", scrolled, { passive: true });
 doc.addEventListener("click", ({ target }) => {
   const named = (target as Element).closest?.<HTMLElement>("[data-rs-click]");
-  if (named) track("click", { item: named.dataset.rsClick || "", page: location.pathname });
+  if (named) track("click", { item: named.dataset.rsClick || "", page: about.page });
 });
 doc.documentElement.addEventListener("mouseleave", (event) => {
-  if (event.clientY <= 0) track("exit_intent", { page: location.pathname });
+  if (event.clientY <= 0) track("exit_intent", { page: about.page });
 });
+for (const name of ["pointerout", "focusout"]) doc.addEventListener(name, () => held && setTimeout(apply));
 doc.addEventListener("visibilitychange", () => {
   if (doc.hidden) leave();
   else since = now();
@@ -291,12 +315,21 @@ addEventListener("pageshow", ({ persisted }) => {
   apply,
   // Another visitor: for the demo, and for a shop whose shopper logs out.
   forget() {
-    memory?.removeItem("rs.token");
+    leave();
+    queue = [];
+    keep("token", "");
     stream?.close();
-    token = last = "";
+    token = last = told = "";
     latest = null;
-    seen = new Set();
     return ask();
   },
 };
-if (consent !== "none") ask().catch(() => later(2000));
+if (consent !== "none") {
+  try {
+    queue = JSON.parse(read("queue") || "[]");
+  } catch {
+    // Another wrote there.
+  }
+  keep("queue", "");
+  ask().then(flush, () => later(2000));
+}

@@ -5,12 +5,15 @@
 //! answered as taken is in the lane and what was served is committed.
 
 pub mod collect;
+pub mod erasure;
+mod kept;
 mod monitor;
 mod page;
 mod pages;
 pub mod run;
 pub mod serve;
 mod simulated;
+mod snapshots;
 pub mod up;
 
 use super::Failure;

@@ -2,9 +2,10 @@
 //!
 //! On a port of its own, since none of it is for the public. Metrics are in Prometheus' text format
 //! (version 0.0.4), in base units, without ids as labels. Ready means: the job's output is no further
-//! than [`LAG_MAX_MS`] behind the lanes' clock, and the log of decisions has been read up to its end.
+//! than [`LAG_MAX_MS`] behind the lanes' clock, there is a log of decisions, and it has been read up to its end.
 
 use super::page::Page;
+use super::snapshots::snapshots_in;
 use crate::collect::Collector;
 use crate::collect::committer::now_ms;
 use crate::flow::status::JobStatus;
@@ -17,8 +18,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::fmt::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 /// How far output may be behind the lanes, in ms.
 const LAG_MAX_MS: u64 = 5_000;
@@ -30,6 +33,10 @@ pub struct Watched {
     pub collector: Option<Arc<Collector>>,
     /// It runs a job.
     pub job: Option<(JobStatus, Arc<Rules>)>,
+    /// Where the job keeps its state.
+    pub state: Option<PathBuf>,
+    /// What money is counted in, where that is known.
+    pub currency: Option<&'static str>,
     /// It serves.
     pub board: Option<(Arc<Board>, Arc<Reading>)>,
 }
@@ -41,6 +48,7 @@ pub fn monitor(watched: Watched) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/v1/status", get(status))
+        .route("/v1/ready", get(is_ready))
         .with_state(watched)
 }
 
@@ -51,12 +59,22 @@ async fn ready(State(watched): State<Watched>) -> Response {
     }
 }
 
+/// The same for a page, which takes an answer other than 200 for an error.
+async fn is_ready(State(watched): State<Watched>) -> Response {
+    let why = watched.not_ready();
+    crate::http::json(&serde_json::json!({"ready": why.is_none(), "why": why}))
+}
+
 async fn status(State(watched): State<Watched>) -> Response {
     match &watched.job {
         Some((job, rules)) => {
             let standing = job.standing();
             let rules = standing.rules.as_ref().unwrap_or(rules);
             let mut page = Page::of(&standing, rules, now_ms());
+            page.counts_in(watched.currency);
+            if let Some(dir) = &watched.state {
+                page.kept(snapshots_in(dir, SystemTime::now()));
+            }
             if let Some(collector) = &watched.collector {
                 page.collected(&collector.counts());
             }
@@ -93,7 +111,7 @@ impl Watched {
         }
         let (_, reading) = self.board.as_ref()?;
         let caught_up = reading.caught_up.load(Ordering::Acquire);
-        (!caught_up).then(|| "the log of decisions is still being read".into())
+        (!caught_up).then(|| "the log of decisions is not there or is still being read".into())
     }
 
     fn metrics(&self) -> String {
@@ -104,6 +122,7 @@ impl Watched {
             out.begin(events, "counter", "Events by what became of them.");
             out.value(events, "result=\"accepted\"", counts.accepted);
             out.value(events, "result=\"withheld\"", counts.withheld);
+            out.value(events, "result=\"dropped\"", counts.dropped);
             for (reason, count) in &counts.refused {
                 out.value(
                     events,

@@ -1,5 +1,7 @@
 //! How a live job stands, as one JSON object.
 
+use super::snapshots::SnapshotFile;
+use crate::cli::drift::Drift;
 use crate::cli::learned::Learned;
 use crate::cli::report::Counts;
 use crate::collect::edge;
@@ -18,11 +20,15 @@ pub struct Page {
     now_ms: u64,
     policy: String,
     model: String,
+    /// What money is counted in, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'static str>,
     events: u64,
     kinds: Counts,
     visitors: u64,
     sessions: u64,
     live_sessions: u64,
+    /// Those that bought something, the live ones among them where they are counted.
     sessions_bought: u64,
     carts_abandoned: u64,
     revenue: f64,
@@ -34,6 +40,9 @@ pub struct Page {
     lanes: Vec<LanePage>,
     #[serde(flatten)]
     learned: Learned,
+    drift: Vec<Drift>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshots: Option<Vec<SnapshotFile>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     collect: Option<CollectPage>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +60,7 @@ struct LanePage {
 struct CollectPage {
     accepted: u64,
     withheld: u64,
+    dropped: u64,
     refused: BTreeMap<&'static str, u64>,
     requests: BTreeMap<&'static str, u64>,
 }
@@ -73,7 +83,8 @@ impl Page {
             .iter()
             .map(|kind| (kind.name(), tally.kind(*kind)));
         let names = Phase::ALL.iter().map(|phase| phase.name());
-        let phases = names.zip(standing.phases.unwrap_or_default());
+        let live = standing.live_counts.unwrap_or_default();
+        let phases = names.zip(live.phases);
         let lanes = standing
             .lanes
             .iter()
@@ -91,7 +102,7 @@ impl Page {
             visitors: tally.visitors,
             sessions: tally.sessions,
             live_sessions: standing.live,
-            sessions_bought: tally.sessions_bought,
+            sessions_bought: tally.sessions_bought + live.bought,
             carts_abandoned: tally.carts_abandoned,
             revenue: tally.revenue as f64 / 1e6,
             scorings: tally.scorings,
@@ -101,9 +112,22 @@ impl Page {
             committed_ms: standing.committed_ms,
             lanes: lanes.collect(),
             learned: Learned::new(tally, &standing.learned, &rules.policy),
+            drift: Drift::of_run(rules, tally),
+            snapshots: None,
+            currency: None,
             collect: None,
             serve: None,
         }
+    }
+
+    /// Adds what money is counted in.
+    pub fn counts_in(&mut self, currency: Option<&'static str>) {
+        self.currency = currency;
+    }
+
+    /// Adds the snapshots that are kept.
+    pub fn kept(&mut self, snapshots: Vec<SnapshotFile>) {
+        self.snapshots = Some(snapshots);
     }
 
     /// Adds what was collected.
@@ -111,6 +135,7 @@ impl Page {
         self.collect = Some(CollectPage {
             accepted: counts.accepted,
             withheld: counts.withheld,
+            dropped: counts.dropped,
             refused: counts.refused.clone(),
             requests: counts.requests.clone(),
         });

@@ -4,9 +4,10 @@
 //! security policy: no script and no style but ours, no markup from data.
 
 use super::simulated::Crowd;
+use crate::http::Problem;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
@@ -27,9 +28,29 @@ const POLICY_OF_CONTENT: &str = "default-src 'none'; script-src 'self'; style-sr
 type Page = (&'static str, &'static str, &'static str);
 
 /// Path, type, text.
-const SHOP: [Page; 6] = [
+const SHOP: [Page; 10] = [
     ("/", HTML, include_str!("../../../web/shop/index.html")),
     ("/shop.css", CSS, include_str!("../../../web/shop/shop.css")),
+    (
+        "/drawer.css",
+        CSS,
+        include_str!("../../../web/shop/drawer.css"),
+    ),
+    (
+        "/basket.js",
+        SCRIPT,
+        include_str!("../../../web/shop/basket.js"),
+    ),
+    (
+        "/drawer.js",
+        SCRIPT,
+        include_str!("../../../web/shop/drawer.js"),
+    ),
+    (
+        "/words.js",
+        SCRIPT,
+        include_str!("../../../web/shop/words.js"),
+    ),
     (
         "/shop.js",
         SCRIPT,
@@ -110,12 +131,22 @@ pub fn shop() -> Router {
 
 /// The control room's paths.
 pub fn control(crowd: Crowd) -> Router {
-    let router = Router::new().route("/v1/simulated", post(simulated));
+    let router = Router::new().route("/v1/simulated", post(simulated).get(progress));
     with(router, &CONTROL).with_state(crowd)
 }
 
-/// Sends simulated shoppers; 409 while some are on their way.
-async fn simulated(State(crowd): State<Crowd>) -> Response {
+/// How far the simulated shoppers are.
+async fn progress(State(crowd): State<Crowd>) -> Response {
+    crate::http::json(&crowd.progress())
+}
+
+/// Sends simulated shoppers; 409 while some are on their way. Another site's page may not.
+async fn simulated(State(crowd): State<Crowd>, headers: HeaderMap) -> Response {
+    let page = headers.get(header::ORIGIN);
+    if page.is_some_and(|origin| !crate::http::is_own(origin, &headers)) {
+        let what = "only the control room itself may send simulated shoppers";
+        return Problem::new(StatusCode::FORBIDDEN, "origin", what).into_response();
+    }
     match crowd.send() {
         true => StatusCode::ACCEPTED.into_response(),
         false => StatusCode::CONFLICT.into_response(),

@@ -87,6 +87,7 @@ impl Run {
                 let mut edges = Edges::start()?;
                 let watched = Watched {
                     job: Some((status, rules)),
+                    state: self.state.state,
                     ..Watched::default()
                 };
                 listening("monitor", edges.listen(address, monitor(watched), 64)?);

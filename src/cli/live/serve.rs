@@ -53,6 +53,7 @@ impl Serve {
             origins: config.origins,
             stopping: edges.stopping(),
         });
+        reading.wait(|| stop.reason().is_some());
         let at = edges.listen(&self.listen, router(server), config.limits.connections)?;
         listening("serving", at);
         if let Some(address) = &self.monitor {

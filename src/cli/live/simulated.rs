@@ -1,12 +1,14 @@
 //! Simulated shoppers in the demo shop, through the real collector.
 //!
-//! A crowd of the simulated shop, twice as fast as it would be: visits begin within half a minute and
-//! last for some minutes. Its events are sent over HTTP as a server sends them, signed, in batches.
+//! A crowd of the simulated shop, faster than it would be: visits begin within a quarter of a minute and
+//! last for some minutes. Its events are sent over HTTP as a server sends them, signed, in batches; one
+//! that is told to come again does so, and what is refused is counted.
 
 use crate::collect::client::{Client, Signer};
 use crate::collect::committer::now_ms;
 use crate::format::write::write_event;
 use crate::simulate::{Scratch, Shop, ShopParams};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,13 +18,15 @@ use std::time::Duration;
 /// Shoppers of a crowd.
 const SHOPPERS: usize = 1_000;
 /// How much faster than real they are.
-const SPEED: u64 = 2;
+const SPEED: u64 = 4;
 /// They begin so many an hour of their time.
 const VISITS_PER_HOUR: f64 = 60_000.0;
 /// How long a crowd is followed, in ms of its time.
 const SPAN_MS: u64 = 600_000;
 /// How often a batch is sent.
 const BEAT: Duration = Duration::from_millis(50);
+/// How long to wait when told to come again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Sends crowds, one after another.
 #[derive(Clone)]
@@ -34,6 +38,20 @@ struct Inner {
     signer: Signer,
     busy: AtomicBool,
     crowds: AtomicU64,
+    /// Events of the crowd that was sent last, those of them that are due, and those not taken.
+    events: AtomicU64,
+    sent: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// How far a crowd is.
+#[derive(Serialize)]
+pub struct Progress {
+    busy: bool,
+    shoppers: usize,
+    events: u64,
+    sent: u64,
+    refused: u64,
 }
 
 impl Crowd {
@@ -44,7 +62,22 @@ impl Crowd {
             signer,
             busy: AtomicBool::new(false),
             crowds: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         }))
+    }
+
+    /// How far the crowd is that was sent last.
+    pub fn progress(&self) -> Progress {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Progress {
+            busy: self.0.busy.load(Ordering::Acquire),
+            shoppers: SHOPPERS,
+            events: count(&self.0.events),
+            sent: count(&self.0.sent),
+            refused: count(&self.0.refused),
+        }
     }
 
     /// Where to send them.
@@ -64,7 +97,7 @@ impl Crowd {
         }
         let seed = 1 + inner.crowds.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            if let Err(error) = walk(address, &inner.signer, seed).await {
+            if let Err(error) = walk(address, &inner, seed).await {
                 tracing::warn!(%error, "the simulated shoppers were turned away");
             }
             inner.busy.store(false, Ordering::Release);
@@ -120,9 +153,12 @@ fn events(seed: u64) -> Vec<(u64, Vec<u8>)> {
     events
 }
 
-async fn walk(address: SocketAddr, signer: &Signer, seed: u64) -> std::io::Result<()> {
+async fn walk(address: SocketAddr, inner: &Inner, seed: u64) -> std::io::Result<()> {
     let mut client = Client::new(address);
     let events = events(seed);
+    inner.events.store(events.len() as u64, Ordering::Relaxed);
+    inner.sent.store(0, Ordering::Relaxed);
+    inner.refused.store(0, Ordering::Relaxed);
     let (begin, mut next) = (tokio::time::Instant::now(), 0);
     while next < events.len() {
         let since_ms = begin.elapsed().as_millis() as u64;
@@ -136,8 +172,16 @@ async fn walk(address: SocketAddr, signer: &Signer, seed: u64) -> std::io::Resul
                 body.extend_from_slice(line.trim_ascii_end());
             }
             body.extend_from_slice(b"]}");
-            client.post("/v1/events", body, Some(signer)).await?;
+            let (status, _) = client.post("/v1/events", body, Some(&inner.signer)).await?;
+            if status == 429 || status == 503 {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            if status != 204 {
+                inner.refused.fetch_add(due as u64, Ordering::Relaxed);
+            }
             next += due;
+            inner.sent.store(next as u64, Ordering::Relaxed);
         }
         tokio::time::sleep(BEAT).await;
     }

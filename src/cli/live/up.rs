@@ -1,9 +1,10 @@
 //! `restage up`: all layers and a demo shop in one process.
 
+use super::kept::kept_secret;
 use super::monitor::{Watched, monitor};
 use super::run::{end_job, live_job, outlet_in};
 use super::simulated::Crowd;
-use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, pages, token_secret};
+use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, pages};
 use crate::cli::args::RuleArgs;
 use crate::cli::progress::stop_at_signals;
 use crate::cli::reload::reload_rules;
@@ -79,9 +80,13 @@ impl Up {
         }
         let plan = self.plan()?;
         let signer = crowd_signer(&mut config)?;
-        let (secret, connections) = (token_secret(&config)?, config.limits.connections);
+        let connections = config.limits.connections;
         let (lane_path, outlet) = (self.dir.join("lane.jsonl"), outlet_in(&self.dir));
         let lane = own_lane(&lane_path, &config)?;
+        let secret = match &config.token_secret {
+            Some(secret) => secret.clone(),
+            None => kept_secret(&self.dir.join("token.secret"))?,
+        };
         let origins = config.origins.clone();
         let collector = collector(config, secret, &lane);
 
@@ -91,7 +96,7 @@ impl Up {
         spec.cluster = Cluster::local(self.workers);
         let state = StateArgs {
             state: Some(self.dir.join("state")),
-            snapshot_every: self.snapshot_every,
+            snapshot_every: self.snapshot_every.clone(),
             policy_from: Some("now".into()),
         };
         let alive = state.open(&mut spec, Some(&outlet))?;
@@ -109,12 +114,15 @@ impl Up {
         let router = crate::collect::router(Arc::clone(&collector))
             .merge(crate::serve::router(server))
             .merge(pages::shop());
+        reading.wait(|| stop.reason().is_some());
         let at = edges.listen(&self.listen, router, connections)?;
         let crowd = Crowd::new(signer);
         crowd.to(at);
         let watched = Watched {
             collector: Some(collector),
             job: Some((status, rules)),
+            state: state.state,
+            currency: self.has_own_rules().then_some("EUR"),
             board: Some((board, reading)),
         };
         let router = monitor(watched).merge(pages::control(crowd));
@@ -130,11 +138,16 @@ impl Up {
         Ok(())
     }
 
+    /// Whether the demo shop's own rules decide.
+    fn has_own_rules(&self) -> bool {
+        let rules = &self.rules;
+        rules.policy.is_none() && rules.policy_schedule.is_none() && rules.catalogue.is_none()
+    }
+
     /// What decides: the demo shop's own rules where none are named.
     fn plan(&self) -> Result<Plan, Failure> {
-        let rules = &self.rules;
-        if rules.policy.is_some() || rules.policy_schedule.is_some() || rules.catalogue.is_some() {
-            return rules.plan();
+        if !self.has_own_rules() {
+            return self.rules.plan();
         }
         let broken = |what: String| Failure::new(1, anyhow::anyhow!(what));
         let name = "the demo shop's catalogue";
@@ -142,7 +155,7 @@ impl Up {
             .map_err(|error| broken(error.to_string()))?;
         let text = RulesText {
             policy: pages::POLICY.into(),
-            ..rules.text()?
+            ..self.rules.text()?
         };
         Plan::read(text, Some(Arc::new(catalogue))).map_err(|error| broken(error.to_string()))
     }

@@ -142,6 +142,7 @@ impl Group {
                     exposures: stat.trials,
                     mean: stat.mean(),
                     side_by_side: None,
+                    interval: None,
                     share: Some(f64::from(share) / 1e6),
                     barred_ms: None,
                     promised: None,

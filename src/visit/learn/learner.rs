@@ -24,7 +24,7 @@ use super::spec::{Family, LearnSpec, Method};
 use super::stat::Stat;
 use super::strata::{Effects, Strata, side_by_side};
 use super::tables::{ANY, Change, Row, leaf_name, leaves};
-use super::weights::{Weights, weigh};
+use super::weights::{Weights, credible, weigh};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -179,6 +179,9 @@ pub struct ArmReport {
     /// The same as if all arms had been shown side by side ([`super::strata`]): what shares rest on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub side_by_side: Option<f64>,
+    /// Where that mean lies with a probability of 95 %; none for layouts.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub interval: Option<[f64; 2]>,
     /// Its share, before the floor, among the arms that could be shown to most visitors of the leaf;
     /// none where it was not among them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -334,7 +337,8 @@ impl Learner {
     /// What the slots have learned, those of which anything is known.
     pub fn report(&self, policy: &Policy) -> Vec<SlotReport> {
         let slots = policy.slots.iter().zip(&self.slots);
-        let slots = slots.filter_map(|(names, slot)| Some(slot.as_ref()?.report(names)));
+        let slots =
+            slots.filter_map(|(names, slot)| Some(slot.as_ref()?.report(names, self.family)));
         let group = self.group.iter().map(|group| group.report(policy));
         slots
             .chain(group)
@@ -572,9 +576,10 @@ impl Slot {
         }
     }
 
-    fn report(&self, names: &policy::Slot) -> SlotReport {
+    fn report(&self, names: &policy::Slot, family: Family) -> SlotReport {
         let arms =
             |stats: &[Stat], compared: &[Stat], weights: Option<(u16, &Weights)>, whole: bool| {
+                let intervals = credible(compared, family);
                 let arms = names.arms.iter().enumerate().map(|(index, arm)| {
                     let promised = self.spent[index].reward as f64 / 1e6;
                     let over = arm.cost.budget.map(|budget| promised - budget as f64 / 1e6);
@@ -583,6 +588,7 @@ impl Slot {
                         exposures: stats[index].trials,
                         mean: stats[index].mean(),
                         side_by_side: compared.get(index).map(Stat::mean),
+                        interval: intervals.get(index).copied(),
                         share: weights.and_then(|(set, weights)| share_of(index, set, weights)),
                         barred_ms: self.barred_at.get(&index).copied().filter(|_| whole),
                         promised: (whole && !arm.cost.is_none()).then_some(promised),

@@ -40,6 +40,9 @@ const DEVIATION_LEAST: f64 = 1e-6;
 /// Shares in floating point become integers at this resolution before they are apportioned.
 const RESOLUTION: f64 = 1e12;
 
+/// So many deviations on both sides of a normal mean hold 95 %.
+const Z_95: f64 = 1.959_963_984_540_054;
+
 /// The shares of a slot's arms in a leaf, and what is believed of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Weights {
@@ -140,6 +143,26 @@ fn posteriors(evidence: &[Evidence], overall: &Stat, family: Family) -> (PerArm<
         };
     }
     (mean, width)
+}
+
+/// Where the mean reward of an exposure of each arm lies with a probability of 95 %, by the mean and the
+/// deviation of its posterior; for those who watch.
+pub fn credible(arms: &[Stat], family: Family) -> Vec<[f64; 2]> {
+    let overall = overall(arms, arms.len(), |_| true);
+    let interval = |stat: &Stat| {
+        let known = Evidence::of(stat, stat, 0.0);
+        let (mean, deviation) = match family {
+            Family::Bernoulli => {
+                let (alpha, beta) = known.beta();
+                let (mean, sum) = (alpha / (alpha + beta), alpha + beta);
+                (mean, (mean * (1.0 - mean) / (sum + 1.0)).sqrt())
+            }
+            Family::Normal => known.normal(&overall),
+        };
+        // No reward is below zero.
+        [mean - Z_95 * deviation, mean + Z_95 * deviation].map(|end| end.max(0.0))
+    };
+    arms.iter().map(interval).collect()
 }
 
 /// One over the exposures that infinitely many of other leaves would count for: τ²/c².
@@ -478,6 +501,28 @@ mod tests {
                 assert!(out.mean.iter().all(|mean| mean.is_finite()));
             }
         }
+    }
+
+    #[test]
+    fn an_interval_holds_the_mean_and_narrows() {
+        let wide = credible(
+            &[conversions(100, 10), conversions(0, 0)],
+            Family::Bernoulli,
+        );
+        let narrow = credible(&[conversions(10_000, 1_000)], Family::Bernoulli);
+        assert!(wide[0][0] < 0.1 && 0.1 < wide[0][1] && wide[0][0] > 0.0);
+        assert!(narrow[0][1] - narrow[0][0] < (wide[0][1] - wide[0][0]) / 5.0);
+        assert!(
+            wide[1][1] - wide[1][0] > 0.5,
+            "nothing is known: {:?}",
+            wide[1]
+        );
+        let mut spent = Stat::default();
+        for reward in [0, 0, 20_000_000, 40_000_000] {
+            spent.add(&Stat::of(reward));
+        }
+        let [low, high] = credible(&[spent], Family::Normal)[0];
+        assert!(low < 15.0 && 15.0 < high, "{low} to {high}");
     }
 
     #[test]

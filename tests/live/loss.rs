@@ -1,0 +1,198 @@
+//! What was taken is kept and decided on, whatever is killed, and a replay decides the same.
+
+use super::*;
+
+#[test]
+fn nothing_that_was_taken_is_lost_and_a_replay_of_the_lanes_decides_the_same() {
+    let (_guard, dir) = folder();
+    let runtime = runtime();
+    let mut job = run(&dir, "1");
+    let mut collectors: Vec<Layer> = ["lanes/0.jsonl", "lanes/1.jsonl"]
+        .map(|lane| collect(&dir, lane))
+        .into();
+    let mut clients: Vec<Client> = collectors
+        .iter()
+        .map(|c| Client::new(c.addresses[0]))
+        .collect();
+    let (signer, mut taken, mut doubtful) = (signer(), Vec::new(), 0);
+    for number in 0..240 {
+        let lane = number % 2;
+        if number == 80 {
+            job.kill();
+            job = run(&dir, "2");
+        }
+        if number == 120 {
+            // Killed while requests are on their way.
+            let mut client = Client::new(collectors[0].addresses[0]);
+            let pending = runtime.spawn({
+                let (signer, body) = (signer.clone(), batch(9_999).into_bytes());
+                async move { client.post("/v1/events", body, Some(&signer)).await }
+            });
+            collectors.remove(0).kill();
+            doubtful += usize::from(!matches!(runtime.block_on(pending), Ok(Ok((204, _)))));
+            collectors.insert(0, collect(&dir, "lanes/0.jsonl"));
+            clients[0] = Client::new(collectors[0].addresses[0]);
+        }
+        let body = batch(number).into_bytes();
+        let (status, answer) = runtime
+            .block_on(clients[lane].post("/v1/events", body, Some(&signer)))
+            .expect("the collector answers");
+        assert_eq!(status, 204, "{answer:?}");
+        taken.push(number);
+    }
+    let decisions = settled(&dir.join("decisions.jsonl"));
+    assert_eq!(job.terminate(), Some(0));
+    for collector in collectors {
+        assert_eq!(collector.terminate(), Some(0));
+    }
+
+    let lanes: String = ["lanes/0.jsonl", "lanes/1.jsonl"]
+        .map(|lane| std::fs::read_to_string(dir.join(lane)).expect("a lane"))
+        .concat();
+    for number in &taken {
+        for place in 0..10 {
+            let id = format!("\"event_id\":\"{number}-{place}\"");
+            assert_eq!(lanes.matches(&id).count(), 1, "{id}");
+        }
+    }
+    let rows = lanes.lines().count();
+    assert!(rows == taken.len() * 10 || (doubtful == 1 && rows == taken.len() * 10 + 10));
+
+    let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
+        .args([
+            "replay",
+            "lanes/0.jsonl",
+            "lanes/1.jsonl",
+            "--out",
+            "again.jsonl",
+        ])
+        .current_dir(&dir)
+        .output()
+        .expect("the program starts");
+    assert!(replayed.status.success(), "{replayed:?}");
+    let again = std::fs::read(dir.join("again.jsonl")).expect("decisions");
+    assert!(decisions.len() > 10_000, "{} bytes", decisions.len());
+    // A log that is over has time run on to the end of every visit; one that is live has not got there.
+    assert!(
+        again.starts_with(&decisions),
+        "live and replayed decisions differ"
+    );
+}
+
+#[test]
+fn a_serving_layer_that_is_killed_under_load_leaves_no_gap() {
+    let (_guard, dir) = folder();
+    let config = CONFIG.replace(
+        "browser_events_per_second = 40",
+        "browser_events_per_second = 4000",
+    );
+    std::fs::write(dir.join("collect.toml"), config).expect("a file");
+    let collectors = ["lanes/0.jsonl", "lanes/1.jsonl"].map(|lane| collect(&dir, lane));
+    let shop = |file: &str| format!("{}/data/shop.{file}", env!("CARGO_MANIFEST_DIR"));
+    let lanes = [
+        "run",
+        "lanes/0.jsonl",
+        "lanes/1.jsonl",
+        "--out",
+        "decisions.jsonl",
+    ];
+    let (policy, catalogue) = (shop("toml"), shop("csv"));
+    let rules = ["--policy", &policy, "--catalogue", &catalogue];
+    let state = ["--state", "state", "--monitor", "127.0.0.1:0"];
+    let job = Layer::start(&dir, &[&lanes[..], &rules, &state].concat(), 1);
+    let address = collectors[0].addresses[0];
+    let serve = || {
+        let named = ["serve", "decisions.jsonl", "--config", "collect.toml"];
+        Layer::start(
+            &dir,
+            &[&named[..], &["--listen", "127.0.0.1:0"]].concat(),
+            1,
+        )
+    };
+    let ann = token(address);
+    let send = |number: usize| {
+        let kind = ["item_view", "add_to_cart", "view_cart", "remove_from_cart"][number % 4];
+        let body = format!(
+            r#"{{"key":"wk_test","token":"{ann}","events":[{{"event_ms":{},"kind":"{kind}","item":"i{}","price":60,"quantity":1}}]}}"#,
+            now_ms(),
+            number / 4
+        );
+        let (status, answer) = post(address, "content-type: text/plain\r\n", body.as_bytes());
+        assert_eq!(status, 204, "{answer}");
+    };
+    let load = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let loading = std::thread::spawn({
+        let (load, other) = (std::sync::Arc::clone(&load), collectors[1].addresses[0]);
+        move || {
+            let (runtime, mut client) = (runtime(), Client::new(other));
+            let mut number = 0;
+            while load.load(std::sync::atomic::Ordering::Relaxed) {
+                let body = batch(number).into_bytes();
+                let answer = runtime.block_on(client.post("/v1/events", body, Some(&signer())));
+                assert_eq!(answer.expect("it answers").0, 204);
+                number += 1;
+            }
+        }
+    });
+    // What one page sees, over three serving layers of which two are killed.
+    let (mut seen, mut last) = (Vec::new(), String::new());
+    for round in 0..3 {
+        let server = serve();
+        let mut stream = TcpStream::connect(server.addresses[0]).expect("it listens");
+        let ask = format!(
+            "GET /v1/stream?token={ann} HTTP/1.1\r\nhost: x\r\nlast-event-id: {last}\r\n\r\n"
+        );
+        let ask = if round == 0 {
+            ask.replace("last-event-id: \r\n", "")
+        } else {
+            ask
+        };
+        stream.write_all(ask.as_bytes()).expect("it reads");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .expect("a socket");
+        for number in 0..24 {
+            send(round * 24 + number);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        if round < 2 {
+            server.kill();
+        }
+        let (mut said, mut piece) = (Vec::new(), [0; 4_096]);
+        while let Ok(got @ 1..) = stream.read(&mut piece) {
+            said.extend_from_slice(&piece[..got]);
+        }
+        let said = String::from_utf8_lossy(&said);
+        let whole = said.rfind("\n\n").map_or(0, |end| end + 2);
+        for id in said[..whole]
+            .lines()
+            .filter_map(|line| line.strip_prefix("id: "))
+        {
+            seen.push(id.to_owned());
+            last = id.to_owned();
+        }
+    }
+    load.store(false, std::sync::atomic::Ordering::Relaxed);
+    loading.join().expect("it ends");
+    drop(job);
+    let visitor = visitors(&dir.join("lanes/0.jsonl")).remove(0);
+    let decisions = std::fs::read_to_string(dir.join("decisions.jsonl")).expect("decisions");
+    let records = decisions
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"));
+    let records = records.filter(|record: &serde_json::Value| record["visitor"] == visitor);
+    let ids: Vec<String> = records
+        .map(|record| {
+            format!(
+                "{}/{}",
+                record["session"].as_str().expect("text"),
+                record["seq"]
+            )
+        })
+        .collect();
+    assert!(seen.len() >= 6, "{seen:?}");
+    assert!(
+        ids.starts_with(&seen) && ids.len() <= seen.len() + 1,
+        "{seen:?} of {ids:?}"
+    );
+}

@@ -1,0 +1,103 @@
+//! Policies that change under a live job.
+
+use super::*;
+
+/// The journal beside the decisions, once it has so many lines.
+fn journal(dir: &Path, lines: usize) -> String {
+    let (begin, path) = (Instant::now(), dir.join("decisions.jsonl.rules"));
+    loop {
+        let journal = std::fs::read_to_string(&path).unwrap_or_default();
+        if journal.lines().count() >= lines || begin.elapsed() > Duration::from_secs(20) {
+            assert_eq!(journal.lines().count(), lines, "{journal}");
+            return journal;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
+    let (_guard, dir) = folder();
+    let runtime = runtime();
+    let policy = |name: &str, cooldown: &str| {
+        let shipped = restage::visit::policy::LEARNING_POLICY;
+        let policy = shipped
+            .replace("name = \"learning\"", &format!("name = \"{name}\""))
+            .replace("cooldown = \"10s\"", &format!("cooldown = \"{cooldown}\""));
+        std::fs::write(dir.join("shop.toml"), policy).expect("a file");
+    };
+    let start = |workers: &str| {
+        let flags = "run lane.jsonl --policy shop.toml --out decisions.jsonl --state state \
+                     --snapshot-every 200ms --policy-from now --monitor 127.0.0.1:0 -w";
+        let flags: Vec<&str> = flags.split(' ').filter(|flag| !flag.is_empty()).collect();
+        Layer::start(&dir, &[&flags[..], &[workers]].concat(), 1)
+    };
+    let hang_up = |job: &Layer| {
+        let id = job.child.id().to_string();
+        let told = Command::new("kill").args(["-HUP", &id]).status();
+        assert!(told.expect("it runs").success());
+    };
+    policy("one", "10s");
+    let collector = collect(&dir, "lane.jsonl");
+    let mut client = Client::new(collector.addresses[0]);
+    let signer = signer();
+    let mut numbers = 0..;
+    let mut send = |many: usize| {
+        for number in numbers.by_ref().take(many) {
+            let body = batch(number).into_bytes();
+            let answer = runtime.block_on(client.post("/v1/events", body, Some(&signer)));
+            assert_eq!(answer.expect("it answers").0, 204);
+        }
+    };
+    let job = start("2");
+    send(15);
+    policy("two", "0s");
+    hang_up(&job);
+    journal(&dir, 2);
+    std::thread::sleep(Duration::from_millis(1_100));
+    send(15);
+    // Cannot be taken over; cannot be read at all.
+    let good = std::fs::read_to_string(dir.join("shop.toml")).expect("a file");
+    for bad in [
+        good.replace("retention = \"30d\"", "retention = \"20d\""),
+        good + "oops = 1",
+    ] {
+        std::fs::write(dir.join("shop.toml"), bad).expect("a file");
+        hang_up(&job);
+        std::thread::sleep(Duration::from_millis(400));
+    }
+    send(10);
+    job.kill();
+    policy("three", "5s");
+    let job = start("1");
+    journal(&dir, 3);
+    std::thread::sleep(Duration::from_millis(1_100));
+    send(10);
+    let decisions = settled(&dir.join("decisions.jsonl"));
+    assert_eq!(job.terminate(), Some(0));
+    assert_eq!(collector.terminate(), Some(0));
+
+    let text = String::from_utf8(decisions).expect("text");
+    let names = text.split("\"policy\":\"").skip(1);
+    let mut names: Vec<&str> = names.filter_map(|rest| rest.split('@').next()).collect();
+    names.dedup();
+    assert_eq!(names, ["one", "two", "three"]);
+    let rules = [
+        "--policy-schedule",
+        "decisions.jsonl.rules",
+        "--out",
+        "again.jsonl",
+    ];
+    let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
+        .args(["replay", "lane.jsonl", "-w", "2"])
+        .args(rules)
+        .current_dir(&dir)
+        .output()
+        .expect("the program starts");
+    assert!(replayed.status.success(), "{replayed:?}");
+    let again = std::fs::read_to_string(dir.join("again.jsonl")).expect("decisions");
+    assert!(
+        again.starts_with(&text),
+        "live and replayed decisions differ"
+    );
+}

@@ -1,0 +1,103 @@
+//! The layers as processes: one writer a lane, and what those who watch are told.
+
+use super::*;
+
+#[test]
+fn a_lane_has_one_writer_and_a_live_job_keeps_its_state() {
+    let (_guard, dir) = folder();
+    let _one = collect(&dir, "lane.jsonl");
+    let program = |arguments: &[&str]| {
+        let ended = Command::new(env!("CARGO_BIN_EXE_restage"))
+            .args(arguments)
+            .current_dir(&dir)
+            .output()
+            .expect("the program starts");
+        (
+            ended.status.code(),
+            String::from_utf8_lossy(&ended.stderr).into_owned(),
+        )
+    };
+    let (code, said) = program(&["collect", "--lane", "lane.jsonl", "--listen", "127.0.0.1:0"]);
+    assert!(
+        code == Some(5) && said.contains("another process"),
+        "{said}"
+    );
+    let (code, said) = program(&["run", "lane.jsonl", "--out", "d.jsonl"]);
+    assert!(code == Some(2) && said.contains("--state"), "{said}");
+    let (code, said) = program(&["serve", "d.jsonl", "--listen", "127.0.0.1:0"]);
+    assert!(code == Some(2) && said.contains("tokens.secret"), "{said}");
+    let (code, said) = program(&["erase", "--visitor", "ann", "lane.jsonl"]);
+    assert!(code == Some(2) && said.contains("--url"), "{said}");
+}
+
+#[test]
+fn those_who_watch_are_told_the_truth() {
+    let (_guard, dir) = folder();
+    let server = Layer::start(
+        &dir,
+        &[
+            "serve",
+            "decisions.jsonl",
+            "--config",
+            "collect.toml",
+            "--listen",
+            "127.0.0.1:0",
+            "--monitor",
+            "127.0.0.1:0",
+        ],
+        2,
+    );
+    let ready = |layer: &Layer, place: usize| get(layer.addresses[place], "/readyz").0;
+    assert_eq!(get(server.addresses[1], "/livez").0, 200);
+    assert_eq!(ready(&server, 1), 503, "there is no log of decisions");
+    let job = run(&dir, "1");
+    assert_eq!(get(job.addresses[0], "/livez").0, 200);
+    assert_eq!(ready(&job, 0), 503, "there is no lane");
+    let lanes = ["lanes/0.jsonl", "lanes/1.jsonl"].map(|lane| {
+        let listen = ["--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:0"];
+        let named = ["collect", "--lane", lane, "--config", "collect.toml"];
+        Layer::start(&dir, &[&named[..], &listen].concat(), 2)
+    });
+    let mut client = Client::new(lanes[0].addresses[0]);
+    let answer =
+        runtime().block_on(client.post("/v1/events", batch(1).into_bytes(), Some(&signer())));
+    assert_eq!(answer.expect("it answers").0, 204);
+    let begin = Instant::now();
+    while ready(&job, 0) != 200 || ready(&server, 1) != 200 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "never ready");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    settled(&dir.join("decisions.jsonl"));
+    let metrics = |address: SocketAddr| get(address, "/metrics").1;
+    let collected = metrics(lanes[0].addresses[1]);
+    for line in [
+        "# TYPE restage_collect_events_total counter",
+        "restage_collect_events_total{result=\"accepted\"} 10",
+        "restage_collect_requests_total{result=\"taken\"} 1",
+        "restage_lane_syncs_total 1",
+        "restage_lane_waiting_bytes 0",
+    ] {
+        assert!(collected.contains(line), "{line}: {collected}");
+    }
+    let ran = metrics(job.addresses[0]);
+    assert!(ran.contains("restage_job_events_total 10"), "{ran}");
+    assert!(
+        ran.contains("restage_lane_lag_seconds{lane=\"1\"} "),
+        "{ran}"
+    );
+    let served = metrics(server.addresses[1]);
+    assert!(served.contains("restage_serve_visitors 10"), "{served}");
+    assert!(
+        !served.contains("v17") && !ran.contains("v17"),
+        "an id is no label"
+    );
+    // A layer that reads no further is not ready.
+    for lane in lanes {
+        lane.kill();
+    }
+    let begin = Instant::now();
+    while ready(&job, 0) != 503 {
+        assert!(begin.elapsed() < Duration::from_secs(30), "still ready");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
