@@ -4,9 +4,11 @@
 //! and writes logs, [`visit`] is the pure core (sessions, features, intent, layout), [`flow`] moves
 //! data through timely dataflow, [`train`] fits intent models, [`evaluate`] judges them,
 //! [`collect`], [`serve`] and [`http`] are the edges, [`lane`] is a log that is still being written, [`pack`] a copy of a log that is read faster, [`simulate`] is the simulated shop, [`sort`] puts logs in order of time, [`validate`] says what
-//! is wrong with them, [`plot`] draws what was counted and judged, [`cli`] is the outside.
+//! is wrong with them, [`plot`] draws what was counted and judged, [`bench`] measures, [`cli`] is the outside.
 
+pub mod bench;
 pub mod cli;
+pub mod clocks;
 pub mod collect;
 pub mod evaluate;
 pub mod event;

@@ -8,6 +8,7 @@
 mod address;
 mod alive;
 mod args;
+mod bench;
 mod drift;
 mod erase;
 mod evaluate;
@@ -60,6 +61,7 @@ enum Command {
     Validate(validate::Validate),
     Train(train::Train),
     Evaluate(evaluate::Evaluate),
+    Bench(bench::Bench),
     Explain(explain::Explain),
     Erase(erase::Erase),
     Policy(policy::PolicyCommand),
@@ -107,6 +109,7 @@ pub fn run() -> i32 {
                 Command::Validate(command) => command.run(),
                 Command::Train(command) => command.run(),
                 Command::Evaluate(command) => command.run(),
+                Command::Bench(command) => command.run(),
                 Command::Explain(command) => command.run(),
                 Command::Erase(command) => command.run(),
                 Command::Policy(command) => command.run(),

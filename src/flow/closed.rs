@@ -37,7 +37,7 @@ pub struct JobKeeper {
     inputs: Option<Inputs>,
     probe: ProbeHandle<u64>,
     spare_batches: Spares<Batch>,
-    tap: Tap,
+    tap: Option<Tap>,
     collected: Rc<RefCell<Collected>>,
     last_ms: u64,
 }
@@ -45,17 +45,26 @@ pub struct JobKeeper {
 impl JobKeeper {
     /// A job by these rules that has seen nothing.
     pub fn new(rules: Rules) -> JobKeeper {
-        let spec = SessionsSpec::of(Arc::new(rules));
+        JobKeeper::with_tap(Arc::new(rules), Some(Tap::default()))
+    }
+
+    /// The same, of which nobody is shown the decisions; for measuring.
+    pub fn untapped(rules: Arc<Rules>) -> JobKeeper {
+        JobKeeper::with_tap(rules, None)
+    }
+
+    fn with_tap(rules: Arc<Rules>, tap: Option<Tap>) -> JobKeeper {
+        let spec = SessionsSpec::of(rules);
         let allocator = Allocator::Thread(Thread::default());
         // The engine's clock is for its own logs only.
         let mut worker = Worker::new(WorkerConfig::default(), allocator, Some(Instant::now()));
-        let (tap, collected) = (Tap::default(), Rc::default());
+        let collected = Rc::default();
         let Assembly {
             mut inputs,
             probe,
             spare_batches,
             shared: _,
-        } = assemble(&mut worker, &spec, &collected, Some(Rc::clone(&tap)));
+        } = assemble(&mut worker, &spec, &collected, tap.clone());
         // No log is read, so no row is rejected: one time less to keep account of.
         std::mem::take(&mut inputs.emissions).close();
         JobKeeper {
@@ -87,7 +96,9 @@ impl Shopkeeper for JobKeeper {
         while self.probe.less_than(&until_ms) {
             self.worker.step();
         }
-        shown.append(&mut self.tap.borrow_mut());
+        if let Some(tap) = &self.tap {
+            shown.append(&mut tap.borrow_mut());
+        }
     }
 
     fn close(&mut self) -> Option<JobEnd> {

@@ -19,6 +19,7 @@ use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
 use super::failure::{self, AtSignal, Stop, StopReason};
 use super::mesh::MeshError;
+use super::milestones::Milestones;
 use super::output::{LineWriter, OutputError};
 use super::sessions::{Lines, Sample, SessionsSpec};
 use super::sink::{Collected, ROWS_TOTAL_MAX};
@@ -26,6 +27,7 @@ use super::source::{Durable, Feed, LaneReport, OpenLane, Pace, Progress};
 use super::status::JobStatus;
 use super::watchdog::{self, Turns, watch};
 use super::what_if::WhatIf;
+use crate::clocks;
 use crate::evaluate::what_if::worth::Evidence;
 use crate::event::{Lane, Reason, VisitorId, hash_text};
 use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
@@ -57,6 +59,8 @@ pub struct JobSpec {
     pub changes: Option<Changes>,
     /// The logs, each a lane.
     pub logs: Vec<Source>,
+    /// What is read in place of logs, by the first worker, if it is at hand already.
+    pub held: Option<Box<dyn LaneRead>>,
     /// Whether each is sorted by time first.
     pub sort: bool,
     /// Whether they are lanes that are still being written.
@@ -96,6 +100,8 @@ pub struct JobSpec {
     pub patience: Duration,
     /// Who is told how the job stands, if anyone is.
     pub status: Option<JobStatus>,
+    /// Where it is noted how far the sink has come when, if anyone measures.
+    pub milestones: Option<Milestones>,
     /// How the run is durable, if it is; the first process tells the others.
     pub durability: Option<Durability>,
     /// The state folder, in the first process of a durable run.
@@ -123,6 +129,7 @@ impl JobSpec {
             rules,
             changes: None,
             logs,
+            held: None,
             sort: false,
             live: false,
             packs: false,
@@ -142,6 +149,7 @@ impl JobSpec {
             stop: Stop::default(),
             patience: Duration::from_secs(10),
             status: None,
+            milestones: None,
             durability: None,
             state: None,
         }
@@ -232,6 +240,10 @@ pub struct JobResult {
     pub evidence: Evidence,
     /// Sum of the processes' peak resident memory, in bytes.
     pub peak_rss_bytes: u64,
+    /// Sum of the processes' processor time for the run.
+    pub cpu: Duration,
+    /// Processor time of the workers' threads alone, summed up.
+    pub workers_cpu: Duration,
     /// Time that the workers ran.
     pub elapsed: Duration,
     decisions: Option<LineWriter>,
@@ -300,11 +312,19 @@ struct Handover {
 /// [`JobError`]; unfinished output is removed.
 pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
+    let cpu_before = clocks::of_process();
     let mut waiting = Some(match &spec.durability {
         Some(_) => spec.stop.at_signal(|signal| end(signal, None)),
         None => spec.stop.leave_at_signal(),
     });
     let mut lanes = open_lanes(&spec)?;
+    if let Some(reader) = spec.held.take() {
+        lanes[0].push(OpenLane {
+            index: 0,
+            name: "memory".into(),
+            reader,
+        });
+    }
     let bytes: Option<u64> = lanes
         .iter()
         .flatten()
@@ -331,6 +351,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         decisions: spec.decisions.take(),
         rejects: spec.rejects.take(),
         status: spec.status.clone(),
+        milestones: spec.milestones.clone(),
         ..Collected::default()
     };
     let mut restored = None;
@@ -338,6 +359,10 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         let workers = spec.cluster.workers * spec.cluster.processes();
         let begin = begin_of((&spec.rules, workers), durability, &state);
         restored = state.restored;
+        let begin = Begin {
+            milestones: spec.milestones.clone(),
+            ..begin
+        };
         let mut keeper = Keeper::new(state.writer, begin);
         if spec.lines == Lines::Csv {
             let mut header = Vec::new();
@@ -368,6 +393,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         durability: spec.durability,
         status: spec.status.clone(),
         plan: spec.plan,
+        cpu_before,
         ..SessionsSpec::of(spec.rules)
     };
     let feed = Feed {
@@ -468,6 +494,7 @@ fn begin_of((rules, workers): (&Rules, usize), durability: &Durability, state: &
         committed: state.committed.clone(),
         rounds: Rounds::new(durability.every, policy.quantum_ms, jobs, known_ms),
         policy: policy.label.clone(),
+        milestones: None,
     }
 }
 
@@ -564,6 +591,10 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
     let rows = collected.rows_kept();
     let peaks = collected.workers.iter().map(|worker| worker.peak_rss_bytes);
     let peak_rss_bytes = peaks.sum();
+    let cpu = collected.workers.iter().map(|worker| worker.process_cpu);
+    let cpu = cpu.sum();
+    let workers_cpu = collected.workers.iter().map(|worker| worker.thread_cpu);
+    let workers_cpu = workers_cpu.sum();
     Ok(JobResult {
         tally,
         digest,
@@ -574,6 +605,8 @@ fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<Jo
         learned: collected.learned,
         evidence: collected.evidence,
         peak_rss_bytes,
+        cpu,
+        workers_cpu,
         elapsed,
         decisions: collected.decisions,
         rejects: collected.rejects,

@@ -13,6 +13,7 @@ pub mod index;
 pub mod job;
 pub mod learning;
 pub mod mesh;
+pub mod milestones;
 pub mod output;
 pub mod pending;
 pub mod sample;

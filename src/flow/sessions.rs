@@ -38,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use timely::Container;
 use timely::container::{CapacityContainerBuilder, ContainerBuilder};
 use timely::dataflow::channels::pact::{Exchange, ExchangeCore, Pipeline};
@@ -67,8 +68,10 @@ pub struct SessionsSpec {
     pub rows: Option<Sample>,
     /// The comparison with another policy that is wanted, if one is.
     pub what_if: Option<Arc<WhatIf>>,
-    /// Whether this worker reports the memory of its process.
+    /// Whether this worker reports memory and processor time of its process.
     pub reports_memory: bool,
+    /// Processor time that this process had taken before the run.
+    pub cpu_before: Duration,
     /// How the run is durable, if it is.
     pub durability: Option<Durability>,
     /// Who is told how the job stands, if anyone is.
@@ -89,6 +92,7 @@ impl SessionsSpec {
             rows: None,
             what_if: None,
             reports_memory: false,
+            cpu_before: Duration::ZERO,
             durability: None,
             status: None,
         }
@@ -131,6 +135,10 @@ pub struct WorkerTally {
     pub digest: String,
     /// Peak resident memory of the worker's process, in bytes, from one worker of each process.
     pub peak_rss_bytes: u64,
+    /// Processor time of the worker's thread.
+    pub thread_cpu: Duration,
+    /// Processor time that the worker's process has taken for the run, from one worker of each process.
+    pub process_cpu: Duration,
 }
 
 /// Whose facts are matched with each other: those of a visitor, and of one session (else 0) where

@@ -7,6 +7,7 @@
 use super::container::{Emission, Emissions, Spares, Tag};
 use super::durable::keeper::Keeper;
 use super::failure;
+use super::milestones::Milestones;
 use super::output::LineWriter;
 use super::sessions::WorkerTally;
 use super::source::LaneReport;
@@ -34,6 +35,8 @@ pub struct Collected {
     pub keeper: Option<Keeper>,
     /// Who is told how far output is.
     pub status: Option<JobStatus>,
+    /// Where it is noted how far the sink has come, if anyone measures.
+    pub milestones: Option<Milestones>,
     /// Where lines about rejected rows go, if anywhere.
     pub rejects: Option<LineWriter>,
     /// The followed visitor's story.
@@ -86,6 +89,10 @@ pub fn sink<'scope>(
                 }
                 if let (Some(keeper), Some(status)) = (&collected.keeper, &collected.status) {
                     status.stands(keeper.stands());
+                }
+                if let Some(milestones) = &collected.milestones {
+                    let handed_ms = collected.keeper.as_ref().map_or(0, |keeper| keeper.stands().0);
+                    milestones.closed(closed_ms.unwrap_or(u64::MAX), handed_ms);
                 }
                 pending.retire(closed_ms, &spares);
                 pending.relieve(|emission| collected.take(emission), &spares);

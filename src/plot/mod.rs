@@ -15,6 +15,7 @@ pub mod closed_loop;
 mod curves;
 pub mod events;
 pub mod intent;
+pub mod latency;
 #[cfg(test)]
 mod intent_tests;
 pub mod lift;

@@ -16,6 +16,7 @@ use super::rounds::Rounds;
 use super::{Order, Part, PartKind};
 use crate::event::{Lane, Offset};
 use crate::flow::failure;
+use crate::flow::milestones::Milestones;
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
 use crate::log::failpoint::Failing;
@@ -135,6 +136,8 @@ pub struct Begin {
     pub rounds: Rounds,
     /// The policy's label.
     pub policy: String,
+    /// Where commits are noted, if anyone measures.
+    pub milestones: Option<Milestones>,
 }
 
 impl Keeper {
@@ -145,7 +148,10 @@ impl Keeper {
         let tell = Arc::clone(&committed_ms);
         let waiting = Arc::<Waiting>::default();
         let written = Arc::clone(&waiting);
-        let thread = std::thread::spawn(move || write(writer, &queue, (&tell, &written)));
+        let noted = begin.milestones;
+        let thread = std::thread::spawn(move || {
+            write(writer, &queue, (&tell, &written), noted.as_ref());
+        });
         Keeper {
             work,
             waiting,
@@ -303,6 +309,7 @@ fn write(
     mut writer: Writer<Files>,
     queue: &Receiver<Work>,
     (committed_ms, waiting): (&AtomicU64, &Waiting),
+    milestones: Option<&Milestones>,
 ) {
     let mut group: Vec<(Row, Vec<u8>)> = Vec::new();
     let mut held = None;
@@ -332,6 +339,9 @@ fn write(
                 let done = writer.commit(&group);
                 if let (Ok(()), Some((row, _))) = (&done, group.last()) {
                     committed_ms.store(row.epoch.0, Ordering::Release);
+                    if let Some(milestones) = milestones {
+                        milestones.committed(row.epoch.0);
+                    }
                 }
                 group.clear();
                 done

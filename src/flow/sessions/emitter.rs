@@ -6,6 +6,7 @@
 //! live sessions. Cost: a line for each decision; a fact is moved once.
 
 use super::{Lines, Of, SessionsSpec, Tap, Whose, WorkerTally, credited_by};
+use crate::clocks;
 use crate::event::{ArrivalMs, Event, Reason, Reject, VisitorId};
 use crate::flow::container::{Emissions, Spares, Tag};
 use crate::flow::what_if::Watch;
@@ -22,6 +23,7 @@ use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::view::View;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bytes of emissions after which a container is sent on.
 const EMISSION_BYTES: usize = 256 * 1024;
@@ -185,6 +187,12 @@ impl Emitter {
                 crate::flow::job::peak_rss_bytes()
             } else {
                 0
+            },
+            thread_cpu: clocks::of_thread(),
+            process_cpu: if self.spec.reports_memory {
+                clocks::of_process().saturating_sub(self.spec.cpu_before)
+            } else {
+                Duration::ZERO
             },
         };
         self.emissions.write(u64::MAX, Tag::Tally, &[], |body| {

@@ -1,0 +1,164 @@
+//! Latencies of an open loop: from the moment an event was due to the moment its decision was known.
+//!
+//! An event is answered when the sink's frontier has passed its arrival: from then on its decision, or
+//! that there is none, is known there; in a durable run when that is committed, too. Every event that
+//! was due counts from when it was due, not from when it was handed over, so a job that falls behind is
+//! charged for all whom it kept waiting (no coordinated omission). Only a warm-up at the beginning is
+//! cut off.
+//!
+//! A rate is sustained if the backlog does not grow: by the line that fits it best after the warm-up, by
+//! less than a hundredth of what is offered, and if what was answered while events came is within a
+//! fiftieth of what was offered.
+
+use super::held::{HeldLog, Timetable};
+use super::histogram::Histogram;
+use crate::flow::milestones::Passed;
+use std::time::{Duration, Instant};
+
+/// Stretches of equal time that latency is told for.
+pub const STRETCHES: usize = 60;
+
+/// Latency of the events that were due within a stretch of time.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    /// Its middle, in seconds from the start.
+    pub at_s: f64,
+    /// Median latency.
+    pub p50_ns: u64,
+    /// Latency that one event in a hundred exceeds.
+    pub p99_ns: u64,
+    /// The greatest latency.
+    pub max_ns: u64,
+}
+
+/// What an open loop came to.
+#[derive(Clone, Debug)]
+pub struct OpenLoop {
+    /// Events a second that were due.
+    pub offered_per_s: f64,
+    /// Events a second that were answered while events fell due, after the warm-up.
+    pub achieved_per_s: f64,
+    /// By how many events a second the backlog grew.
+    pub backlog_slope_per_s: f64,
+    /// Latencies in ns, warm-up cut off.
+    pub latency: Histogram,
+    /// Latency by stretch of time, warm-up included.
+    pub over_time: Vec<Stretch>,
+    /// Events that were due.
+    pub offered: u64,
+}
+
+impl OpenLoop {
+    /// Whether the job kept up.
+    pub fn sustained(&self) -> bool {
+        self.backlog_slope_per_s < 0.01 * self.offered_per_s
+            && self.achieved_per_s >= 0.98 * self.offered_per_s
+    }
+}
+
+/// Says of each of the first `events` events when it was answered, in their order.
+pub fn answered(log: &HeldLog, events: usize, passed: &Passed, mut take: impl FnMut(usize, Instant)) {
+    let mut commits = passed.committed.iter().peekable();
+    let mut next = 0;
+    for closed in &passed.closed {
+        // All output before this is committed when that handed over by then is.
+        while commits.next_if(|(epoch_ms, _)| *epoch_ms < closed.handed_ms).is_some() {}
+        let committed = match (closed.handed_ms, commits.peek()) {
+            (0, _) | (_, None) => closed.at,
+            (_, Some((_, at))) => closed.at.max(*at),
+        };
+        while next < events && log.arrival(next).0 < closed.closed_ms {
+            take(next, committed);
+            next += 1;
+        }
+    }
+}
+
+/// Latencies of the first `events` events of a log that were due by a timetable.
+pub fn measure(
+    log: &HeldLog,
+    events: usize,
+    (timetable, warm_up): (&Timetable, f64),
+    passed: &Passed,
+) -> OpenLoop {
+    let start = timetable.start.get().copied().unwrap_or_else(Instant::now);
+    let span = timetable.due_after(events);
+    let after = span.mul_f64(warm_up);
+    let mut latency = Histogram::default();
+    let (mut stretch, mut of_stretch, mut over_time) = (0, Histogram::default(), Vec::new());
+    let stretch_s = span.as_secs_f64() / STRETCHES as f64;
+    let told = |stretch: usize, latency: &Histogram| Stretch {
+        at_s: (stretch as f64 + 0.5) * stretch_s,
+        p50_ns: latency.quantile(0.5),
+        p99_ns: latency.quantile(0.99),
+        max_ns: latency.max(),
+    };
+    let mut done = Vec::with_capacity(events);
+    answered(log, events, passed, |event, at| {
+        let due = timetable.due_after(event);
+        let at = at.saturating_duration_since(start);
+        let late = at.saturating_sub(due).as_nanos() as u64;
+        let falls_in = (due.as_secs_f64() / stretch_s) as usize;
+        if falls_in != stretch {
+            over_time.push(told(stretch, &of_stretch));
+            (stretch, of_stretch) = (falls_in, Histogram::default());
+        }
+        of_stretch.add(late, 1);
+        if due >= after {
+            latency.add(late, 1);
+        }
+        done.push(at);
+    });
+    let within = done.iter().filter(|at| (after..span).contains(*at)).count();
+    over_time.push(told(stretch, &of_stretch));
+    OpenLoop {
+        offered_per_s: timetable.per_s,
+        achieved_per_s: within as f64 / (span - after).as_secs_f64(),
+        backlog_slope_per_s: slope(&done, (timetable, events), (after, span)),
+        latency,
+        over_time,
+        offered: events as u64,
+    }
+}
+
+/// Slope of the line through the backlog at a thousand moments after the warm-up, by least squares.
+fn slope(
+    done: &[Duration],
+    (timetable, events): (&Timetable, usize),
+    (after, span): (Duration, Duration),
+) -> f64 {
+    const MOMENTS: u32 = 1_000;
+    let moments = (0..MOMENTS).map(|nth| after + (span - after) * nth / MOMENTS);
+    let points: Vec<(f64, f64)> = moments
+        .map(|at| {
+            let due = ((at.as_secs_f64() * timetable.per_s) as usize + 1).min(events);
+            let answered = done.partition_point(|done| *done <= at);
+            (at.as_secs_f64(), due as f64 - answered as f64)
+        })
+        .collect();
+    let n = points.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / n;
+    let (x, y) = (mean(|point| point.0), mean(|point| point.1));
+    let covariance: f64 = points.iter().map(|point| (point.0 - x) * (point.1 - y)).sum();
+    let variance: f64 = points.iter().map(|point| (point.0 - x).powi(2)).sum();
+    if variance > 0.0 { covariance / variance } else { 0.0 }
+}
+
+/// Events a second of a closed loop: between the answer to the first event after the warm-up and the
+/// answer to the last.
+pub fn throughput(log: &HeldLog, events: usize, warm_up: f64, passed: &Passed) -> f64 {
+    let first = (events as f64 * warm_up) as usize;
+    let (mut begun, mut ended) = (None, None);
+    answered(log, events, passed, |event, at| {
+        if event >= first {
+            begun.get_or_insert((event, at));
+            ended = Some((event, at));
+        }
+    });
+    match (begun, ended) {
+        (Some((first, begun)), Some((last, ended))) if ended > begun => {
+            (last - first) as f64 / (ended - begun).as_secs_f64()
+        }
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,224 @@
+//! `restage bench --cost`: the job beside the plain loop, on the processor's clock.
+//!
+//! Both read the same log in the same way and must come to the same digest. They run in turns, and the
+//! middle of several runs counts: on a shared machine only such ratios mean anything. The job is charged
+//! for all its threads, the loop for its one.
+
+use super::super::{Failure, print};
+use super::{Bench, Input, alone, pace_of};
+use crate::bench::held::{HeldLane, HeldLog};
+use crate::bench::plain_loop::{LoopResult, plain_loop};
+use crate::event::Lane;
+use crate::flow::job::{JobResult, JobSpec, run};
+use crate::flow::source::Pace;
+use crate::format::{LaneReader, Source};
+use crate::grouped::grouped;
+use crate::visit::live::Rules;
+use crate::visit::policy::{LEARNING_POLICY, Policy};
+use serde::Serialize;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where events are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum From {
+    Memory,
+    Log,
+}
+
+/// One line of the comparison.
+#[derive(Debug, Serialize)]
+struct Cost {
+    from: From,
+    learns: bool,
+    policy: String,
+    /// The job's events per CPU-second by the loop's: 1 is as good as the loop.
+    cost_ratio: f64,
+    /// The same with the job charged for its workers alone.
+    cost_ratio_of_workers: f64,
+    job_events_per_cpu_s: f64,
+    loop_events_per_cpu_s: f64,
+    digest: String,
+}
+
+/// The comparison; the first line's ratio stands at the top level, too.
+#[derive(Debug, Serialize)]
+struct Costs {
+    workers: usize,
+    processes: usize,
+    events: u64,
+    runs: usize,
+    cost_ratio: f64,
+    costs: Vec<Cost>,
+}
+
+impl Bench {
+    /// Measures and reports.
+    pub(super) fn measure_cost(&self, rules: Arc<Rules>) -> Result<(), Failure> {
+        let (workers, pace) = pace_of(&self.engine)?;
+        let input = self.input()?;
+        let log = self.hold(&input)?;
+        let compared = Compared {
+            input: &input,
+            log: &log,
+            workers,
+            pace,
+            runs: self.runs,
+        };
+        let mut costs = Vec::new();
+        for rules in self.compared_rules(rules)? {
+            if rules.index().is_some() {
+                return Err(Failure::usage(format!(
+                    "--cost: policy {} recommends from an index, and the plain loop keeps none",
+                    rules.policy.label
+                )));
+            }
+            for from in [From::Memory, From::Log] {
+                costs.push(compared.cost(&rules, from)?);
+            }
+        }
+        let report = Costs {
+            workers,
+            processes: 1,
+            events: log.len() as u64,
+            runs: self.runs,
+            cost_ratio: costs[0].cost_ratio,
+            costs,
+        };
+        let page = if self.json {
+            serde_json::to_string(&report).expect("a report is plain data") + "\n"
+        } else {
+            report.text()
+        };
+        print(page.as_bytes())
+    }
+
+    /// The policy that was named, or the default and the one that learns.
+    fn compared_rules(&self, rules: Arc<Rules>) -> Result<Vec<Arc<Rules>>, Failure> {
+        if self.learning || self.rules.policy.is_some() {
+            return Ok(vec![rules]);
+        }
+        let learning = Rules {
+            policy: Policy::read(LEARNING_POLICY).map_err(Failure::usage)?,
+            ..self.rules.read()?
+        };
+        Ok(vec![rules, Arc::new(learning)])
+    }
+}
+
+struct Compared<'a> {
+    input: &'a Input,
+    log: &'a Arc<HeldLog>,
+    workers: usize,
+    pace: Pace,
+    runs: usize,
+}
+
+impl Compared<'_> {
+    fn cost(&self, rules: &Arc<Rules>, from: From) -> Result<Cost, Failure> {
+        let (mut loops, mut jobs) = (Vec::new(), Vec::new());
+        for _ in 0..self.runs {
+            loops.push(self.plain(rules, from)?);
+            jobs.push(self.job(rules, from)?);
+        }
+        let digest = loops[0].digest.to_string();
+        if let Some(other) = jobs.iter().find(|job| job.digest.to_string() != digest) {
+            let what = format!(
+                "the job came to digest {}, the plain loop to {digest}: they did not do the same work",
+                other.digest
+            );
+            return Err(Failure::new(1, anyhow::anyhow!(what)));
+        }
+        let per_s = |mut times: Vec<Duration>| {
+            times.sort_unstable();
+            self.log.len() as f64 / times[times.len() / 2].as_secs_f64()
+        };
+        let plain = per_s(loops.iter().map(|came| came.cpu).collect());
+        let job = per_s(jobs.iter().map(|came| came.cpu).collect());
+        let workers = per_s(jobs.iter().map(|came| came.workers_cpu).collect());
+        Ok(Cost {
+            from,
+            learns: rules.policy.learns(),
+            policy: rules.policy.label.clone(),
+            cost_ratio: job / plain,
+            cost_ratio_of_workers: workers / plain,
+            job_events_per_cpu_s: job,
+            loop_events_per_cpu_s: plain,
+            digest,
+        })
+    }
+
+    /// The one log, where its text is read.
+    fn source(&self) -> Result<&Source, Failure> {
+        match &self.input.logs[..] {
+            [one] => Ok(one),
+            _ => Err(Failure::usage("--cost takes one log: the plain loop reads one lane")),
+        }
+    }
+
+    fn plain(&self, rules: &Arc<Rules>, from: From) -> Result<LoopResult, Failure> {
+        let input = |error: crate::format::InputError| Failure::new(error.exit_code(), error);
+        match from {
+            From::Memory => plain_loop(rules, &mut HeldLane::new(self.log, self.log.len(), None)),
+            From::Log => {
+                let options = &self.input.options;
+                let mut lane = LaneReader::open(self.source()?, Lane(0), options).map_err(input)?;
+                plain_loop(rules, &mut lane)
+            }
+        }
+        .map_err(input)
+    }
+
+    fn job(&self, rules: &Arc<Rules>, from: From) -> Result<JobResult, Failure> {
+        let mut spec = JobSpec {
+            cluster: alone(self.workers),
+            pace: self.pace,
+            lane_options: self.input.options.clone(),
+            ..JobSpec::of(Arc::clone(rules), Vec::new())
+        };
+        match from {
+            From::Memory => spec.held = Some(Box::new(HeldLane::new(self.log, self.log.len(), None))),
+            From::Log => spec.logs = vec![self.source()?.clone()],
+        }
+        let result = run(spec).map_err(|error| Failure::new(error.exit_code(), error))?;
+        Ok(result.expect("a job of one process has a result"))
+    }
+}
+
+impl Costs {
+    fn text(&self) -> String {
+        let whole = |number: f64| grouped(number.round().max(0.0) as u64);
+        let mut page = format!(
+            "{} events, {} worker(s), the middle of {} runs; events per CPU-second\n\
+             {:<8} {:<15} {:>12} {:>12} {:>11} {:>13}\n",
+            grouped(self.events),
+            self.workers,
+            self.runs,
+            "from",
+            "",
+            "plain loop",
+            "job",
+            "job ÷ loop",
+            "workers alone"
+        );
+        for cost in &self.costs {
+            let _ = writeln!(
+                page,
+                "{:<8} {:<15} {:>12} {:>12} {:>11.2} {:>13.2}",
+                match cost.from {
+                    From::Memory => "memory",
+                    From::Log => "log",
+                },
+                if cost.learns { "learning" } else { "learns nothing" },
+                whole(cost.loop_events_per_cpu_s),
+                whole(cost.job_events_per_cpu_s),
+                cost.cost_ratio,
+                cost.cost_ratio_of_workers
+            );
+        }
+        page.push_str("Every run of a line came to the same digest.\n");
+        page
+    }
+}

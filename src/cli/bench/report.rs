@@ -1,0 +1,191 @@
+//! What was measured, as one JSON object or as a page.
+
+use super::measured::{Closed, Measuring, Open};
+use crate::bench::histogram::Histogram;
+use crate::grouped::grouped;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Quantiles of latency, in ms.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Quantiles {
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    p999: f64,
+    max: f64,
+}
+
+impl Quantiles {
+    fn of(histogram: &Histogram) -> Quantiles {
+        let at = |share| histogram.quantile(share) as f64 / 1e6;
+        Quantiles {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max() as f64 / 1e6,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Quantiles {
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+        } = self;
+        format!("p50 {p50:.2} · p90 {p90:.2} · p99 {p99:.2} · p99.9 {p999:.2} · max {max:.2} ms")
+    }
+}
+
+/// An open loop.
+#[derive(Debug, Serialize)]
+struct Rate {
+    offered_per_s: f64,
+    achieved_per_s: f64,
+    sustained: bool,
+    backlog_slope_per_s: f64,
+    /// Events that were due, warm-up included, and those whose latency is told.
+    offered: u64,
+    counted: u64,
+    latency_ms: Quantiles,
+    /// On the processor's clock; one worker only.
+    cpu_latency_ms: Option<Quantiles>,
+    events_per_cpu_s: f64,
+    /// How many times as fast as itself the log was played.
+    log_speed: Option<f64>,
+}
+
+impl Rate {
+    fn of(open: &Open) -> Rate {
+        let came = &open.came;
+        Rate {
+            offered_per_s: came.offered_per_s,
+            achieved_per_s: came.achieved_per_s,
+            sustained: came.sustained(),
+            backlog_slope_per_s: came.backlog_slope_per_s,
+            offered: came.offered,
+            counted: came.latency.total(),
+            latency_ms: Quantiles::of(&came.latency),
+            cpu_latency_ms: open.on_cpu_clock.as_ref().map(Quantiles::of),
+            events_per_cpu_s: came.offered as f64 / open.result.cpu.as_secs_f64(),
+            log_speed: open.own_rate.map(|own| came.offered_per_s / own),
+        }
+    }
+}
+
+/// The report. The figures of the first open loop stand at the top level, too.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    workers: usize,
+    processes: usize,
+    offered_per_s: f64,
+    achieved_per_s: f64,
+    sustained: bool,
+    events_per_s: f64,
+    events_per_cpu_s: f64,
+    events_per_worker_cpu_s: f64,
+    cost_ratio: Option<f64>,
+    latency_ms: Quantiles,
+    cpu_latency_ms: Option<Quantiles>,
+    peak_rss_mb: f64,
+    live_sessions: u64,
+    events: u64,
+    decisions: u64,
+    digest: String,
+    learns: bool,
+    durable: bool,
+    policy: String,
+    model: String,
+    grain_ms: u64,
+    rates: Vec<Rate>,
+}
+
+impl Report {
+    pub(super) fn of(measuring: &Measuring, closed: &Closed, open: &[Open]) -> Report {
+        let rates: Vec<Rate> = open.iter().map(Rate::of).collect();
+        let first = rates.first().expect("there is an open loop at least");
+        let result = &closed.result;
+        let events = measuring.log.len() as f64;
+        Report {
+            workers: measuring.cluster.workers,
+            processes: measuring.cluster.processes(),
+            offered_per_s: first.offered_per_s,
+            achieved_per_s: first.achieved_per_s,
+            sustained: first.sustained,
+            events_per_s: closed.events_per_s,
+            events_per_cpu_s: events / result.cpu.as_secs_f64(),
+            events_per_worker_cpu_s: events / result.workers_cpu.as_secs_f64(),
+            cost_ratio: None,
+            latency_ms: first.latency_ms,
+            cpu_latency_ms: first.cpu_latency_ms,
+            peak_rss_mb: result.peak_rss_bytes as f64 / 1e6,
+            live_sessions: result.tally.live_sessions_peak,
+            events: measuring.log.len() as u64,
+            decisions: result.tally.decisions,
+            digest: result.digest.to_string(),
+            learns: measuring.rules.policy.learns(),
+            durable: measuring.state.is_some(),
+            policy: measuring.rules.policy.label.clone(),
+            model: measuring.rules.models.label(),
+            grain_ms: measuring.pace.grain_ms,
+            rates,
+        }
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(self).expect("a report is plain data") + "\n"
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let whole = |number: f64| grouped(number.round().max(0.0) as u64);
+        let yes = |is: bool, word: &str| if is { format!(", {word}") } else { String::new() };
+        let mut page = format!(
+            "{} events, {} decisions, digest {}; {} worker(s) in {} process(es){}{}\n",
+            grouped(self.events),
+            grouped(self.decisions),
+            self.digest,
+            self.workers,
+            self.processes,
+            yes(self.learns, "learning"),
+            yes(self.durable, "durable"),
+        );
+        let _ = writeln!(
+            page,
+            "closed loop  {} events/s; {} events per CPU-second, {} per CPU-second of its workers; \
+             {:.0} MB at most, {} sessions live at most",
+            whole(self.events_per_s),
+            whole(self.events_per_cpu_s),
+            whole(self.events_per_worker_cpu_s),
+            self.peak_rss_mb,
+            grouped(self.live_sessions)
+        );
+        for rate in &self.rates {
+            let _ = writeln!(
+                page,
+                "open loop    {} events/s offered, {} achieved: {}",
+                whole(rate.offered_per_s),
+                whole(rate.achieved_per_s),
+                if rate.sustained {
+                    "sustained".into()
+                } else {
+                    format!("NOT SUSTAINED, backlog {:+.0} events/s", rate.backlog_slope_per_s)
+                }
+            );
+            let _ = writeln!(page, "  by the clock             {}", rate.latency_ms.line());
+            if let Some(quantiles) = &rate.cpu_latency_ms {
+                let _ = writeln!(page, "  on the processor's clock {}", quantiles.line());
+            }
+        }
+        page.push_str(
+            "By the clock: from when an event was due until its decision was known at the sink. On the\n\
+             processor's clock: the same from a queue whose epochs take as long as the worker computes\n\
+             for them, which is what a quiet machine would show.\n",
+        );
+        page
+    }
+}
