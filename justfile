@@ -18,6 +18,10 @@ bench:
     cargo bench --bench core
     scripts/bench-replay.sh
 
+# Every figure and plot of docs/performance.md
+bench-all:
+    scripts/bench-all.sh
+
 # The demo shop in a real browser
 browser:
     scripts/browser.sh

@@ -36,7 +36,10 @@ fn main() {
     };
     let options = LaneOptions::default();
     let log = Arc::new(HeldLog::read(std::slice::from_ref(&source), &options).unwrap());
-    for (name, text) in [("learns nothing", DEFAULT_POLICY), ("learns", LEARNING_POLICY)] {
+    for (name, text) in [
+        ("learns nothing", DEFAULT_POLICY),
+        ("learns", LEARNING_POLICY),
+    ] {
         let rules = Arc::new(Rules {
             policy: Policy::read(text).unwrap(),
             models: Schedule::of(Model::shipped()),
@@ -44,8 +47,10 @@ fn main() {
         });
         let from_text = LaneReader::open(&source, Lane(0), &options).unwrap();
         let from_memory = HeldLane::new(&log, log.len(), None);
-        let lanes: [(&str, Box<dyn LaneRead>); 2] =
-            [("text", Box::new(from_text)), ("memory", Box::new(from_memory))];
+        let lanes: [(&str, Box<dyn LaneRead>); 2] = [
+            ("text", Box::new(from_text)),
+            ("memory", Box::new(from_memory)),
+        ];
         for (input, mut lane) in lanes {
             let came = plain_loop(&rules, lane.as_mut()).unwrap();
             println!(

@@ -113,6 +113,7 @@ impl Job {
             committed: Vec::new(),
             rounds: Rounds::new(every, rules.policy.quantum_ms, (1, true), 0),
             policy: rules.policy.label.clone(),
+            milestones: None,
         };
         let collected = Rc::new(RefCell::new(Collected {
             keeper: Some(Keeper::new(opened.writer, begin)),

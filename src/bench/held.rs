@@ -10,9 +10,7 @@
 //! Invariant: events come in canonical order, each once. Cost: a copy of each event.
 
 use crate::event::{ArrivalMs, Batch, Event, EventRef, Lane, Reject};
-use crate::format::{
-    FormatName, InputError, LaneOptions, LaneRead, LaneReader, LaneTally, Source,
-};
+use crate::format::{FormatName, InputError, LaneOptions, LaneRead, LaneReader, LaneTally, Source};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -89,6 +87,19 @@ impl HeldLog {
         self.chunks[at / Batch::EVENTS_MAX].events()[at % Batch::EVENTS_MAX].arrival
     }
 
+    /// How many of the first `events` events are answered before the log ends: those of its last
+    /// millisecond are only when every session has been ended, too.
+    pub fn answerable(&self, events: usize) -> usize {
+        let Some(last) = events.checked_sub(1) else {
+            return 0;
+        };
+        let last = self.arrival(last);
+        (0..events)
+            .rev()
+            .find(|at| self.arrival(*at) < last)
+            .map_or(0, |at| at + 1)
+    }
+
     /// How many events a second of the log's own clock there are, over the first `events`.
     pub fn own_rate(&self, events: usize) -> Option<f64> {
         let last = self.arrival(events.checked_sub(1)?);
@@ -136,6 +147,9 @@ impl Timetable {
     }
 }
 
+/// Time between the last event and the end of the log.
+const BEFORE_THE_END: Duration = Duration::from_millis(20);
+
 /// The lane that hands out the first events of a log in memory.
 pub struct HeldLane {
     log: Arc<HeldLog>,
@@ -159,13 +173,15 @@ impl HeldLane {
 
     /// Waits until an event may be handed over, and says how many may.
     fn wait(&self) -> usize {
+        if self.next == self.end {
+            // What was answered is told before all sessions end.
+            std::thread::sleep(BEFORE_THE_END);
+            return self.end;
+        }
         let Some(timetable) = &self.timetable else {
             return self.end;
         };
         let start = *timetable.start.get_or_init(Instant::now);
-        if self.next == self.end {
-            return self.end;
-        }
         let next = timetable.handed_after(self.next);
         let mut passed = start.elapsed();
         while passed < next {
@@ -190,6 +206,7 @@ impl LaneRead for HeldLane {
         _rejects: &mut Vec<Reject>,
         events_max: usize,
     ) -> Result<bool, InputError> {
+        let is_over = self.next == self.end;
         let due = self.wait();
         let room = events_max.saturating_sub(batch.len());
         let to = due.min(self.next + room);
@@ -200,7 +217,7 @@ impl LaneRead for HeldLane {
         self.next = to;
         self.tally.rows = to as u64;
         self.tally.accepted = to as u64;
-        Ok(self.next < self.end)
+        Ok(!is_over)
     }
 
     fn clock(&self) -> ArrivalMs {
@@ -225,5 +242,90 @@ impl LaneRead for HeldLane {
 
     fn bytes_read(&self) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    const FROM_MS: u64 = 1_600_000_000_000;
+
+    fn logs(lanes: u64, events: u64) -> Arc<HeldLog> {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |lane: u64| {
+            let mut text = "event_ms,visitor,kind\n".to_owned();
+            for at in (lane..events).step_by(lanes as usize) {
+                let _ = writeln!(text, "{},v{at},search", FROM_MS + at);
+            }
+            let path = dir.path().join(format!("{lane}.csv"));
+            std::fs::write(&path, text).unwrap();
+            Source::parse(&path)
+        };
+        let sources: Vec<Source> = (0..lanes).map(write).collect();
+        Arc::new(HeldLog::read(&sources, &LaneOptions::default()).unwrap())
+    }
+
+    /// Every event once, in order, and never below the clock as it last stood.
+    fn read(lane: &mut HeldLane, events_max: usize) -> Vec<usize> {
+        let (mut sizes, mut rejects, mut more) = (Vec::new(), Vec::new(), true);
+        let (mut clock, mut next) = (ArrivalMs(0), 0);
+        while more {
+            let mut batch = Batch::default();
+            more = lane.fill(&mut batch, &mut rejects, events_max).unwrap();
+            for event in batch.events() {
+                assert!(event.arrival >= clock);
+                assert_eq!(event.arrival.0, FROM_MS + next);
+                next += 1;
+            }
+            clock = lane.clock();
+            sizes.push(batch.len());
+        }
+        sizes
+    }
+
+    #[test]
+    fn several_logs_come_as_one_lane_in_order() {
+        let log = logs(3, 10_000);
+        assert_eq!(log.len(), 10_000);
+        let sizes = read(&mut HeldLane::new(&log, usize::MAX, None), 4_096);
+        assert_eq!(sizes, [4_096, 4_096, 1_808, 0]);
+        assert_eq!((log.answerable(10_000), log.answerable(1)), (9_999, 0));
+        assert_eq!(read(&mut HeldLane::new(&log, 5, None), 2), [2, 2, 1, 0]);
+        assert_eq!(log.own_rate(10_000).map(f64::round), Some(1_000.0));
+    }
+
+    #[test]
+    fn a_timetable_hands_over_what_fell_due_in_an_epoch_that_is_over() {
+        let log = logs(1, 100);
+        let timetable = Timetable::new(10_000.0, Duration::from_millis(1));
+        assert_eq!(timetable.due_after(25), Duration::from_micros(2_500));
+        assert_eq!(timetable.handed_after(25), Duration::from_millis(3));
+        let begun = Instant::now();
+        let mut lane = HeldLane::new(&log, 100, Some(timetable));
+        let sizes = read(&mut lane, 4_096);
+        assert_eq!(sizes.iter().sum::<usize>(), 100);
+        assert!(
+            begun.elapsed() >= Duration::from_millis(10),
+            "no event before its time"
+        );
+    }
+
+    #[test]
+    fn a_lane_that_is_behind_hands_over_all_that_is_due() {
+        let log = logs(1, 1_000);
+        let mut lane = HeldLane::new(
+            &log,
+            1_000,
+            Some(Timetable::new(1e6, Duration::from_millis(1))),
+        );
+        let (mut batch, mut rejects) = (Batch::default(), Vec::new());
+        lane.fill(&mut batch, &mut rejects, 10).unwrap();
+        std::thread::sleep(Duration::from_millis(3));
+        assert_eq!(batch.len(), 10);
+        assert!(lane.fill(&mut batch, &mut rejects, 4_096).unwrap());
+        assert_eq!(batch.len(), 1_000);
+        assert!(!lane.fill(&mut batch, &mut rejects, 4_096).unwrap());
     }
 }

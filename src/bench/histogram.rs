@@ -72,10 +72,17 @@ impl Histogram {
     /// Values with the share of all values above each, upwards: a complementary distribution.
     pub fn above(&self) -> impl Iterator<Item = (u64, f64)> {
         let mut left = self.total;
-        self.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(move |(bucket, count)| {
-            left -= count;
-            (end_of(bucket).min(self.max), left as f64 / self.total as f64)
-        })
+        self.counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count > 0)
+            .map(move |(bucket, count)| {
+                left -= count;
+                (
+                    end_of(bucket).min(self.max),
+                    left as f64 / self.total as f64,
+                )
+            })
     }
 }
 
@@ -98,7 +105,9 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_sorted_values_within_the_precision() {
         let mut rng = Rng::new(7);
-        let mut values: Vec<u64> = (0..20_000).map(|_| rng.below(1 << (rng.below(40) + 1))).collect();
+        let mut values: Vec<u64> = (0..20_000)
+            .map(|_| u64::from(rng.below(1 << 20)) << rng.below(20))
+            .collect();
         let mut histogram = Histogram::default();
         values.iter().for_each(|value| histogram.add(*value, 1));
         values.sort_unstable();
@@ -106,12 +115,21 @@ mod tests {
             let rank = ((values.len() as f64 * share).ceil() as usize).max(1);
             let exact = values[rank - 1];
             let told = histogram.quantile(share);
-            assert!(told >= exact && told as f64 <= exact as f64 * 1.004 + 1.0, "{share}");
+            assert!(
+                told >= exact && told as f64 <= exact as f64 * 1.004 + 1.0,
+                "{share}"
+            );
         }
-        assert_eq!((histogram.total(), histogram.max()), (20_000, values[19_999]));
+        assert_eq!(
+            (histogram.total(), histogram.max()),
+            (20_000, values[19_999])
+        );
         let above: Vec<(u64, f64)> = histogram.above().collect();
         assert!(above.is_sorted_by(|one, next| one.0 < next.0 && one.1 > next.1));
-        assert_eq!(above.last().map(|(value, share)| (*value, *share)), Some((values[19_999], 0.0)));
+        assert_eq!(
+            above.last().map(|(value, share)| (*value, *share)),
+            Some((values[19_999], 0.0))
+        );
     }
 
     #[test]

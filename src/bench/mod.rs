@@ -8,6 +8,6 @@
 pub mod held;
 pub mod histogram;
 pub mod open_loop;
-pub mod plain_loop;
 pub mod plain_learning;
+pub mod plain_loop;
 pub mod queue;

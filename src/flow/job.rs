@@ -18,6 +18,7 @@ use super::durable::keeper::{Begin, Closer, Files, Keeper};
 use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
 use super::failure::{self, AtSignal, Stop, StopReason};
+use super::lull::Lull;
 use super::mesh::MeshError;
 use super::milestones::Milestones;
 use super::output::{LineWriter, OutputError};
@@ -403,6 +404,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         progress: spec.progress,
         stop: spec.stop.clone(),
         status: spec.status,
+        lull: Lull::new(spec.cluster.processes() == 1),
     };
     let (cluster, changes) = (spec.cluster, spec.changes);
     // With several processes a signal cannot wait for the others: this one leaves at once, and they follow

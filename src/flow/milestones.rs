@@ -36,7 +36,11 @@ impl Milestones {
     pub fn closed(&self, closed_ms: u64, handed_ms: u64) {
         let at = Instant::now();
         self.note(|passed| {
-            if passed.closed.last().is_none_or(|last| last.closed_ms < closed_ms) {
+            if passed
+                .closed
+                .last()
+                .is_none_or(|last| last.closed_ms < closed_ms)
+            {
                 passed.closed.push(Closed {
                     closed_ms,
                     handed_ms,

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod index;
 pub mod job;
 pub mod learning;
+pub mod lull;
 pub mod mesh;
 pub mod milestones;
 pub mod output;

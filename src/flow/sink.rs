@@ -91,7 +91,10 @@ pub fn sink<'scope>(
                     status.stands(keeper.stands());
                 }
                 if let Some(milestones) = &collected.milestones {
-                    let handed_ms = collected.keeper.as_ref().map_or(0, |keeper| keeper.stands().0);
+                    let handed_ms = collected
+                        .keeper
+                        .as_ref()
+                        .map_or(0, |keeper| keeper.stands().0);
                     milestones.closed(closed_ms.unwrap_or(u64::MAX), handed_ms);
                 }
                 pending.retire(closed_ms, &spares);

@@ -2,15 +2,20 @@
 //!
 //! Lane `j` belongs to worker `j mod workers`. Its thread reads, decodes and fills batches ahead of
 //! time, into a short queue; a worker never waits on a file. The worker always sends the batch of
-//! the lane that is furthest behind, then moves its inputs up to the earliest clock among its
-//! lanes, rounded down to the grain. How far a worker may run ahead of the whole job is bounded by
-//! the read-ahead: so many sends whose epoch is still open anywhere (timely itself has no limit).
+//! the lane that is furthest behind, and more of them while they wait and an epoch has room, then moves
+//! its inputs up to the earliest clock among its lanes, rounded down to the grain: an event that comes
+//! alone is an epoch, and epochs grow with what has gathered. How far a worker may run ahead of the whole
+//! job is bounded by the read-ahead: so many epochs still open anywhere (timely itself has no limit).
+//!
+//! Where nothing happens, nothing is done: a worker sleeps until its reading threads or the other
+//! workers wake it, and in a lull ([`Lull`]) the clocks of lanes go on in longer steps.
 
 use super::container::{Emissions, Spares, Tag};
 use super::durable::changes::Changes;
 use super::durable::restore::Restored;
 use super::durable::{Bin, Order, Shared};
 use super::failure::{self, Stop, StopReason};
+use super::lull::Lull;
 use super::sessions::emit_reject;
 use super::sink::Collected;
 use super::status::JobStatus;
@@ -25,7 +30,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::{InputHandle, ProbeHandle};
 use timely::worker::Worker;
@@ -65,7 +70,7 @@ pub struct Pace {
     pub grain_ms: u64,
     /// Most events in a batch; at least 1.
     pub batch_events_max: usize,
-    /// Most sends whose epoch is still open; at least 1.
+    /// Most epochs still open; at least 1.
     pub read_ahead: usize,
 }
 
@@ -81,8 +86,9 @@ impl Default for Pace {
 
 /// Batches that may wait between a reading thread and its worker.
 const QUEUE_MAX: usize = 4;
-/// Longest time a worker sleeps before it looks again.
-const PARK: Duration = Duration::from_millis(1);
+/// Longest time a worker sleeps before it looks again, at a signal for one. Whoever has something for it
+/// wakes it.
+const PARK: Duration = Duration::from_millis(10);
 
 struct Chunk {
     /// Where the lane stood before it.
@@ -213,6 +219,8 @@ pub struct Feed {
     pub stop: Stop,
     /// Who is told how far lanes are read, if anyone is.
     pub status: Option<JobStatus>,
+    /// Whether anything happens on the lanes.
+    pub lull: Lull,
 }
 
 impl Feed {
@@ -226,10 +234,10 @@ impl Feed {
         (spares, durable): Room<'_>,
     ) {
         let mut lanes: Vec<Lane> = lanes.into_iter().map(|lane| self.read(lane)).collect();
-        // Times at which the inputs stood after the latest sends, oldest first.
+        // Times at which the inputs stood after the latest epochs, oldest first.
         let mut open: VecDeque<u64> = VecDeque::new();
         let (mut last_ms, mut stands_ms) = (0, 0);
-        while let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock) {
+        while !lanes.is_empty() {
             if self.stop.reason().is_some() {
                 if durable.is_none() {
                     break;
@@ -247,35 +255,42 @@ impl Feed {
                 worker.step_or_park(Some(PARK));
                 continue;
             }
-            let mut chunk = match lanes[behind].chunks.try_recv() {
-                Ok(chunk) => chunk,
-                Err(TryRecvError::Empty) => {
-                    worker.step_or_park(Some(PARK));
-                    continue;
+            let (mut sent, mut room) = (false, self.pace.batch_events_max);
+            while room > 0
+                && let Some(behind) = (0..lanes.len()).min_by_key(|&at| lanes[at].clock)
+            {
+                let mut chunk = match lanes[behind].chunks.try_recv() {
+                    Ok(chunk) => chunk,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
+                        lanes.swap_remove(behind);
+                        continue;
+                    }
+                };
+                (sent, room) = (true, room.saturating_sub(chunk.batch.len().max(1)));
+                if let (Some(durable), Some(mark)) = (durable, chunk.mark.take()) {
+                    durable.shared.note(lanes[behind].index, mark);
                 }
-                Err(TryRecvError::Disconnected) => {
+                inputs.events.send_batch(&mut chunk.batch);
+                if let Some(empty) = spares.take() {
+                    // A full queue means that the reading thread has enough of them.
+                    let _ = lanes[behind].empties.try_send(empty);
+                }
+                inputs
+                    .emissions
+                    .send_batch(&mut self.emissions(&chunk, lanes[behind].index));
+                lanes[behind].clock = chunk.clock;
+                if let Some(status) = &self.status {
+                    status.read(lanes[behind].index, chunk.clock.0, chunk.offset);
+                }
+                last_ms = last_ms.max(chunk.clock.0);
+                if chunk.ended.is_some() {
                     lanes.swap_remove(behind);
-                    continue;
                 }
-            };
-            if let (Some(durable), Some(mark)) = (durable, chunk.mark.take()) {
-                durable.shared.note(lanes[behind].index, mark);
             }
-            inputs.events.send_batch(&mut chunk.batch);
-            if let Some(empty) = spares.take() {
-                // A full queue means that the reading thread has enough of them.
-                let _ = lanes[behind].empties.try_send(empty);
-            }
-            inputs
-                .emissions
-                .send_batch(&mut self.emissions(&chunk, lanes[behind].index));
-            lanes[behind].clock = chunk.clock;
-            if let Some(status) = &self.status {
-                status.read(lanes[behind].index, chunk.clock.0, chunk.offset);
-            }
-            last_ms = last_ms.max(chunk.clock.0);
-            if chunk.ended.is_some() {
-                lanes.swap_remove(behind);
+            if !sent {
+                worker.step_or_park(Some(PARK));
+                continue;
             }
             if let Some(earliest) = lanes.iter().map(|lane| lane.clock.0).min() {
                 let time = earliest / self.pace.grain_ms * self.pace.grain_ms;
@@ -355,9 +370,11 @@ impl Feed {
         let worker = std::thread::current();
         let feed = self.clone();
         tracing::info!(lane = lane.index, log = %lane.name, format = lane.reader.format().name(), "reading");
-        std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().name(format!("lane-{index}"));
+        let started = thread.spawn(move || {
             let mut lane = lane;
             let (mut before, mut spare, mut clock) = (0, None, ArrivalMs(0));
+            let mut said = Instant::now();
             loop {
                 let room = spare.take().or_else(|| returned.try_recv().ok());
                 let chunk = lane.next(room, feed.pace.batch_events_max);
@@ -366,12 +383,17 @@ impl Feed {
                 before = read;
                 let ended = chunk.ended.is_some();
                 let empty = chunk.batch.is_empty() && chunk.rejects.is_empty();
-                let stands = std::mem::replace(&mut clock, chunk.clock) == chunk.clock;
-                if empty && stands && !ended && feed.stop.reason().is_none() {
-                    // A lane that is still being sorted has nothing to send yet.
+                if !empty {
+                    feed.lull.end();
+                }
+                // A lane that is still being sorted has nothing to send yet, and a clock may wait a
+                // little where nobody waits for it.
+                let is_no_news = clock == chunk.clock || feed.lull.lets_wait(said);
+                if empty && is_no_news && !ended && feed.stop.reason().is_none() {
                     spare = Some(chunk.batch);
                     continue;
                 }
+                (clock, said) = (chunk.clock, Instant::now());
                 let events = chunk.batch.len();
                 tracing::debug!(
                     lane = lane.index,
@@ -387,6 +409,7 @@ impl Feed {
                 }
             }
         });
+        started.expect("the system starts a thread");
         Lane {
             index,
             clock: ArrivalMs(0),

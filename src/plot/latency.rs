@@ -9,7 +9,7 @@
 
 use super::scale::Scale;
 use super::sheet::{
-    BLUE, Face, Frame, GREEN, GRID, Hold, ORANGE, Point, PURPLE, SKY, Sheet, VERMILION, extend,
+    BLUE, Face, Frame, GREEN, GRID, Hold, ORANGE, PURPLE, Point, SKY, Sheet, VERMILION, extend,
 };
 use super::{Plot, PlotError, write_plots};
 use crate::bench::open_loop::{OpenLoop, Stretch};
@@ -49,7 +49,11 @@ fn decades() -> impl Iterator<Item = (f64, String)> {
     let (low, high) = DECADES;
     (low..=high).map(move |decade| {
         let label = match decade {
-            ..0 => format!("{:.*} ms", decade.unsigned_abs() as usize, 10f64.powi(decade)),
+            ..0 => format!(
+                "{:.*} ms",
+                decade.unsigned_abs() as usize,
+                10f64.powi(decade)
+            ),
             0..3 => format!("{:.0} ms", 10f64.powi(decade)),
             _ => format!("{:.0} s", 10f64.powi(decade - 3)),
         };
@@ -87,7 +91,11 @@ fn upright_latency(sheet: &mut Sheet<'_>) -> io::Result<()> {
 
 fn called(of: &OpenLoop) -> String {
     let rate = grouped(of.offered_per_s.round().max(0.0) as u64);
-    let missed = if of.sustained() { "" } else { " (not sustained)" };
+    let missed = if of.sustained() {
+        ""
+    } else {
+        " (not sustained)"
+    };
     format!("{rate}/s{missed}")
 }
 
@@ -104,7 +112,11 @@ pub fn draw_distribution(loops: &[OpenLoop], svg: &mut String) -> io::Result<()>
     level_axis(&mut sheet, decades(), "latency")?;
     scale.draw(&mut sheet, FRAME)?;
     let mut entries = Vec::new();
-    for (of, colour) in loops.iter().zip(COLOURS.into_iter().cycle()).take(COLOURS.len()) {
+    for (of, colour) in loops
+        .iter()
+        .zip(COLOURS.into_iter().cycle())
+        .take(COLOURS.len())
+    {
         let mut line: Vec<Point> = Vec::new();
         let mut y = FRAME.top;
         for (latency, above) in of.latency.above() {
@@ -126,7 +138,9 @@ pub fn draw_distribution(loops: &[OpenLoop], svg: &mut String) -> io::Result<()>
 /// # Errors
 /// None but those of the SVG backend.
 pub fn draw_over_time(loops: &[OpenLoop], svg: &mut String) -> io::Result<()> {
-    let remark = loops.first().map_or(String::new(), |of| format!("{} offered", called(of)));
+    let remark = loops
+        .first()
+        .map_or(String::new(), |of| format!("{} offered", called(of)));
     let mut sheet = Sheet::new(svg, "Latency over time", &remark)?;
     let Some(of) = loops.first() else {
         sheet.say("no open loop", FRAME)?;
@@ -135,7 +149,11 @@ pub fn draw_over_time(loops: &[OpenLoop], svg: &mut String) -> io::Result<()> {
     let end_s = of.over_time.last().map_or(1.0, |last| last.at_s).max(1e-9);
     let ticks = Scale::linear(end_s, 6, 0.0).ticks();
     let ticks = ticks.into_iter().filter(|(s, _)| *s <= end_s);
-    level_axis(&mut sheet, ticks.map(|(s, label)| (s / end_s, label)), "seconds")?;
+    level_axis(
+        &mut sheet,
+        ticks.map(|(s, label)| (s / end_s, label)),
+        "seconds",
+    )?;
     upright_latency(&mut sheet)?;
     let told: [(&str, fn(&Stretch) -> u64, RGBColor); 3] = [
         ("median", |of| of.p50_ns, BLUE),
@@ -172,7 +190,11 @@ pub fn draw_throughput(loops: &[OpenLoop], svg: &mut String) -> io::Result<()> {
         "events a second that were answered",
     )?;
     upright_latency(&mut sheet)?;
-    let told = [("median", 0.5, BLUE), ("99 %", 0.99, ORANGE), ("99.9 %", 0.999, VERMILION)];
+    let told = [
+        ("median", 0.5, BLUE),
+        ("99 %", 0.99, ORANGE),
+        ("99.9 %", 0.999, VERMILION),
+    ];
     let mut entries = Vec::new();
     for (name, quantile, colour) in told {
         let at = |of: &OpenLoop| {
@@ -193,4 +215,61 @@ pub fn draw_throughput(loops: &[OpenLoop], svg: &mut String) -> io::Result<()> {
     sheet.ground(FRAME)?;
     sheet.legend(&entries, LEGEND_Y)?;
     sheet.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::assert_texts_apart;
+    use super::*;
+    use crate::bench::histogram::Histogram;
+
+    fn open_loop(offered_per_s: f64, achieved_per_s: f64, latencies_us: &[u64]) -> OpenLoop {
+        let mut latency = Histogram::default();
+        latencies_us
+            .iter()
+            .for_each(|us| latency.add(us * 1_000, 1));
+        let stretch = |nth: usize| Stretch {
+            at_s: nth as f64 + 0.5,
+            p50_ns: latency.quantile(0.5),
+            p99_ns: latency.quantile(0.99),
+            max_ns: latency.max(),
+        };
+        OpenLoop {
+            offered_per_s,
+            achieved_per_s,
+            backlog_slope_per_s: offered_per_s - achieved_per_s,
+            over_time: (0..10).map(stretch).collect(),
+            offered: latency.total(),
+            closing: 0,
+            latency,
+        }
+    }
+
+    #[test]
+    fn pictures_are_whole_and_their_text_inside_and_apart() {
+        let usual: Vec<u64> = (0..5_000).map(|n| 400 + n * n % 3_000).collect();
+        let one = open_loop(1e6, 1e6, &usual);
+        let slow = open_loop(2e6, 1.2e6, &[1, 50_000_000, 20_000_000_000]);
+        let cases = [
+            ("nothing", vec![]),
+            ("no latency", vec![open_loop(1.0, 0.0, &[])]),
+            ("one", vec![one.clone()]),
+            (
+                "several",
+                vec![one.clone(), slow, open_loop(1e5, 1e5, &[500]), one],
+            ),
+        ];
+        for (case, loops) in cases {
+            for (name, draw) in PLOTS {
+                let mut svg = String::new();
+                draw(&loops, &mut svg).unwrap();
+                assert_texts_apart(&format!("{case}, {name}"), &svg);
+                assert!(svg.ends_with("</svg>\n"), "{case}, {name}");
+                assert!(
+                    !svg.contains("NaN") && !svg.contains("inf"),
+                    "{case}, {name}"
+                );
+            }
+        }
+    }
 }

@@ -15,9 +15,9 @@ pub mod closed_loop;
 mod curves;
 pub mod events;
 pub mod intent;
-pub mod latency;
 #[cfg(test)]
 mod intent_tests;
+pub mod latency;
 pub mod lift;
 pub mod off_policy;
 pub mod phases;

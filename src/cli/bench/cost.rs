@@ -58,7 +58,7 @@ impl Bench {
     /// Measures and reports.
     pub(super) fn measure_cost(&self, rules: Arc<Rules>) -> Result<(), Failure> {
         let (workers, pace) = pace_of(&self.engine)?;
-        let input = self.input()?;
+        let input = self.input(&rules)?;
         let log = self.hold(&input)?;
         let compared = Compared {
             input: &input,
@@ -154,7 +154,9 @@ impl Compared<'_> {
     fn source(&self) -> Result<&Source, Failure> {
         match &self.input.logs[..] {
             [one] => Ok(one),
-            _ => Err(Failure::usage("--cost takes one log: the plain loop reads one lane")),
+            _ => Err(Failure::usage(
+                "--cost takes one log: the plain loop reads one lane",
+            )),
         }
     }
 
@@ -179,7 +181,9 @@ impl Compared<'_> {
             ..JobSpec::of(Arc::clone(rules), Vec::new())
         };
         match from {
-            From::Memory => spec.held = Some(Box::new(HeldLane::new(self.log, self.log.len(), None))),
+            From::Memory => {
+                spec.held = Some(Box::new(HeldLane::new(self.log, self.log.len(), None)))
+            }
             From::Log => spec.logs = vec![self.source()?.clone()],
         }
         let result = run(spec).map_err(|error| Failure::new(error.exit_code(), error))?;
@@ -211,7 +215,11 @@ impl Costs {
                     From::Memory => "memory",
                     From::Log => "log",
                 },
-                if cost.learns { "learning" } else { "learns nothing" },
+                if cost.learns {
+                    "learning"
+                } else {
+                    "learns nothing"
+                },
                 whole(cost.loop_events_per_cpu_s),
                 whole(cost.job_events_per_cpu_s),
                 cost.cost_ratio,

@@ -37,7 +37,7 @@ impl Bench {
     /// Measures, reports, and fails if the guard does not hold.
     pub(super) fn hold_guard(&self, rules: &Arc<Rules>) -> Result<(), Failure> {
         let (_, pace) = pace_of(&self.engine)?;
-        let input = self.input()?;
+        let input = self.input(rules)?;
         let log = self.hold(&input)?;
         let events = log.len();
         let cpu_s = |events: usize, workers: usize| -> Result<f64, Failure> {
@@ -57,7 +57,8 @@ impl Bench {
         };
         let mut growth = Vec::new();
         for workers in [1, 2] {
-            let (tenth_cpu_s, whole_cpu_s) = (cpu_s(events / 10, workers)?, cpu_s(events, workers)?);
+            let (tenth_cpu_s, whole_cpu_s) =
+                (cpu_s(events / 10, workers)?, cpu_s(events, workers)?);
             growth.push(Growth {
                 workers,
                 tenth_cpu_s,

@@ -6,6 +6,7 @@ use crate::bench::held::{HeldLane, HeldLog, Timetable};
 use crate::bench::histogram::Histogram;
 use crate::bench::open_loop::{OpenLoop, measure, throughput};
 use crate::bench::queue::latencies;
+use crate::flow::failure::Stop;
 use crate::flow::job::{Cluster, JobResult, JobSpec, run};
 use crate::flow::milestones::{Milestones, Passed};
 use crate::flow::sessions::Lines;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 /// What is measured.
 pub(super) struct Measuring {
+    pub(super) stop: Stop,
     pub(super) rules: Arc<Rules>,
     pub(super) log: Arc<HeldLog>,
     pub(super) cluster: Cluster,
@@ -28,15 +30,23 @@ pub(super) struct Measuring {
 
 /// What a closed loop came to.
 pub(super) struct Closed {
+    pub(super) events: usize,
     pub(super) events_per_s: f64,
     pub(super) result: JobResult,
+}
+
+impl Closed {
+    /// Events that a second of the workers' processor time gets through.
+    pub(super) fn events_per_worker_cpu_s(&self) -> f64 {
+        self.events as f64 / self.result.workers_cpu.as_secs_f64()
+    }
 }
 
 /// What an open loop came to.
 pub(super) struct Open {
     pub(super) came: OpenLoop,
-    /// Latencies on the processor's clock; one worker only.
-    pub(super) on_cpu_clock: Option<Histogram>,
+    /// Latencies on the processor's clock, and how much was offered there; one worker only.
+    pub(super) on_cpu_clock: Option<(Histogram, f64)>,
     pub(super) result: JobResult,
     pub(super) own_rate: Option<f64>,
 }
@@ -47,13 +57,18 @@ impl Measuring {
         let events = self.log.len();
         let (result, passed) = self.run(HeldLane::new(&self.log, events, None))?;
         Ok(Closed {
+            events,
             events_per_s: throughput(&self.log, events, self.warm_up, &passed),
             result,
         })
     }
 
-    /// Events by a timetable.
-    pub(super) fn open(&self, per_s: f64, seconds: f64, epoch: Duration) -> Result<Open, Failure> {
+    /// Events by a timetable, at `per_s` by the clock and at `cpu_per_s` on the processor's.
+    pub(super) fn open(
+        &self,
+        (per_s, cpu_per_s): (f64, f64),
+        (seconds, epoch): (f64, Duration),
+    ) -> Result<Open, Failure> {
         let events = self.log.len().min((per_s * seconds) as usize);
         if events < 100 {
             return Err(Failure::usage(format!(
@@ -65,7 +80,11 @@ impl Measuring {
         let (result, passed) = self.run(lane)?;
         let how = (&timetable, self.warm_up);
         let is_one = self.cluster.workers * self.cluster.processes() == 1 && self.state.is_none();
-        let queue = || latencies(&self.rules, (&self.log, events), how);
+        let queue = || {
+            let timetable = Timetable::new(cpu_per_s, epoch);
+            let how = (&timetable, self.warm_up);
+            (latencies(&self.rules, (&self.log, events), how), cpu_per_s)
+        };
         Ok(Open {
             came: measure(&self.log, events, how, &passed),
             on_cpu_clock: is_one.then(queue),
@@ -81,6 +100,7 @@ impl Measuring {
             cluster: self.cluster.clone(),
             pace: self.pace,
             patience: self.patience,
+            stop: self.stop.clone(),
             milestones: Some(milestones.clone()),
             ..JobSpec::of(Arc::clone(&self.rules), Vec::new())
         };

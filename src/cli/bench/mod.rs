@@ -10,6 +10,7 @@ mod processes;
 mod report;
 
 use super::args::{ClockArgs, EngineArgs, FormArgs, LogArgs, RuleArgs};
+use super::progress::stop_at_signals;
 use super::{Failure, print};
 use crate::bench::held::HeldLog;
 use crate::event::Carry;
@@ -149,9 +150,10 @@ impl Bench {
         }
         let others = Others::start(&mut self.engine)?;
         let (cluster, pace) = self.engine.resolve(&[])?;
-        let input = self.input()?;
+        let input = self.input(&rules)?;
         let log = self.hold(&input)?;
         let measuring = Measuring {
+            stop: stop_at_signals()?,
             rules,
             log,
             cluster,
@@ -164,10 +166,14 @@ impl Bench {
         let mut open: Vec<Open> = Vec::with_capacity(loops.len());
         for offered in loops {
             let per_s = match offered {
-                Offered::PerSecond(per_s) => per_s,
-                Offered::Share(share) => share * closed.events_per_s,
+                Offered::PerSecond(per_s) => (per_s, per_s),
+                // A share of what a quiet machine would get through, on the processor's clock.
+                Offered::Share(share) => (
+                    share * closed.events_per_s,
+                    share * closed.events_per_worker_cpu_s(),
+                ),
             };
-            open.push(measuring.open(per_s, self.seconds, Duration::from_millis(epoch_ms))?);
+            open.push(measuring.open(per_s, (self.seconds, Duration::from_millis(epoch_ms)))?);
         }
         others.end()?;
         self.report(&measuring, &closed, &open)
@@ -184,7 +190,11 @@ impl Bench {
         if self.rate.iter().any(|rate| !(1.0..=1e9).contains(rate)) {
             return refused("--rate does not lie between 1 and 1e9");
         }
-        if self.load.iter().any(|share| !(0.001..=10.0).contains(share)) {
+        if self
+            .load
+            .iter()
+            .any(|share| !(0.001..=10.0).contains(share))
+        {
             return refused("--load does not lie between 0.001 and 10");
         }
         if self.rate.len() + self.load.len() > LOOPS_MAX {
@@ -217,12 +227,17 @@ impl Bench {
             _ => &self.load,
         };
         let rates = self.rate.iter().map(|rate| Offered::PerSecond(*rate));
-        rates.chain(shares.iter().map(|share| Offered::Share(*share))).collect()
+        rates
+            .chain(shares.iter().map(|share| Offered::Share(*share)))
+            .collect()
     }
 
     /// The logs, or a simulated one.
-    fn input(&self) -> Result<Input, Failure> {
-        let carry = Carry::default();
+    fn input(&self, rules: &Rules) -> Result<Input, Failure> {
+        let carry = Carry {
+            session: rules.policy.session.from_log,
+            details: false,
+        };
         let (made, logs) = if self.logs.is_empty() {
             let folder = tempfile::tempdir().map_err(|error| Failure::new(5, error))?;
             let path = folder.path().join("simulated.csv");
@@ -254,7 +269,9 @@ impl Bench {
         let write = || {
             let mut writer = LogWriter::create(path)?;
             let mut scratch = Scratch::default();
-            for event in Shop::new(params.clone()).take(usize::try_from(events).unwrap_or(usize::MAX)) {
+            for event in
+                Shop::new(params.clone()).take(usize::try_from(events).unwrap_or(usize::MAX))
+            {
                 writer.write(&event.raw(&mut scratch))?;
             }
             writer.finish()
@@ -280,7 +297,11 @@ impl Bench {
 
     fn report(&self, measuring: &Measuring, closed: &Closed, open: &[Open]) -> Result<(), Failure> {
         let report = Report::of(measuring, closed, open);
-        let page = if self.json { report.json() } else { report.text() };
+        let page = if self.json {
+            report.json()
+        } else {
+            report.text()
+        };
         print(page.as_bytes())?;
         if let Some(dir) = &self.plot {
             let points: Vec<_> = open.iter().map(|open| open.came.clone()).collect();

@@ -42,7 +42,9 @@ impl Others {
         for process in 1..engine.processes {
             let mut command = Command::new(&program);
             command.args(std::env::args_os().skip(1));
-            command.args(["-p", &process.to_string(), "--hostfile"]).arg(hosts.path());
+            command
+                .args(["-p", &process.to_string(), "--hostfile"])
+                .arg(hosts.path());
             command.stdin(Stdio::null()).stdout(Stdio::null());
             others.children.push(command.spawn().map_err(failed)?);
         }

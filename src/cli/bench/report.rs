@@ -47,12 +47,15 @@ struct Rate {
     achieved_per_s: f64,
     sustained: bool,
     backlog_slope_per_s: f64,
-    /// Events that were due, warm-up included, and those whose latency is told.
+    /// Events that were due, warm-up included; those of the log's last millisecond among them; and
+    /// those whose latency is told.
     offered: u64,
+    closing: u64,
     counted: u64,
     latency_ms: Quantiles,
-    /// On the processor's clock; one worker only.
+    /// On the processor's clock, and what was offered there; one worker only.
     cpu_latency_ms: Option<Quantiles>,
+    cpu_offered_per_s: Option<f64>,
     events_per_cpu_s: f64,
     /// How many times as fast as itself the log was played.
     log_speed: Option<f64>,
@@ -67,9 +70,11 @@ impl Rate {
             sustained: came.sustained(),
             backlog_slope_per_s: came.backlog_slope_per_s,
             offered: came.offered,
+            closing: came.closing,
             counted: came.latency.total(),
             latency_ms: Quantiles::of(&came.latency),
-            cpu_latency_ms: open.on_cpu_clock.as_ref().map(Quantiles::of),
+            cpu_latency_ms: open.on_cpu_clock.as_ref().map(|(of, _)| Quantiles::of(of)),
+            cpu_offered_per_s: open.on_cpu_clock.as_ref().map(|(_, per_s)| *per_s),
             events_per_cpu_s: came.offered as f64 / open.result.cpu.as_secs_f64(),
             log_speed: open.own_rate.map(|own| came.offered_per_s / own),
         }
@@ -117,7 +122,7 @@ impl Report {
             sustained: first.sustained,
             events_per_s: closed.events_per_s,
             events_per_cpu_s: events / result.cpu.as_secs_f64(),
-            events_per_worker_cpu_s: events / result.workers_cpu.as_secs_f64(),
+            events_per_worker_cpu_s: closed.events_per_worker_cpu_s(),
             cost_ratio: None,
             latency_ms: first.latency_ms,
             cpu_latency_ms: first.cpu_latency_ms,
@@ -143,7 +148,13 @@ impl Report {
     /// For people.
     pub(super) fn text(&self) -> String {
         let whole = |number: f64| grouped(number.round().max(0.0) as u64);
-        let yes = |is: bool, word: &str| if is { format!(", {word}") } else { String::new() };
+        let yes = |is: bool, word: &str| {
+            if is {
+                format!(", {word}")
+            } else {
+                String::new()
+            }
+        };
         let mut page = format!(
             "{} events, {} decisions, digest {}; {} worker(s) in {} process(es){}{}\n",
             grouped(self.events),
@@ -173,18 +184,31 @@ impl Report {
                 if rate.sustained {
                     "sustained".into()
                 } else {
-                    format!("NOT SUSTAINED, backlog {:+.0} events/s", rate.backlog_slope_per_s)
+                    format!(
+                        "NOT SUSTAINED, backlog {:+.0} events/s",
+                        rate.backlog_slope_per_s
+                    )
                 }
             );
-            let _ = writeln!(page, "  by the clock             {}", rate.latency_ms.line());
-            if let Some(quantiles) = &rate.cpu_latency_ms {
-                let _ = writeln!(page, "  on the processor's clock {}", quantiles.line());
+            let _ = writeln!(
+                page,
+                "  by the clock             {}",
+                rate.latency_ms.line()
+            );
+            if let (Some(quantiles), Some(per_s)) = (&rate.cpu_latency_ms, rate.cpu_offered_per_s) {
+                let _ = writeln!(
+                    page,
+                    "  on the processor's clock {}, {} events/s offered",
+                    quantiles.line(),
+                    whole(per_s)
+                );
             }
         }
         page.push_str(
             "By the clock: from when an event was due until its decision was known at the sink. On the\n\
              processor's clock: the same from a queue whose epochs take as long as the worker computes\n\
-             for them, which is what a quiet machine would show.\n",
+             for them, which is what a quiet machine would show; a share of saturation is a share of\n\
+             what a second of its processor time gets through there.\n",
         );
         page
     }
