@@ -3,11 +3,12 @@
 //! cargo bench --bench plain_loop [-- LOG]
 //!
 //! Over a log of the simulated shop, or the one that is named: from its text and from memory, by the
-//! default policy, which learns nothing, and by the bundled one that does. The same body stands behind
+//! default policy, which learns nothing, and by the bundled one that does; event by event and looking ahead for
+//! several. The same body stands behind
 //! `restage bench --cost`, which runs the job beside it. Figures are on this thread's processor clock.
 
 use restage::bench::held::{HeldLane, HeldLog};
-use restage::bench::plain_loop::plain_loop;
+use restage::bench::plain_loop::{Form, plain_loop};
 use restage::event::Lane;
 use restage::format::{LaneOptions, LaneRead, LaneReader, LogWriter, Source};
 use restage::simulate::{Scratch, Shop, ShopParams};
@@ -45,20 +46,22 @@ fn main() {
             models: Schedule::of(Model::shipped()),
             catalogue: None,
         });
-        let from_text = LaneReader::open(&source, Lane(0), &options).unwrap();
-        let from_memory = HeldLane::new(&log, log.len(), None);
-        let lanes: [(&str, Box<dyn LaneRead>); 2] = [
-            ("text", Box::new(from_text)),
-            ("memory", Box::new(from_memory)),
-        ];
-        for (input, mut lane) in lanes {
-            let came = plain_loop(&rules, lane.as_mut()).unwrap();
-            println!(
-                "{name}, from {input}: {:.0} events per CPU-second, {} decisions, digest {}",
-                log.len() as f64 / came.cpu.as_secs_f64(),
-                came.tally.decisions,
-                came.digest
-            );
+        for form in [Form::Naive, Form::LookingAhead] {
+            let from_text = LaneReader::open(&source, Lane(0), &options).unwrap();
+            let from_memory = HeldLane::new(&log, log.len(), None);
+            let lanes: [(&str, Box<dyn LaneRead>); 2] = [
+                ("text", Box::new(from_text)),
+                ("memory", Box::new(from_memory)),
+            ];
+            for (input, mut lane) in lanes {
+                let came = plain_loop(&rules, lane.as_mut(), form).unwrap();
+                println!(
+                    "{name}, from {input}, {form:?}: {:.0} events per CPU-second, {} decisions, digest {}",
+                    log.len() as f64 / came.cpu.as_secs_f64(),
+                    came.tally.decisions,
+                    came.digest
+                );
+            }
         }
     }
 }

@@ -5,6 +5,9 @@
 //! ([`super::plain_learning`]). What a job costs beside it is the price of running on many workers
 //! (McSherry, Isard and Murray, "Scalability! But at what COST?", HotOS 2015).
 //!
+//! The naive form takes one event after the other. The other form looks ahead for the next few, as the
+//! job does.
+//!
 //! Invariant: its digest is that of the job over the same log; otherwise it has not done the same work.
 
 use super::plain_learning::Learning;
@@ -16,9 +19,18 @@ use crate::visit::learn::fact::{Exposure, Fact};
 use crate::visit::live::Rules;
 use crate::visit::output::{Output, Step};
 use crate::visit::tally::Tally;
-use crate::visit::visitors::Visitors;
+use crate::visit::visitors::{AHEAD, Visitors};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How a loop waits for memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Event by event.
+    Naive,
+    /// For several events together.
+    LookingAhead,
+}
 
 /// What a loop came to.
 #[derive(Clone, Debug)]
@@ -72,7 +84,11 @@ impl Output for Said {
 ///
 /// # Panics
 /// If the policy recommends products from an index: the loop keeps none.
-pub fn plain_loop(rules: &Arc<Rules>, lane: &mut dyn LaneRead) -> Result<LoopResult, InputError> {
+pub fn plain_loop(
+    rules: &Arc<Rules>,
+    lane: &mut dyn LaneRead,
+    form: Form,
+) -> Result<LoopResult, InputError> {
     assert!(rules.index().is_none(), "the plain loop keeps no index");
     let (begun, cpu) = (Instant::now(), clocks::of_thread());
     let mut visitors = Visitors::new(Arc::clone(rules), None, false);
@@ -86,7 +102,10 @@ pub fn plain_loop(rules: &Arc<Rules>, lane: &mut dyn LaneRead) -> Result<LoopRes
     let (mut rejects, mut last_ms, mut more) = (Vec::new(), 0, true);
     while more {
         more = lane.fill(&mut batch, &mut rejects, Batch::EVENTS_MAX)?;
-        for event in batch.iter() {
+        for (at, event) in batch.iter().enumerate() {
+            if form == Form::LookingAhead && at % AHEAD == 0 {
+                visitors.look_ahead(batch.events()[at..].iter());
+            }
             last_ms = event.event.arrival.0;
             Learning::close_up_to(last_ms, &mut visitors, &mut said);
             visitors.observe(event, &mut said);
