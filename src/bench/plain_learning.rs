@@ -76,12 +76,21 @@ impl Learning {
     /// Takes a fact as the core states it.
     pub(super) fn fact(&mut self, at: ArrivalMs, visitor: VisitorId, fact: &Fact, sign: i8) {
         let trials = i64::from(sign);
+        if let Fact::Exposure(exposure) = fact
+            && let Some(lots) = Subject::lots(exposure, &self.rules.policy.learning)
+        {
+            self.count(at, lots, trials, 0);
+        }
         let (subject, reward) = match *fact {
             Fact::Outcome(_) => return self.credited(at, visitor, *fact, sign),
             Fact::Exposure(exposure) => (Subject::Cell(exposure.cell), 0),
             Fact::Spend { slot, arm, amount } => (Subject::Spend { slot, arm }, amount * trials),
-            Fact::Visitor { slot, held } => (Subject::Visitors { slot, held }, 0),
+            Fact::Visitor { slot, side } => (Subject::Visitors { slot, side }, 0),
         };
+        self.count(at, subject, trials, reward);
+    }
+
+    fn count(&mut self, at: ArrivalMs, subject: Subject, trials: i64, reward: i64) {
         let change = Stat {
             trials,
             reward,

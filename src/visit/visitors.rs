@@ -41,8 +41,8 @@ use super::slab::Slab;
 use super::tally::{Tally, Timeline};
 use super::wheel::{Timer, Wheel};
 use crate::event::{ArrivalMs, BINS, Event, EventRef, Kind, Texts, VisitorId, bin_of};
-use std::hint::black_box;
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 
 pub use super::output::{Cause, Ending, Forgotten, Output, Step};

@@ -125,7 +125,8 @@ impl Measuring {
         spec.lines = Lines::Json;
         let state = StateArgs {
             state: Some(folder.path().join("state")),
-            snapshot_every: "5s".into(),
+            snapshot_every: None,
+            policy_from: None,
         };
         state.open(spec, Some(&folder.path().join("decisions.jsonl")))?;
         Ok(folder)

@@ -340,7 +340,12 @@ impl Visit {
             *uses = uses.saturating_add(1);
         }
         if !arm_of.cost.is_none() {
-            self.promise((index as u8, arm as u8), arm_of.cost, cart, &mut said.spends);
+            self.promise(
+                (index as u8, arm as u8),
+                arm_of.cost,
+                cart,
+                &mut said.spends,
+            );
         }
         true
     }

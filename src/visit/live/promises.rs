@@ -88,7 +88,10 @@ impl Visit {
 
     /// The session has ended: nothing is promised any more.
     pub fn break_promises(&mut self) -> Vec<Spend> {
-        let promises = self.aside.as_mut().map(|aside| std::mem::take(&mut aside.promises));
+        let promises = self
+            .aside
+            .as_mut()
+            .map(|aside| std::mem::take(&mut aside.promises));
         let back = promises.iter().flatten();
         back.map(|promise| promise.spend(promise.amount, -1))
             .collect()

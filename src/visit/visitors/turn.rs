@@ -75,8 +75,7 @@ impl Visitors {
     fn live_at(&self, at: ArrivalMs) -> Vec<u32> {
         let bins = self.bins.iter().enumerate();
         let bins = bins.filter(|(bin, _)| !self.is_behind(*bin, at));
-        bins.flat_map(|(_, bin)| bin.live.keys())
-            .collect()
+        bins.flat_map(|(_, bin)| bin.live.keys()).collect()
     }
 
     /// Looks at some pages again, in the order of their visitors.
