@@ -125,7 +125,7 @@ pub fn statistics<'scope>(facts: Facts<'scope>, policy: &Policy) -> Statistics<'
 }
 
 /// What so many exposures add that earned a reward each; they are counted elsewhere.
-fn sum_of(reward: i64, times: isize) -> Stat {
+pub fn sum_of(reward: i64, times: isize) -> Stat {
     let (one, times) = (Stat::of(reward), times as i64);
     Stat {
         trials: 0,

@@ -3,7 +3,7 @@
 
 use super::walk::{MODES, rules_of, walk};
 use super::world::{Said, Statistics, World};
-use restage::flow::learning::{Facts, statistics};
+use restage::flow::learning::{self, Facts, sum_of};
 use restage::flow::sessions::{Of, credited_by};
 use restage::visit::learn::fact::Fact;
 use restage::visit::learn::learner::Subject;
@@ -39,8 +39,17 @@ impl Collections {
                 credited: scope.input_from(&mut credited),
                 counts: scope.input_from(&mut counts),
             };
-            statistics(facts, policy)
+            let learning::Statistics { counts, earned } = learning::statistics(facts, policy);
+            let too = Rc::clone(&heard);
+            counts
                 .inspect(move |change| heard.borrow_mut().push(*change))
+                .inner
+                .probe_with(&probe);
+            earned
+                .inspect(move |((subject, reward), time, times)| {
+                    let sum = sum_of(*reward, *times);
+                    too.borrow_mut().push((*subject, *time, sum));
+                })
                 .inner
                 .probe_with(&probe);
         });

@@ -277,6 +277,7 @@ mod tests {
             revenue: 10_000,
             margin: 0,
             add_to_cart: 100_000,
+            intent: 0,
         });
         assert_eq!(
             weighted.reward([(&cart, ONE), (&order, ONE)]),
