@@ -9,6 +9,8 @@
 //! Every worker builds the same graph. Worker 0 of process 0 holds the sink, so the result is
 //! whole there and nowhere else.
 
+mod outcome;
+
 use super::assembly::{Assembly, assemble};
 use super::cluster::Allocators;
 pub use super::cluster::Cluster;
@@ -19,29 +21,26 @@ use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
 use super::failure::{self, AtSignal, Stop, StopReason};
 use super::lull::Lull;
-use super::mesh::MeshError;
 use super::milestones::Milestones;
-use super::output::{LineWriter, OutputError};
+use super::output::LineWriter;
 use super::sessions::{Lines, Sample, SessionsSpec};
-use super::sink::{Collected, ROWS_TOTAL_MAX};
-use super::source::{Durable, Feed, LaneReport, OpenLane, Pace, Progress};
+use super::sink::Collected;
+use super::source::{Durable, Feed, OpenLane, Pace, Progress};
 use super::status::JobStatus;
 use super::watchdog::{self, Turns, watch};
 use super::what_if::WhatIf;
 use crate::clocks;
-use crate::evaluate::what_if::worth::Evidence;
-use crate::event::{Lane, Reason, VisitorId, hash_text};
-use crate::format::{InputError, LaneOptions, LaneRead, LaneReader, Source};
+use crate::event::{Lane, VisitorId, hash_text};
+use crate::format::{LaneOptions, LaneRead, LaneReader, Source};
 use crate::lane::FollowedLane;
 use crate::log::{Row, Totals, Writer};
 use crate::pack::PackedLane;
 use crate::sort::{SortOptions, SortedLane};
-use crate::visit::decision::{Digest, Recorder};
-use crate::visit::learn::learner::SlotReport;
+use crate::visit::decision::Recorder;
 use crate::visit::live::Rules;
 use crate::visit::plan::Plan;
-use crate::visit::rows::SessionRows;
-use crate::visit::tally::Tally;
+use outcome::result;
+pub use outcome::{JobError, JobResult, peak_rss_bytes};
 use signal_hook::consts::SIGTERM;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -218,83 +217,6 @@ impl JobSpec {
         self.lines = [Lines::None, Lines::Json, Lines::Csv, Lines::None][wishes as usize & 3];
         self.keep_rejects = wishes & 4 != 0;
         self.timeline = wishes & 8 != 0;
-    }
-}
-
-/// What a run came to. Writers are still open: the caller keeps or discards what was written.
-pub struct JobResult {
-    /// The counters of all workers.
-    pub tally: Tally,
-    /// The digest of the decision records.
-    pub digest: Digest,
-    /// The lanes, in their order.
-    pub lanes: Vec<LaneReport>,
-    /// The followed visitor's story.
-    pub story: Vec<u8>,
-    /// The rows of the sessions that were wanted, in the order in which they ended.
-    pub rows: Vec<SessionRows>,
-    /// Digest of those sessions: the same for any number of workers.
-    pub rows_digest: u128,
-    /// What the slots have learned, by their place in the policy.
-    pub learned: Vec<SlotReport>,
-    /// What was found out about another policy, if that was wanted.
-    pub evidence: Evidence,
-    /// Sum of the processes' peak resident memory, in bytes.
-    pub peak_rss_bytes: u64,
-    /// Sum of the processes' processor time for the run.
-    pub cpu: Duration,
-    /// Processor time of the workers' threads alone, summed up.
-    pub workers_cpu: Duration,
-    /// Time that the workers ran.
-    pub elapsed: Duration,
-    decisions: Option<LineWriter>,
-    rejects: Option<LineWriter>,
-}
-
-/// Why a run failed.
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    /// A log could not be opened.
-    #[error(transparent)]
-    Input(#[from] InputError),
-    /// A log could not be read to its end.
-    #[error("{message}")]
-    Lane {
-        /// What went wrong.
-        message: String,
-        /// The exit code for it.
-        code: i32,
-    },
-    /// Output could not be written.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    /// The processes could not be connected.
-    #[error(transparent)]
-    Mesh(#[from] MeshError),
-    /// The workers could not be started.
-    #[error("the workers could not be started: {0}")]
-    Start(String),
-    /// More rows than are kept.
-    #[error(
-        "the sessions have {0} rows, more than the {ROWS_TOTAL_MAX} that are kept: take a share of the visitors with --sample"
-    )]
-    TooManyRows(u64),
-    /// A signal ended the run.
-    #[error("stopped by signal {0}; unfinished output was removed")]
-    Signal(i32),
-}
-
-impl JobError {
-    /// The exit code that INTERFACE fixes for this failure.
-    pub fn exit_code(&self) -> i32 {
-        match self {
-            JobError::Input(error) => error.exit_code(),
-            JobError::Lane { code, .. } => *code,
-            JobError::Mesh(MeshError::Mismatch { .. }) | JobError::TooManyRows(_) => 2,
-            JobError::Output(_) | JobError::Mesh(_) => 5,
-            JobError::Start(_) => 5,
-            JobError::Signal(signal) => 128 + signal,
-        }
     }
 }
 
@@ -575,91 +497,4 @@ fn go_on(lanes: &mut [Vec<OpenLane>], spec: &JobSpec) -> Result<(), JobError> {
         }
     }
     Ok(())
-}
-
-fn result(mut collected: Collected, stop: &Stop, elapsed: Duration) -> Result<JobResult, JobError> {
-    if let Some((message, code)) = collected.lanes.iter().find_map(|lane| lane.error.clone()) {
-        return Err(JobError::Lane { message, code });
-    }
-    if stop.reason() == Some(StopReason::SinkFailed) {
-        for writer in [collected.decisions.take(), collected.rejects.take()] {
-            writer.map_or(Ok(()), |writer| writer.finish(false))?;
-        }
-    }
-    if collected.rows_count > ROWS_TOTAL_MAX {
-        return Err(JobError::TooManyRows(collected.rows_count));
-    }
-    let (tally, digest) = collected.total();
-    let rows = collected.rows_kept();
-    let peaks = collected.workers.iter().map(|worker| worker.peak_rss_bytes);
-    let peak_rss_bytes = peaks.sum();
-    let cpu = collected.workers.iter().map(|worker| worker.process_cpu);
-    let cpu = cpu.sum();
-    let workers_cpu = collected.workers.iter().map(|worker| worker.thread_cpu);
-    let workers_cpu = workers_cpu.sum();
-    Ok(JobResult {
-        tally,
-        digest,
-        lanes: collected.lanes,
-        story: collected.story,
-        rows,
-        rows_digest: collected.rows_digest,
-        learned: collected.learned,
-        evidence: collected.evidence,
-        peak_rss_bytes,
-        cpu,
-        workers_cpu,
-        elapsed,
-        decisions: collected.decisions,
-        rejects: collected.rejects,
-    })
-}
-
-impl JobResult {
-    /// Rows seen: taken, rejected at the edge, or dropped as duplicates.
-    pub fn rows(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.tally.rows).sum()
-    }
-
-    /// Time between the first and the last event taken, in ms of event time.
-    pub fn event_time_span_ms(&self) -> u64 {
-        self.tally.last_ms.saturating_sub(self.tally.first_ms)
-    }
-
-    /// Rejected rows by reason, duplicates included.
-    pub fn rejected(&self) -> [u64; Reason::ALL.len()] {
-        let mut sum = [0; Reason::ALL.len()];
-        for lane in &self.lanes {
-            for (sum, count) in sum.iter_mut().zip(lane.tally.rejected) {
-                *sum += count;
-            }
-        }
-        sum[Reason::Duplicate as usize] += self.tally.duplicates;
-        sum
-    }
-
-    /// Finishes the output files: with `keep` the decisions take their final name. Rejected rows
-    /// are kept in any case; they say what was wrong.
-    ///
-    /// # Errors
-    /// [`OutputError`] when something could not be written.
-    pub fn finish(&mut self, keep: bool) -> Result<(), OutputError> {
-        let rejects = self
-            .rejects
-            .take()
-            .map_or(Ok(()), |writer| writer.finish(true));
-        let decisions = self
-            .decisions
-            .take()
-            .map_or(Ok(()), |writer| writer.finish(keep));
-        rejects.and(decisions)
-    }
-}
-
-/// Peak resident memory of this process in bytes; 0 where the system does not say.
-pub fn peak_rss_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
 }

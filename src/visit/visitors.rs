@@ -17,11 +17,11 @@
 //! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
 
 mod erase;
+mod followed;
 pub mod phases;
 pub mod saved;
 mod turn;
 
-use super::decision::PerSlot;
 use super::erasure::Tombstones;
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
@@ -32,8 +32,6 @@ use super::ledger::{Desk, Ledger};
 use super::live::{Due, Judgement, Rules, Visit};
 use super::lookup::Lookup;
 use super::memory::Memory;
-use super::model::Scores;
-use super::phase::Phase;
 use super::products::shelf::Shelf;
 use super::rank::recommender::Recommender;
 use super::recent::{RecentIds, Seen};
@@ -53,16 +51,6 @@ struct Bin {
     memory: Memory,
     recent: RecentIds,
     erased: Tombstones,
-}
-
-/// How the visit that is followed stood before a step.
-struct Before {
-    starts: bool,
-    scores: Scores,
-    phase: Phase,
-    layout: PerSlot<u8>,
-    list: Vec<u32>,
-    seq: u32,
 }
 
 /// Events that are looked ahead for in one go: enough to wait for their memory together, few enough
@@ -352,6 +340,8 @@ impl Visitors {
             // Measured at every eighth more: the walk over all sessions pays for itself.
             if self.live * 8 >= self.tally.state_sessions * 9 {
                 self.tally.state_sessions = self.live;
+                // What waits to be judged may take room.
+                self.settle(out);
                 self.tally.state_bytes = self.bytes();
             }
         }
@@ -419,51 +409,6 @@ impl Visitors {
             out,
         };
         (&mut self.judging, &self.features, reach)
-    }
-
-    /// How the visit stands, if it is the one that is followed. Nothing is left to be settled then.
-    fn before(&mut self, key: u32, out: &mut impl Output) -> Option<Before> {
-        if self.followed != Some(self.visits.get(key).visitor) {
-            return None;
-        }
-        self.settle(out);
-        let visit = self.visits.get(key);
-        let starts = visit.session.events == 0;
-        if !starts {
-            fill(&visit.session, visit.session.last, &mut self.before);
-        }
-        Some(Before {
-            starts,
-            scores: visit.scores,
-            phase: visit.phase(),
-            layout: *visit.layout(),
-            list: visit.list().to_vec(),
-            seq: visit.next_seq,
-        })
-    }
-
-    /// Tells a step of the visit that is followed.
-    fn tell(
-        &mut self,
-        key: u32,
-        at: ArrivalMs,
-        cause: Cause<'_>,
-        before: &Before,
-        out: &mut impl Output,
-    ) {
-        self.settle(out);
-        out.step(&Step {
-            at,
-            cause,
-            before: (!before.starts).then_some(&*self.before),
-            after: &self.features,
-            visit: self.visits.get(key),
-            scores_before: before.scores,
-            phase_before: before.phase,
-            layout_before: before.layout,
-            list_before: &before.list,
-            seq_before: before.seq,
-        });
     }
 
     /// Makes sure that the wheel calls at the visit's next deadline or earlier.

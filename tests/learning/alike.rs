@@ -228,7 +228,9 @@ fn a_loop_short_of_room_decides_alike_and_learns_alike() {
 
 #[test]
 fn a_loop_that_learns_layouts_decides_alike_and_learns_alike() {
-    for lines in [PLAIN, TIGHT] {
+    // No impression names a decision in this log.
+    let tight = TIGHT.replace("counts = \"seen\"\n", "");
+    for lines in [PLAIN, &tight] {
         let rules = rules(&policy_of(lines, TOGETHER), searching());
         let came = Logs::simulated(6_000).assert_alike(&rules);
         assert_layouts_were_learned(&came.learned);

@@ -68,11 +68,11 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
     }
     send(10);
     job.kill();
-    policy("three", "5s");
+    policy("three", "0s");
     let job = start("1");
     journal(&dir, 3);
     std::thread::sleep(Duration::from_millis(1_100));
-    send(10);
+    send(20);
     let decisions = settled(&dir.join("decisions.jsonl"));
     assert_eq!(job.terminate(), Some(0));
     assert_eq!(collector.terminate(), Some(0));
