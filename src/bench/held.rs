@@ -58,7 +58,7 @@ impl HeldLog {
     }
 
     fn push(&mut self, EventRef { event, texts }: EventRef<'_>) {
-        if self.len % Batch::EVENTS_MAX == 0 {
+        if self.len.is_multiple_of(Batch::EVENTS_MAX) {
             self.chunks.push(Batch::with_capacity(Batch::EVENTS_MAX));
         }
         if let Some(last) = self.chunks.last_mut() {

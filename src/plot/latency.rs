@@ -155,7 +155,8 @@ pub fn draw_over_time(loops: &[OpenLoop], svg: &mut String) -> io::Result<()> {
         "seconds",
     )?;
     upright_latency(&mut sheet)?;
-    let told: [(&str, fn(&Stretch) -> u64, RGBColor); 3] = [
+    type Told = (&'static str, fn(&Stretch) -> u64, RGBColor);
+    let told: [Told; 3] = [
         ("median", |of| of.p50_ns, BLUE),
         ("99 %", |of| of.p99_ns, ORANGE),
         ("longest", |of| of.max_ns, VERMILION),

@@ -93,6 +93,9 @@ pub enum PlanError {
     },
 }
 
+/// Models, and those that follow them: when, and which.
+type Models = (Vec<ModelText>, Vec<(u64, String)>);
+
 /// A line of the journal.
 #[derive(Serialize, Deserialize)]
 struct Line {
@@ -102,7 +105,7 @@ struct Line {
     policy_text: String,
     /// Models and those that follow them; none where they are those of the line before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    models: Option<(Vec<ModelText>, Vec<(u64, String)>)>,
+    models: Option<Models>,
 }
 
 impl RulesText {

@@ -174,10 +174,10 @@ impl Session {
                 }
             }
         };
-        if let Some(at) = slot {
-            if self.items.get(at).units > 0 {
-                self.counters.add(Of::CartItemEvents);
-            }
+        if let Some(at) = slot
+            && self.items.get(at).units > 0
+        {
+            self.counters.add(Of::CartItemEvents);
         }
         match event.kind {
             Kind::ItemView => self.fold_view(event, slot),

@@ -87,7 +87,9 @@ pub fn streamed(
                         Sorted::Credited(fact) => credited.send(fact),
                         Sorted::Counted(count) => counts.send(count),
                     }
-                    lots(said, time, &policy).map(|count| counts.send(count));
+                    if let Some(count) = lots(said, time, &policy) {
+                        counts.send(count);
+                    }
                 }
             }
             let end = chunk[chunk.len() - 1].0;
@@ -207,7 +209,9 @@ fn streamed_by_two(told: &BTreeMap<u64, Vec<Said>>, policy: &Policy, wait: u64) 
                     Sorted::Credited(fact) => credited.send(fact),
                     Sorted::Counted(count) => counts.send(count),
                 }
-                lots(said, time, &policy).map(|count| counts.send(count));
+                if let Some(count) = lots(said, time, &policy) {
+                    counts.send(count);
+                }
             }
             credited.advance_to(*version);
             counts.advance_to(*version);

@@ -70,7 +70,6 @@ pub struct Linear<const HEADS: usize> {
 impl<const HEADS: usize> Linear<HEADS> {
     /// The log-odds of each head.
     #[inline]
-    #[expect(clippy::needless_range_loop, reason = "see below")]
     pub fn log_odds(&self, features: &Vector) -> [f64; HEADS] {
         let mut sums = self.bias;
         for (input, weights) in &self.terms {
