@@ -299,7 +299,7 @@ impl<'a> Meeting<'a> {
                 self.peers[other].is_called[purpose] = false;
             }
             if let Some((stream, theirs)) = greeted {
-                self.take(stream, &theirs, called.map(|(other, _)| other))?;
+                self.take(stream, &theirs, called)?;
             }
             next = self.heard.try_recv().ok();
         }
@@ -310,7 +310,7 @@ impl<'a> Meeting<'a> {
         &mut self,
         stream: TcpStream,
         theirs: &Greeting,
-        called: Option<usize>,
+        called: Option<(usize, usize)>,
     ) -> Result<(), MeshError> {
         self.own.check(theirs)?;
         let other = theirs.process as usize;
@@ -321,7 +321,7 @@ impl<'a> Meeting<'a> {
             })
         };
         match called {
-            Some(number) if number != other => {
+            Some((number, _)) if number != other => {
                 return refuse("another number was called at its address: host files differ");
             }
             None if other == self.me() => return refuse("its number (-p) is that of this process"),
@@ -343,7 +343,9 @@ impl<'a> Meeting<'a> {
             }
             (peer.instance, peer.streams) = (theirs.instance, [None, None]);
         }
-        peer.streams[theirs.purpose.min(1) as usize] = Some(stream);
+        // The caller decides: who is called does not know what for while it answers.
+        let purpose = called.map_or(theirs.purpose.min(1) as usize, |(_, purpose)| purpose);
+        peer.streams[purpose] = Some(stream);
         if other == 0 {
             (self.wishes, self.own.generation) = (theirs.wishes, generation);
         }
