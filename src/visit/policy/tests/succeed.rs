@@ -33,7 +33,7 @@ fn arms_keep_their_numbers_and_those_that_are_gone_come_back() {
     let Method::Fixed { weights } = second.slots[0].learn.unwrap().method else {
         panic!("it is fixed");
     };
-    assert_eq!(weights[..5], [2, 1, 0, 3, 0]);
+    assert_eq!(weights[..5], [2_000, 1_000, 0, 3_000, 0]);
     assert!(
         second.slots[0].arms[2].when.phases == 0,
         "it may not be shown"
@@ -74,9 +74,10 @@ fn a_slot_has_no_more_arms_than_it_can_number() {
 #[test]
 fn slots_that_learn_together_get_no_new_arm() {
     let together = "learn = { method = \"multivariate\" }";
-    let first = Policy::read(&policy(&["none", "low"], together)).unwrap();
-    let gone = Policy::read_after(&policy(&["none"], together), &first).unwrap();
-    assert_eq!(names(&gone), [("none", false), ("low", true)]);
+    let first = Policy::read(&policy(&["none", "low", "high"], together)).unwrap();
+    let gone = Policy::read_after(&policy(&["none", "low"], together), &first).unwrap();
+    let stand = [("none", false), ("low", false), ("high", true)];
+    assert_eq!(names(&gone), stand);
     let error = Policy::read_after(&policy(&["none", "low", "new"], together), &first);
     assert!(error.unwrap_err().what.contains("whole layouts"));
     let alone = policy(&["none", "low"], "learn = { method = \"thompson\" }");
