@@ -34,9 +34,6 @@ pub fn copy_of(outlet: &Path) -> PathBuf {
 /// # Errors
 /// [`LogError`] when they are damaged or cannot be read.
 pub fn read_rules<S: Storage>(storage: &S, dir: &Path) -> Result<Option<Vec<u8>>, LogError> {
-    if !storage.names(dir).is_ok_and(|names| !names.is_empty()) {
-        return Ok(None);
-    }
     let newest = names(storage, dir)?
         .into_iter()
         .filter_map(|name| match name {

@@ -143,9 +143,6 @@ impl<'s, S: Storage> SegmentReader<'s, S> {
             Promise::Exactly(bytes) | Promise::AtLeast(bytes) => bytes,
             Promise::Whole => frames.length(),
         };
-        if frames.length() < certain {
-            return Err(frames.damaged(frames.length(), Fault::CutShort(certain)));
-        }
         Ok(SegmentReader {
             frames,
             certain,
