@@ -5,8 +5,8 @@
 //! ([`super::plain_learning`]). What a job costs beside it is the price of running on many workers
 //! (McSherry, Isard and Murray, "Scalability! But at what COST?", HotOS 2015).
 //!
-//! The naive form takes one event after the other. The other form looks ahead for the next few, as the
-//! job does.
+//! The naive form takes one event after the other. The other form looks ahead for the next few
+//! ([`Visitors::look_ahead`]), which the job does not.
 //!
 //! Invariant: its digest is that of the job over the same log; otherwise it has not done the same work.
 

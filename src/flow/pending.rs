@@ -5,7 +5,6 @@
 
 use super::container::Spares;
 use crate::event::{ArrivalMs, Batch, Event, Lane, Offset};
-use crate::visit::visitors::AHEAD;
 
 /// Batches that wait for the frontier, each with how far it has been taken. A round of the loop
 /// takes few events from batches of thousands: it costs what it takes, not what waits.
@@ -76,14 +75,13 @@ impl Pending {
         }
     }
 
-    /// Hands out every event that arrived before `end_ms`, in canonical order and in runs of up to
-    /// [`AHEAD`], each event by its batch and its place there; and lets go of the batches of which
-    /// nothing is left.
+    /// Hands out every event that arrived before `end_ms`, in canonical order, and lets go of the
+    /// batches of which nothing is left.
     pub fn take_before(
         &mut self,
         end_ms: u64,
         spares: &Spares<Batch>,
-        mut take: impl FnMut(&[(&Batch, usize)]),
+        mut take: impl FnMut(&Batch, usize),
     ) {
         // Batches of one lane usually come one after the other: nothing to sort.
         self.batches.sort_by_key(|waiting| waiting.first().order());
@@ -97,11 +95,11 @@ impl Pending {
             .zip(due().skip(1))
             .all(|((one, end), (next, _))| one.event(end - 1).order() <= next.first().order());
         if in_turn {
-            let events = due().flat_map(|(waiting, end)| {
-                let nths = waiting.taken..*end;
-                nths.map(move |nth| (&waiting.batch, waiting.place(nth)))
-            });
-            in_runs(events, &mut take);
+            for (waiting, end) in due() {
+                for nth in waiting.taken..*end {
+                    take(&waiting.batch, waiting.place(nth));
+                }
+            }
         } else {
             self.due.clear();
             for (at, (waiting, end)) in self.batches.iter().zip(&ends).enumerate() {
@@ -112,11 +110,9 @@ impl Pending {
                 }
             }
             self.due.sort_unstable();
-            let due = self.due.iter().map(|&(_, _, _, at, place)| {
-                let waiting: &Waiting = &self.batches[at as usize];
-                (&waiting.batch, place as usize)
-            });
-            in_runs(due, &mut take);
+            for &(_, _, _, at, place) in &self.due {
+                take(&self.batches[at as usize].batch, place as usize);
+            }
         }
         for (waiting, end) in self.batches.iter_mut().zip(ends) {
             waiting.taken = end;
@@ -132,22 +128,4 @@ impl Pending {
         let firsts = self.batches.iter().map(|waiting| waiting.first().arrival.0);
         firsts.min().unwrap_or(u64::MAX)
     }
-}
-
-/// Hands events out in runs of up to [`AHEAD`].
-fn in_runs<'a>(
-    mut events: impl Iterator<Item = (&'a Batch, usize)>,
-    take: &mut impl FnMut(&[(&Batch, usize)]),
-) {
-    let Some(first) = events.next() else { return };
-    let (mut run, mut many) = ([first; AHEAD], 1);
-    for event in events {
-        if many == AHEAD {
-            take(&run);
-            many = 0;
-        }
-        run[many] = event;
-        many += 1;
-    }
-    take(&run[..many]);
 }

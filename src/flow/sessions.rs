@@ -349,14 +349,11 @@ pub fn sessions<'scope>(
                     visits.log_ends(ArrivalMs(clock.last_ms));
                 }
                 let mut go_to = |to_ms: u64, visits: &mut Visitors, out: &mut Emitter| {
-                    pending.take_before(to_ms, &spare_batches, |run| {
-                        visits.look_ahead(run.iter().map(|(batch, place)| &batch.events()[*place]));
-                        for (batch, place) in run {
-                            visits.observe(batch.get(*place), out);
-                            out.follow(|watch| watch.observe(batch.get(*place)));
-                            if !out.full.is_empty() {
-                                clock.state(flush(out, capabilities));
-                            }
+                    pending.take_before(to_ms, &spare_batches, |batch, index| {
+                        visits.observe(batch.get(index), out);
+                        out.follow(|watch| watch.observe(batch.get(index)));
+                        if !out.full.is_empty() {
+                            clock.state(flush(out, capabilities));
                         }
                     });
                     visits.advance(ArrivalMs(to_ms), out);

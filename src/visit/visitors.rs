@@ -9,10 +9,6 @@
 //! Judgements may wait for company ([`super::judging`]); what they change is settled before anyone
 //! looks at it, and [`Visitors::advance`], with which an epoch ends, leaves none behind.
 //!
-//! State is larger than the caches, and most of an event's time would be waiting for it: whoever has
-//! several events at hand has them looked ahead for ([`Visitors::look_ahead`]), which changes nothing
-//! but when memory is read.
-//!
 //! Cost: one map probe an event, plus the visit's own step. Memory: the live sessions, what is
 //! remembered of visitors between sessions, and recent event ids; all bounded by the policy.
 
@@ -136,7 +132,8 @@ impl Visitors {
     /// Reads what the next events will read first, up to [`AHEAD`] of them: where their sessions
     /// stand, the sessions, and what these remember of items. Loads that do not depend on each other
     /// are waited for together, so this takes little longer than the slowest. Nothing changes, and
-    /// nothing is taken from what is read.
+    /// nothing is taken from what is read. The job does not do it: on the machine of docs/performance.md it
+    /// cost more than it saved. The plain loop has a form that does, to find out on others.
     pub fn look_ahead<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         let (mut keys, mut known, mut sum) = ([0; AHEAD], 0, 0);
         for event in events.take(AHEAD) {

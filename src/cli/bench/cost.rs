@@ -38,7 +38,7 @@ struct Cost {
     cost_ratio: f64,
     /// The same with the job charged for its workers alone.
     cost_ratio_of_workers: f64,
-    /// The job by a loop that looks ahead for several events, as the job does.
+    /// The job by a loop that looks ahead for several events, which the job does not.
     cost_ratio_to_ahead: f64,
     job_events_per_cpu_s: f64,
     loop_events_per_cpu_s: f64,
