@@ -4,6 +4,7 @@
 mod common;
 
 use common::{report, run, simulated, text};
+use restage::visit::plan::{Plan, RulesText};
 use serde_json::Value;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -140,8 +141,20 @@ fn workers_processes_and_durability_are_parameters() {
 
 #[test]
 fn what_cannot_be_measured_is_refused() {
+    let learning = std::fs::read_to_string(LEARNING).unwrap();
+    let by = |policy: String| RulesText {
+        policy,
+        ..RulesText::default()
+    };
+    let mut plan = Plan::read(by(learning.clone()), None).unwrap();
+    let other = learning.replace("cooldown = \"10s\"", "cooldown = \"20s\"");
+    plan.take_over(1_000, by(other)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    std::fs::write(&journal, plan.journal()).unwrap();
     let refused = [
-        (&["--cost", "--rate", "5"][..], "cannot be used with"),
+        (&["--policy-schedule", text(&journal)][..], "rules change"),
+        (&["--cost", "--rate", "5"], "cannot be used with"),
         (&["--warm-up", "1"], "--warm-up"),
         (&["--rate", "0"], "--rate"),
         (&["--cost", "-n", "2"], "one process"),

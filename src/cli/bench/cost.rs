@@ -14,7 +14,6 @@ use crate::flow::source::Pace;
 use crate::format::{LaneReader, Source};
 use crate::grouped::grouped;
 use crate::visit::live::Rules;
-use crate::visit::policy::{LEARNING_POLICY, Policy};
 use serde::Serialize;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -100,14 +99,12 @@ impl Bench {
 
     /// The policy that was named, or the default and the one that learns.
     fn compared_rules(&self, rules: Arc<Rules>) -> Result<Vec<Arc<Rules>>, Failure> {
-        if self.learning || self.rules.policy.is_some() {
+        let is_named = self.rules.policy.is_some() || self.rules.policy_schedule.is_some();
+        if self.learning || is_named {
             return Ok(vec![rules]);
         }
-        let learning = Rules {
-            policy: Policy::read(LEARNING_POLICY).map_err(Failure::usage)?,
-            ..self.rules.read()?
-        };
-        Ok(vec![rules, Arc::new(learning)])
+        let learning = self.learning_plan()?;
+        Ok(vec![rules, Arc::clone(learning.first())])
     }
 }
 

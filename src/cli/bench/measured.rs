@@ -11,7 +11,7 @@ use crate::flow::job::{Cluster, JobResult, JobSpec, run};
 use crate::flow::milestones::{Milestones, Passed};
 use crate::flow::sessions::Lines;
 use crate::flow::source::Pace;
-use crate::visit::live::Rules;
+use crate::visit::plan::Plan;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// What is measured.
 pub(super) struct Measuring {
     pub(super) stop: Stop,
-    pub(super) rules: Arc<Rules>,
+    pub(super) plan: Plan,
     pub(super) log: Arc<HeldLog>,
     pub(super) cluster: Cluster,
     pub(super) pace: Pace,
@@ -83,7 +83,10 @@ impl Measuring {
         let queue = || {
             let timetable = Timetable::new(cpu_per_s, epoch);
             let how = (&timetable, self.warm_up);
-            (latencies(&self.rules, (&self.log, events), how), cpu_per_s)
+            (
+                latencies(self.plan.first(), (&self.log, events), how),
+                cpu_per_s,
+            )
         };
         Ok(Open {
             came: measure(&self.log, events, how, &passed),
@@ -102,7 +105,8 @@ impl Measuring {
             patience: self.patience,
             stop: self.stop.clone(),
             milestones: Some(milestones.clone()),
-            ..JobSpec::of(Arc::clone(&self.rules), Vec::new())
+            plan: self.plan.clone(),
+            ..JobSpec::of(Arc::clone(self.plan.first()), Vec::new())
         };
         // Removed with everything in it when the run is over.
         let _folder = match &self.state {

@@ -22,7 +22,8 @@ use crate::plot::latency::latency_plots;
 use crate::simulate::{Scratch, Shop, ShopParams};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::live::Rules;
-use crate::visit::policy::{LEARNING_POLICY, Policy};
+use crate::visit::plan::Plan;
+use crate::visit::policy::LEARNING_POLICY;
 use clap::Args;
 use measured::{Closed, Measuring, Open};
 use processes::{Others, wait_for_first};
@@ -63,7 +64,7 @@ pub struct Bench {
     #[command(flatten)]
     rules: RuleArgs,
     /// Decide by the policy that `restage policy --learning` prints
-    #[arg(long, conflicts_with = "policy")]
+    #[arg(long, conflicts_with_all = ["policy", "policy_schedule"])]
     learning: bool,
     #[command(flatten)]
     engine: EngineArgs,
@@ -135,7 +136,8 @@ impl Bench {
         self.check()?;
         let epoch_ms = parse_duration_ms(&self.epoch)
             .map_err(|what| Failure::usage(format!("--epoch: {what}")))?;
-        let rules = self.resolve_rules()?;
+        let plan = self.plan()?;
+        let rules = Arc::clone(plan.first());
         if self.cost {
             return self.measure_cost(rules);
         }
@@ -154,7 +156,7 @@ impl Bench {
         let log = self.hold(&input)?;
         let measuring = Measuring {
             stop: stop_at_signals()?,
-            rules,
+            plan,
             log,
             cluster,
             pace,
@@ -212,12 +214,25 @@ impl Bench {
         Ok(())
     }
 
-    fn resolve_rules(&self) -> Result<Arc<Rules>, Failure> {
-        let mut rules = self.rules.read()?;
-        if self.learning {
-            rules.policy = Policy::read(LEARNING_POLICY).map_err(Failure::usage)?;
+    /// The rules of every run, with their texts: a durable one writes them down.
+    fn plan(&self) -> Result<Plan, Failure> {
+        let plan = match self.learning {
+            true => self.learning_plan()?,
+            false => self.rules.plan()?,
+        };
+        if plan.changes() > 0 {
+            return Err(Failure::usage(
+                "--policy-schedule: its rules change, and what is measured goes by the same ones throughout",
+            ));
         }
-        Ok(Arc::new(rules))
+        Ok(plan)
+    }
+
+    /// The same by the policy that learns.
+    fn learning_plan(&self) -> Result<Plan, Failure> {
+        let mut text = self.rules.text()?;
+        text.policy = LEARNING_POLICY.into();
+        Ok(Plan::of_text(Arc::new(self.rules.rules_of(&text)?), text))
     }
 
     fn open_loops(&self) -> Vec<Offered> {

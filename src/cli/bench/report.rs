@@ -131,10 +131,10 @@ impl Report {
             events: measuring.log.len() as u64,
             decisions: result.tally.decisions,
             digest: result.digest.to_string(),
-            learns: measuring.rules.policy.learns(),
+            learns: measuring.plan.first().policy.learns(),
             durable: measuring.state.is_some(),
-            policy: measuring.rules.policy.label.clone(),
-            model: measuring.rules.models.label(),
+            policy: measuring.plan.first().policy.label.clone(),
+            model: measuring.plan.first().models.label(),
             grain_ms: measuring.pace.grain_ms,
             rates,
         }
