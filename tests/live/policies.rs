@@ -42,20 +42,24 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
     let mut client = Client::new(collector.addresses[0]);
     let signer = signer();
     let mut numbers = 0..;
-    let mut send = |many: usize| {
+    // Visitors by the first letter of their names.
+    let mut send = |many: usize, of: &str| {
         for number in numbers.by_ref().take(many) {
-            let body = batch(number).into_bytes();
+            let names = format!("\"visitor\":\"{of}");
+            let body = batch(number)
+                .replace("\"visitor\":\"v", &names)
+                .into_bytes();
             let answer = runtime.block_on(client.post("/v1/events", body, Some(&signer)));
             assert_eq!(answer.expect("it answers").0, 204);
         }
     };
     let job = start("2");
-    send(15);
+    send(15, "v");
     policy("two", "0s");
     hang_up(&job);
     journal(&dir, 2);
     std::thread::sleep(Duration::from_millis(1_100));
-    send(15);
+    send(15, "v");
     // Cannot be taken over; cannot be read at all.
     let good = std::fs::read_to_string(dir.join("shop.toml")).expect("a file");
     for bad in [
@@ -66,13 +70,13 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
         hang_up(&job);
         std::thread::sleep(Duration::from_millis(400));
     }
-    send(10);
+    send(10, "v");
     job.kill();
     policy("three", "0s");
     let job = start("1");
     journal(&dir, 3);
     std::thread::sleep(Duration::from_millis(1_100));
-    send(20);
+    send(20, "w");
     let decisions = settled(&dir.join("decisions.jsonl"));
     assert_eq!(job.terminate(), Some(0));
     assert_eq!(collector.terminate(), Some(0));
