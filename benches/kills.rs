@@ -11,12 +11,13 @@
 
 mod loads;
 
-use loads::{Answers, BATCH, CONFIG, Layer, number, offer, rows};
+use loads::{Answers, BATCH, CONFIG, Checks, Layer, number, offer, rows};
 use restage::collect::client::Client;
 use restage::collect::committer::now_ms;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -122,7 +123,7 @@ fn decided(log: &Path, visitor: &str) -> Vec<String> {
     own.map(id).collect()
 }
 
-fn main() {
+fn main() -> ExitCode {
     let (rate, seconds) = (number("--rate", 5_000), number("--seconds", 20));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
@@ -178,24 +179,16 @@ fn main() {
         })
     );
     let from_batches = in_lane - own;
-    let mut holds = true;
-    let mut check = |what: &str, is_so: bool| {
-        if !is_so {
-            eprintln!("does not hold: {what}");
-            holds = false;
-        }
-    };
-    check(
+    let mut all = Checks::default();
+    all.check(
         "what was taken is in the lane",
         (taken..=taken + broken).contains(&from_batches),
     );
-    check("the job counted every row once", counted.0 == wanted);
-    check("every decision is in the log", counted.1 == rows(&log));
-    check(
+    all.check("the job counted every row once", counted.0 == wanted);
+    all.check("every decision is in the log", counted.1 == rows(&log));
+    all.check(
         "the browser was told each decision once",
         !told.is_empty() && told == decided,
     );
-    if !holds {
-        std::process::exit(1);
-    }
+    all.code()
 }

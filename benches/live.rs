@@ -16,12 +16,15 @@
 
 mod loads;
 
-use loads::{Answers, BATCH, CONFIG, Layer, batch, get, number, offer, read_until, rows, signer};
+use loads::{
+    Answers, BATCH, CONFIG, Checks, Layer, batch, get, number, offer, read_until, rows, signer,
+};
 use restage::collect::client::Client;
 use restage::collect::committer::now_ms;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -109,7 +112,7 @@ async fn pour(address: SocketAddr, rate: f64, until: Instant, answers: &Arc<Answ
     unsent
 }
 
-fn main() {
+fn main() -> ExitCode {
     let (rate, seconds) = (number("--rate", 20_000), number("--seconds", 10));
     let (overload, rss_max) = (number("--overload", 0), number("--rss-mb", 800));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -190,25 +193,17 @@ fn main() {
             "rss_mb": rss_steady, "rss_mb_overload": rss,
         })
     );
-    let mut holds = true;
-    let mut check = |what: &str, is_so: bool| {
-        if !is_so {
-            eprintln!("does not hold: {what}");
-            holds = false;
-        }
-    };
-    check(
+    let mut all = Checks::default();
+    all.check(
         "what was taken is in the lane",
         (taken..=taken + broken).contains(&in_lane),
     );
-    check("the job counted every row", counted.0 == in_lane);
-    check("every decision is in the log", counted.1 == in_log);
-    check(
+    all.check("the job counted every row", counted.0 == in_lane);
+    all.check("every decision is in the log", counted.1 == in_log);
+    all.check(
         "the collector counted what it refused",
         behind == refused || broken > 0,
     );
-    check("memory stays under its limit", rss <= rss_max);
-    if !holds {
-        std::process::exit(1);
-    }
+    all.check("memory stays under its limit", rss <= rss_max);
+    all.code()
 }

@@ -8,7 +8,7 @@ use restage::http::keyed::Secret;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -229,4 +229,25 @@ pub fn number(flag: &str, default: u64) -> u64 {
     text(flag)
         .and_then(|given| given.parse().ok())
         .unwrap_or(default)
+}
+
+/// What a bench promises, and whether it held.
+#[derive(Default)]
+pub struct Checks {
+    broken: bool,
+}
+
+impl Checks {
+    /// Says what does not hold.
+    pub fn check(&mut self, what: &str, is_so: bool) {
+        if !is_so {
+            eprintln!("does not hold: {what}");
+            self.broken = true;
+        }
+    }
+
+    /// The bench's exit code. Returned from `main`, so that the layers end with it.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(u8::from(self.broken))
+    }
 }
