@@ -17,7 +17,9 @@ trap 'rm -rf "$folder"' EXIT
 restage="${RESTAGE:-target/release/restage}"
 [ -n "${RESTAGE:-}" ] || cargo build --release --quiet
 log="$folder/shop.csv"
-"$restage" simulate --events "$events" --seed 1 --visits-per-hour 180000 -o "$log" > /dev/null
+"$restage" simulate --events "$events" --seed 1 --visits-per-hour 180000 -o "$folder/made.csv" > /dev/null
+"$restage" import "$folder/made.csv" -o "$log" --pack > /dev/null
+rm "$folder/made.csv"
 
 heading() { printf '\n== %s\n' "$1"; }
 # A page for people and the same as JSON.

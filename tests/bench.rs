@@ -28,15 +28,15 @@ fn number(of: &Value, name: &str) -> f64 {
 /// The plain loop, with and without learning, decides what the job decides.
 #[test]
 fn the_plain_loop_does_the_same_work_as_the_job() {
-    let (_dir, path) = log(20_000);
-    for log in [DEMO, text(&path)] {
+    let (dir, path) = log(20_000);
+    let packed = dir.path().join("packed.csv");
+    report(&["import", text(&path), "-o", text(&packed), "--pack"]);
+    for (log, inputs) in [(DEMO, 2), (text(&path), 2), (text(&packed), 3)] {
         let costs = report(&["bench", log, "--cost", "--runs", "1"]);
         let lines = costs["costs"].as_array().unwrap();
-        assert_eq!(lines.len(), 4);
-        for (line, policy) in lines
-            .iter()
-            .zip([None, None, Some(LEARNING), Some(LEARNING)])
-        {
+        assert_eq!(lines.len(), 2 * inputs);
+        for (at, line) in lines.iter().enumerate() {
+            let policy = (at >= inputs).then_some(LEARNING);
             let policy = policy.map_or(vec![], |policy| vec!["--policy", policy]);
             let replayed = report(&[&["replay", log][..], &policy].concat());
             assert_eq!(line["digest"], replayed["digest"], "{line}");

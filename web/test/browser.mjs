@@ -198,10 +198,14 @@ const gapless = async (page, name, least) => {
   await page.click("header a[href='/cart']");
   await page.mouse.move(5, 500);
   const arm = () => page.$eval(".promo > p:not([hidden])", (p) => p.dataset.rsArm);
-  const before = await arm();
   await wait(16_000);
   const after = await arm();
-  check("hesitating changes the page", before !== after || after !== "none", `${before} to ${after}`);
+  // The shopper has done nothing: what the page applied now, the hesitation timer decided.
+  const { states } = await seen(page);
+  const applied = new Set(states.filter(([state]) => state === "applied").map(([, id]) => id));
+  const timed = lines("decisions.jsonl").filter((record) => record.trigger === "timer:hesitation" && record.changed.length > 0);
+  const stalled = timed.filter((record) => applied.has(`${record.visitor}/${record.session}/${record.seq}`));
+  check("hesitating changes the page", stalled.length >= 1, `${stalled.map((record) => `${record.phase}: ${record.changed}`).join(", ") || "nothing applied"}`);
   const sums = await page.textContent("#cart_sum");
   const promised = { free_shipping: /tomorrow\s*free/, cart_discount: /Ten per cent off/ }[after];
   check("what the strip promises is in the total", promised?.test(sums), `${after}: ${sums}`);

@@ -1,6 +1,7 @@
 //! `restage bench --cost`: the job beside the plain loop, on the processor's clock.
 //!
-//! Both read the same log in the same way and must come to the same digest. They run in turns, and the
+//! Both read the same log in the same way (from memory, from its text, and from its pack where there is
+//! one) and must come to the same digest. They run in turns, and the
 //! middle of several runs counts: on a shared machine only such ratios mean anything. The job is charged
 //! for all its threads, the loop for its one.
 
@@ -13,6 +14,7 @@ use crate::flow::job::{JobResult, JobSpec, run};
 use crate::flow::source::Pace;
 use crate::format::{LaneReader, Source};
 use crate::grouped::grouped;
+use crate::pack::PackedLane;
 use crate::visit::live::Rules;
 use serde::Serialize;
 use std::fmt::Write;
@@ -25,6 +27,8 @@ use std::time::Duration;
 enum From {
     Memory,
     Log,
+    /// The log's pack, where `restage import --pack` has put one.
+    Packed,
 }
 
 /// One line of the comparison.
@@ -77,8 +81,10 @@ impl Bench {
                     rules.policy.label
                 )));
             }
-            for from in [From::Memory, From::Log] {
-                costs.push(compared.cost(&rules, from)?);
+            costs.push(compared.cost(&rules, From::Memory)?);
+            costs.push(compared.cost(&rules, From::Log)?);
+            if compared.packed()?.is_some() {
+                costs.push(compared.cost(&rules, From::Packed)?);
             }
         }
         let report = Costs {
@@ -165,6 +171,12 @@ impl Compared<'_> {
         }
     }
 
+    /// The log's pack, if there is one.
+    fn packed(&self) -> Result<Option<PackedLane>, Failure> {
+        PackedLane::find(self.source()?, Lane(0), &self.input.options)
+            .map_err(|error| Failure::new(5, error))
+    }
+
     fn plain(&self, rules: &Arc<Rules>, from: From, form: Form) -> Result<LoopResult, Failure> {
         let input = |error: crate::format::InputError| Failure::new(error.exit_code(), error);
         match from {
@@ -176,6 +188,10 @@ impl Compared<'_> {
             From::Log => {
                 let options = &self.input.options;
                 let mut lane = LaneReader::open(self.source()?, Lane(0), options).map_err(input)?;
+                plain_loop(rules, &mut lane, form)
+            }
+            From::Packed => {
+                let mut lane = self.packed()?.ok_or_else(|| Failure::new(5, anyhow::anyhow!("the pack is gone")))?;
                 plain_loop(rules, &mut lane, form)
             }
         }
@@ -193,7 +209,10 @@ impl Compared<'_> {
             From::Memory => {
                 spec.held = Some(Box::new(HeldLane::new(self.log, self.log.len(), None)))
             }
-            From::Log => spec.logs = vec![self.source()?.clone()],
+            From::Log | From::Packed => {
+                spec.logs = vec![self.source()?.clone()];
+                spec.packs = from == From::Packed;
+            }
         }
         let result = run(spec).map_err(|error| Failure::new(error.exit_code(), error))?;
         Ok(result.expect("a job of one process has a result"))
@@ -225,6 +244,7 @@ impl Costs {
                 match cost.from {
                     From::Memory => "memory",
                     From::Log => "log",
+                    From::Packed => "packed",
                 },
                 if cost.learns {
                     "learning"
