@@ -1,16 +1,16 @@
-//! Where the live sessions of a bin stand: from a visitor to a key of the slab, in 8 bytes.
+//! Where what a bin holds of visitors stands: from a visitor to a key of a slab, in 8 bytes.
 //!
 //! Open addressing with linear probing (Knuth, vol. 3, 6.4) over one vector, at most seven eighths
-//! full; what is taken out leaves no gap. An entry is half of the visitor's id and the key. The other
-//! half says where it stands, so two visitors are told apart by both; who is really meant says the
-//! session itself, which the caller has to look at anyway.
+//! full; what is taken out leaves no gap. An entry is half of the visitor's id and the key; the same half
+//! says where it stands, so that a table grows without a look at what the keys stand for. Who is really
+//! meant says the value under the key, which the caller has to look at anyway.
 //!
 //! A table belongs to one bin of many: it grows alone, and no event waits for all of them. Cost: one
 //! line of the cache a look.
 
 use crate::event::VisitorId;
 
-/// The keys of a bin's live sessions.
+/// The keys of a bin, by visitor.
 #[derive(Debug, Default)]
 pub struct Lookup {
     /// A power of two of them, or none.
@@ -21,6 +21,12 @@ pub struct Lookup {
 /// No entry: no key is this great.
 const EMPTY: u64 = u64::MAX;
 
+/// Where a visitor, or an entry, stands in a table that is large enough.
+#[inline]
+fn home(half_id: u64) -> usize {
+    (half_id >> 32) as usize
+}
+
 /// Entries that a table begins with.
 const ENTRIES_MIN: usize = 8;
 
@@ -28,7 +34,7 @@ impl Lookup {
     /// Bytes that an entry takes.
     pub const ENTRY_BYTES: usize = size_of::<u64>();
 
-    /// The key of a visitor's session, if `is` says of the key that it is the one.
+    /// The key of a visitor, if `is` says of the key that it is the one.
     #[inline]
     pub fn find(&self, visitor: VisitorId, is: impl Fn(u32) -> bool) -> Option<u32> {
         self.place(visitor, is).map(|at| self.entries[at] as u32)
@@ -37,7 +43,7 @@ impl Lookup {
     #[inline]
     fn place(&self, visitor: VisitorId, is: impl Fn(u32) -> bool) -> Option<usize> {
         let mask = self.entries.len().checked_sub(1)?;
-        let mut at = visitor.0 as usize & mask;
+        let mut at = home(visitor.0) & mask;
         loop {
             let entry = self.entries[at];
             if entry == EMPTY {
@@ -50,32 +56,32 @@ impl Lookup {
         }
     }
 
-    /// Puts in the key of a visitor who has none. `visitor_of` says whose the keys are.
-    pub fn insert(&mut self, visitor: VisitorId, key: u32, visitor_of: impl Fn(u32) -> VisitorId) {
+    /// Puts in the key of a visitor who has none.
+    pub fn insert(&mut self, visitor: VisitorId, key: u32) {
         debug_assert_ne!(key, u32::MAX);
         if (self.len + 1) * 8 > self.entries.len() * 7 {
             let room = (self.entries.len() * 2).max(ENTRIES_MIN);
             for entry in std::mem::replace(&mut self.entries, vec![EMPTY; room]) {
                 if entry != EMPTY {
-                    self.put(visitor_of(entry as u32), entry);
+                    self.put(entry);
                 }
             }
         }
-        self.put(visitor, visitor.0 >> 32 << 32 | u64::from(key));
+        self.put(visitor.0 >> 32 << 32 | u64::from(key));
         self.len += 1;
     }
 
-    fn put(&mut self, visitor: VisitorId, entry: u64) {
+    fn put(&mut self, entry: u64) {
         let mask = self.entries.len() - 1;
-        let mut at = visitor.0 as usize & mask;
+        let mut at = home(entry) & mask;
         while self.entries[at] != EMPTY {
             at = (at + 1) & mask;
         }
         self.entries[at] = entry;
     }
 
-    /// Takes out the key of a visitor's session. What stands behind it moves up, if it may.
-    pub fn remove(&mut self, visitor: VisitorId, key: u32, visitor_of: impl Fn(u32) -> VisitorId) {
+    /// Takes out the key of a visitor. What stands behind it moves up, if it may.
+    pub fn remove(&mut self, visitor: VisitorId, key: u32) {
         let Some(mut gap) = self.place(visitor, |other| other == key) else {
             return;
         };
@@ -87,7 +93,7 @@ impl Lookup {
             if entry == EMPTY {
                 break;
             }
-            let home = visitor_of(entry as u32).0 as usize & mask;
+            let home = home(entry) & mask;
             // From its home on, the entry may stand anywhere up to where it is.
             if at.wrapping_sub(home) & mask >= at.wrapping_sub(gap) & mask {
                 self.entries[gap] = entry;
@@ -104,7 +110,7 @@ impl Lookup {
         taken.map(|entry| *entry as u32)
     }
 
-    /// Sessions in it.
+    /// Keys in it.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -125,7 +131,11 @@ mod tests {
     #[test]
     fn it_finds_what_a_map_finds() {
         let ids: Vec<VisitorId> = (0..300u64)
-            .map(|n| VisitorId(if n % 3 == 0 { n << 40 | 5 } else { mix(n) }))
+            .map(|n| VisitorId(match n % 3 {
+                    0 => 5 << 32 | n,
+                    1 => n << 40 | 5,
+                    _ => mix(n),
+                }))
             .collect();
         let visitor_of = |key: u32| ids[key as usize];
         let (mut lookup, mut map) = (Lookup::default(), BTreeMap::new());
@@ -133,9 +143,9 @@ mod tests {
             let key = (mix(round) % 300) as u32;
             let visitor = visitor_of(key);
             if map.remove(&key).is_some() {
-                lookup.remove(visitor, key, visitor_of);
+                lookup.remove(visitor, key);
             } else if mix(!round) % 4 < 3 {
-                lookup.insert(visitor, key, visitor_of);
+                lookup.insert(visitor, key);
                 map.insert(key, ());
             }
             assert_eq!(lookup.len(), map.len());

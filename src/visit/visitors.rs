@@ -53,6 +53,9 @@ struct Bin {
 /// for the nearest cache to keep it until their turn.
 pub const AHEAD: usize = 16;
 
+/// Sessions by whose size that of all is told, at least.
+const MEASURED_MIN: u64 = 4096;
+
 /// Timers that nobody waits for, kept whatever the number of live sessions.
 const STALE_TIMERS_MAX: usize = 4096;
 
@@ -334,7 +337,7 @@ impl Visitors {
         self.list(bin, key);
         if self.live > self.tally.live_sessions_peak {
             self.tally.live_sessions_peak = self.live;
-            // Measured at every eighth more: the walk over all sessions pays for itself.
+            // Measured at every eighth more: the walk over some thousands pays for itself.
             if self.live * 8 >= self.tally.state_sessions * 9 {
                 self.tally.state_sessions = self.live;
                 // What waits to be judged may take room.
@@ -488,17 +491,15 @@ impl Visitors {
 
     /// Makes a session findable that has begun.
     fn list(&mut self, bin: usize, key: u32) {
-        let visits = &self.visits;
-        let visitor_of = |key| visits.get(key).visitor;
-        self.bins[bin].live.insert(visitor_of(key), key, visitor_of);
+        let visitor = self.visits.get(key).visitor;
+        self.bins[bin].live.insert(visitor, key);
         self.live += 1;
     }
 
     /// Makes it findable no more.
     fn strike(&mut self, bin: usize, key: u32) {
-        let visits = &self.visits;
-        let visitor_of = |key| visits.get(key).visitor;
-        self.bins[bin].live.remove(visitor_of(key), key, visitor_of);
+        let visitor = self.visits.get(key).visitor;
+        self.bins[bin].live.remove(visitor, key);
         self.live -= 1;
     }
 
@@ -574,11 +575,20 @@ impl Visitors {
         }
     }
 
-    /// Bytes of state that the live sessions hold now, without spare room.
+    /// Bytes of state that the live sessions hold now, without spare room. Where there are many, a few bins
+    /// stand for all: visitors are in them by their hash.
     fn bytes(&self) -> u64 {
         let each = size_of::<Visit>() + Lookup::ENTRY_BYTES;
-        let live = self.bins.iter().flat_map(|bin| bin.live.keys());
-        let heap: usize = live.map(|key| self.visits.get(key).bytes()).sum();
-        (self.live as usize * each + heap + self.wheel.len() * Wheel::TIMER_BYTES) as u64
+        let (mut measured, mut heap) = (0, 0);
+        for bin in &self.bins {
+            if measured >= MEASURED_MIN {
+                break;
+            }
+            measured += bin.live.len() as u64;
+            let held = bin.live.keys().map(|key| self.visits.get(key).bytes());
+            heap += held.sum::<usize>() as u64;
+        }
+        let heap = heap * self.live / measured.max(1);
+        self.live * each as u64 + heap + (self.wheel.len() * Wheel::TIMER_BYTES) as u64
     }
 }
