@@ -90,6 +90,16 @@ fn items(decision: &Value) -> Vec<&str> {
     items.map(|item| item.as_str().unwrap()).collect()
 }
 
+/// When each list was shown, what made it, and the items.
+fn shown(decisions: &[Value]) -> Vec<(u64, String, String)> {
+    let told = decisions.iter().map(|d| {
+        let at_ms = d["at_ms"].as_u64().unwrap() - START_MS;
+        let trigger = d["trigger"].as_str().unwrap().to_owned();
+        (at_ms, trigger, items(d).join(" "))
+    });
+    told.collect()
+}
+
 #[test]
 fn a_list_follows_what_the_visit_does() {
     let case = Case::new(
@@ -172,6 +182,62 @@ fn what_is_sold_out_leaves_open_pages_within_a_quantum() {
             (90_000, "w", "tables", vec!["a", "b"]),
         ]
     );
+}
+
+/// What may not be shown any more leaves at once, whatever `[stability]` says; a new order waits for the
+/// cooldown, and comes with the next event after it.
+#[test]
+fn what_must_go_leaves_within_the_cooldown_and_the_order_waits() {
+    let catalogue = format!(
+        "item,category,price,stock,at_ms\na,x,1,,\nb,x,2,,\nc,x,3,,\nd,x,4,,\ne,x,5,,\nf,x,6,,\n\
+         d,,,0,{}\n",
+        START_MS + 21_500
+    );
+    let rows = log(&[
+        (0, "v", "page_view", ""),
+        (20, "v", "item_view", "f"),
+        (24, "v", "item_view", "a"),
+        (26, "v", "add_to_cart", "c"),
+        (31, "v", "scroll", ""),
+    ]);
+    let policy = policy("{ count = 3, exclude = [\"cart\"] }")
+        .replace("\"catalogue\"", "\"price_match\"")
+        .replace("cooldown = \"0s\"", "cooldown = \"10s\"\nchanges_max = 1");
+    assert_eq!(
+        shown(&Case::new(&policy, &catalogue, &rows).decisions()),
+        [
+            (0, "start".into(), "a b c".into()),
+            (20_000, "item_view".into(), "e d c".into()),
+            // Sold out, and the next nearest in price comes behind.
+            (22_000, "tables".into(), "e c b".into()),
+            // What `a` is like is held up; what is in the cart goes.
+            (26_000, "add_to_cart".into(), "e b a".into()),
+            (31_000, "scroll".into(), "b a e".into()),
+        ]
+    );
+}
+
+/// Lists are no changes of an arm: neither sell-outs nor new orders are counted against `changes_max`.
+#[test]
+fn lists_change_as_often_as_there_is_cause() {
+    let mut catalogue = String::from("item,category,price,stock,at_ms\n");
+    (0..30).for_each(|item| catalogue.push_str(&format!("i{item},x,{},,\n", item + 1)));
+    let sold_out = |item: u64| format!("i{item},,,0,{}\n", START_MS + 20_000 * (item + 1));
+    (0..15).for_each(|item| catalogue.push_str(&sold_out(item)));
+    let mut rows = vec![(0, "v", "page_view", "")];
+    rows.extend((0..20).map(|turn| (400 + 20 * turn, "v", "item_view", ["i20", "i25"][turn as usize % 2])));
+    let case = |ranker: &str| {
+        let policy = policy("{ count = 2 }").replace("\"catalogue\"", &format!("\"{ranker}\""));
+        let policy = policy.replace("cooldown = \"0s\"", "cooldown = \"10s\"");
+        shown(&Case::new(&policy, &catalogue, &log(&rows)).decisions())
+    };
+    let of = |told: &[(u64, String, String)], trigger: &str| {
+        told.iter().filter(|one| one.1 == trigger).count()
+    };
+    let told = case("catalogue");
+    assert_eq!((of(&told, "tables"), told.len()), (15, 16), "{told:?}");
+    let told = case("price_match");
+    assert_eq!((of(&told, "tables"), of(&told, "item_view")), (15, 20), "{told:?}");
 }
 
 /// A page that goes by prices follows those of its category, shown or not; a full page that does not

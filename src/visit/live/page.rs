@@ -17,14 +17,16 @@ use crate::visit::learn::tables::{Tables, leaf_of};
 use crate::visit::learned::{Drawer, Said, Standing, Together, Turn, turn, turn_together};
 use crate::visit::phase::Phase;
 use crate::visit::policy::{Context, Policy, SLOTS_MAX, Situation, Slot};
-use crate::visit::products::list::{For, list};
-use crate::visit::products::propose::{Room, Sources};
+use crate::visit::products::list::{For, list, mend};
+use crate::visit::products::propose::Sources;
 
 /// Bit per slot that changed, and per slot that was drawn.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Moves {
-    /// Whose arm is another.
+    /// Whose arm is another, or whose list of products.
     pub(super) changed: u8,
+    /// Whose arm is another.
+    pub(super) arms: u8,
     /// Which were drawn.
     pub(super) drawn: u8,
 }
@@ -41,7 +43,7 @@ fn home_place(slot: &Slot, phase: Phase) -> usize {
 
 impl Visit {
     /// Chooses the arm of every slot. While the page must be left alone, only an arm that may not
-    /// be shown any more is replaced.
+    /// be shown any more is replaced, and of the products only what must go leaves the list.
     pub(super) fn rearrange(
         &mut self,
         judgement: &Judgement,
@@ -52,8 +54,9 @@ impl Visit {
         let policy = &rules.policy;
         let (at, starts) = (judgement.at, judgement.trigger == Trigger::Start);
         let mut moves = Moves::default();
+        let rested = starts || self.is_rested(at, policy);
         if at.0 < policy.learning.from_ms {
-            self.relist(starts, (policy, tables), &mut said.room, &mut moves);
+            self.relist((at, starts, rested), (policy, tables), said, &mut moves);
             return moves;
         }
         let situation = Situation {
@@ -92,13 +95,13 @@ impl Visit {
                 moves.changed |= 1 << index;
             }
         }
-        if settled || moves.changed != 0 {
-            self.relist(starts, (policy, tables), &mut said.room, &mut moves);
-        }
-        if moves.changed != 0 {
+        moves.arms = moves.changed;
+        if moves.arms != 0 {
             self.changed_at = at;
             self.changes += u32::from(!starts);
         }
+        let free = rested || moves.arms != 0;
+        self.relist((at, starts, free), (policy, tables), said, &mut moves);
         // The decision that will be written now has the next number; else the last one is in force.
         let writes = starts || moves.changed != 0 || moves.drawn != 0;
         let seq = self.next_seq.saturating_sub(u32::from(!writes));
@@ -108,12 +111,14 @@ impl Visit {
         moves
     }
 
-    /// Makes the list of products anew if anything that it is made of has changed.
+    /// Makes the list of products anew if anything that it is made of has changed. While the page
+    /// must be left alone the list is only mended: what may not be shown any more goes, and the rest
+    /// waits for the next event after that.
     fn relist(
         &mut self,
-        starts: bool,
+        (at, starts, free): (ArrivalMs, bool, bool),
         (policy, tables): (&Policy, &Tables),
-        room: &mut Room,
+        said: &mut Said,
         moves: &mut Moves,
     ) {
         let (Some(_), Some(shelf)) = (&self.products, &tables.shelf) else {
@@ -126,11 +131,10 @@ impl Visit {
         let (Some(shown), Some(ranker)) = (&mut self.products, arm.ranker) else {
             return;
         };
-        let changed = moves.changed >> index & 1 == 1;
+        let changed = moves.arms >> index & 1 == 1;
         if !(starts || changed || shown.stale || shown.version != shelf.version()) {
             return;
         }
-        (shown.stale, shown.version) = (false, shelf.version());
         let whom = For {
             browsed: &shown.browsed,
             items: &self.session.items,
@@ -139,17 +143,29 @@ impl Visit {
             shelf,
             learned: policy.index.as_ref().zip(tables.recommender.as_ref()),
         };
-        let made = list(spec, ranker, &sources, whom, room);
+        let made = if free {
+            (shown.stale, shown.version) = (false, shelf.version());
+            list(spec, ranker, &sources, whom, &mut said.room)
+        } else {
+            mend(spec, ranker, &sources, whom, &shown.list, &mut said.room)
+        };
         if made != shown.list {
             shown.list = made;
             moves.changed |= u8::from(!starts) << index;
+            if free && !starts {
+                self.changed_at = at;
+            }
         }
     }
 
-    /// Whether the page of a session that goes on may change.
+    /// Whether arms of a session that goes on may change.
     pub(super) fn is_settled(&self, at: ArrivalMs, policy: &Policy) -> bool {
-        let stability = &policy.stability;
-        at.0 - self.changed_at.0 >= stability.cooldown_ms && self.changes < stability.changes_max
+        self.is_rested(at, policy) && self.changes < policy.stability.changes_max
+    }
+
+    /// Whether the page was left alone for long enough.
+    fn is_rested(&self, at: ArrivalMs, policy: &Policy) -> bool {
+        at.0 - self.changed_at.0 >= policy.stability.cooldown_ms
     }
 
     /// The arm that a slot had in this phase's leaf before.

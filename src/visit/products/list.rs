@@ -9,6 +9,9 @@
 //! items beyond its cap are left out, and the list is cut. Pinned items come first, in the policy's order, under the same
 //! exclusions; the cap counts them.
 //!
+//! A page that must be left alone for now keeps its list, which is only mended ([`mend`]): what may not
+//! be shown any more leaves, the rest keeps its order, and what is missing then is filled up behind it.
+//!
 //! Everything is compared as integers, and ties stand in the ranker's order. Invariant: no item
 //! stands twice. Cost: what is looked at, at most [`RANKED_MAX`] and
 //! [`LOOKED_AT_MAX`], times the list; a few µs for lists of
@@ -89,6 +92,19 @@ pub fn list(
     whom: For<'_>,
     room: &mut Room,
 ) -> Vec<u32> {
+    mend(spec, ranker, sources, whom, &[], room)
+}
+
+/// Mends a list that is shown: what may not be shown any more goes, what remains keeps its order, and
+/// behind it come, up to the length of a list, what is pinned and what the ranker proposes now.
+pub fn mend(
+    spec: &ListSpec,
+    ranker: Ranker,
+    sources: &Sources<'_>,
+    whom: For<'_>,
+    shown: &[u32],
+    room: &mut Room,
+) -> Vec<u32> {
     let shelf = sources.shelf;
     let moves = !(spec.boost.is_empty() && spec.bury.is_empty());
     let mut maker = Maker {
@@ -99,16 +115,21 @@ pub fn list(
         moves,
         full: Vec::new(),
     };
+    maker.propose(shown.iter().copied());
+    if maker.taken.len() == spec.count {
+        // Nothing is missing; with what is moved, the cap was kept when the list was made.
+        return maker.taken;
+    }
     let pinned = spec.pin.iter();
     let pinned = pinned.filter_map(|item| shelf.catalogue().number(*item));
     maker.propose(pinned);
-    let pinned = maker.taken.len();
+    let fixed = maker.taken.len();
     maker.ranked(ranker, sources, room);
     // What the ranker is short of.
     maker.ranked(Ranker::Trending, sources, room);
     maker.propose(shelf.by_order().iter().copied().take(LOOKED_AT_MAX));
     if moves {
-        maker.arrange(pinned);
+        maker.arrange(fixed);
         maker.cut();
     }
     maker.taken
@@ -366,6 +387,42 @@ mod tests {
             ..spec
         };
         assert_eq!(made(&capped, Ranker::Catalogue, &[]), [9, 1, 2]);
+    }
+
+    #[test]
+    fn a_list_that_is_mended_keeps_its_order() {
+        let (shelf, (browsed, session)) = (shelf(12), visit(&[(Kind::AddToCart, "1")]));
+        let whom = For {
+            browsed: &browsed,
+            items: &session.items,
+        };
+        let sources = Sources {
+            shelf: &shelf,
+            learned: None,
+        };
+        let mended = |spec: &ListSpec, shown: &[u32]| {
+            let ranker = Ranker::Catalogue;
+            mend(spec, ranker, &sources, whom, shown, &mut Room::default())
+        };
+        let spec = ListSpec {
+            no_cart: true,
+            ..spec(4)
+        };
+        // 4 is sold out, 1 in the cart.
+        assert_eq!(mended(&spec, &[9, 8, 7, 6]), [9, 8, 7, 6]);
+        assert_eq!(mended(&spec, &[9, 4, 1, 6]), [9, 6, 0, 2]);
+        let moved = ListSpec {
+            pin: vec![id("5")],
+            boost: vec![(Target::Item(id("11")), 9)],
+            bury: vec![Target::Item(id("9"))],
+            ..spec
+        };
+        assert_eq!(mended(&moved, &[9, 4, 1]), [9, 5, 11, 0]);
+        let capped = ListSpec {
+            per_category: 1,
+            ..moved
+        };
+        assert_eq!(mended(&capped, &[9, 4, 1]), [9, 5, 7]);
     }
 
     #[test]
