@@ -240,6 +240,30 @@ fn lists_change_as_often_as_there_is_cause() {
     assert_eq!((of(&told, "tables"), of(&told, "item_view")), (15, 20), "{told:?}");
 }
 
+/// The arm `catalogue` is the catalogue's order, whatever another arm has learned: what its visits are
+/// compared with does not learn.
+#[test]
+fn the_catalogues_order_is_that_alone() {
+    let policy = policy("{ count = 2 }")
+        .replace("[holdout]", "[hesitation]\nafter = \"9s\"\n[session]\nidle = \"20s\"\n[holdout]")
+        .replace("}]\n", "}, { name = \"hot\", ranker = \"trending\" }]\n");
+    let rule = "rule = [{ arm = \"hot\", gain = 0.1, when = { item_views = { min = 1 } } }]\n";
+    let case = Case::new(
+        &format!("{policy}{rule}"),
+        "item\na\nb\nc\n",
+        &log(&[
+            (0, "u", "item_view", "c"),
+            (60, "v", "page_view", ""),
+            (62, "v", "item_view", "b"),
+            (300, "w", "page_view", ""),
+        ]),
+    );
+    let told = shown(&case.decisions());
+    let lists: Vec<&str> = told.iter().map(|one| one.2.as_str()).collect();
+    // First the rule for `u`, with nothing learned.
+    assert_eq!(lists, ["a b", "a b", "c a", "a b"], "{told:?}");
+}
+
 /// A page that goes by prices follows those of its category, shown or not; a full page that does not
 /// is left alone.
 #[test]

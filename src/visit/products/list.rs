@@ -2,7 +2,8 @@
 //! shop wants moved.
 //!
 //! A ranker proposes items, best first ([`super::propose`]); what it is short of comes from what trends
-//! and then from the catalogue's own order, so that a first visit has a full list, too. Of the proposals those are left out that are not for sale,
+//! (but for `catalogue`) and then from the catalogue's own order, so that a first visit has a full list,
+//! too. Of the proposals those are left out that are not for sale,
 //! leave less than the least margin, or are excluded by the policy (bought in this visit, in the cart,
 //! viewed). Where the policy moves anything, the first [`POOL_MAX`] that remain are moved: an item that is
 //! boosted moves up by so many places, one that is buried goes behind all that are not. Then a category's
@@ -125,8 +126,10 @@ pub fn mend(
     maker.propose(pinned);
     let fixed = maker.taken.len();
     maker.ranked(ranker, sources, room);
-    // What the ranker is short of.
-    maker.ranked(Ranker::Trending, sources, room);
+    // What the ranker is short of. The catalogue's order is that alone, whatever other arms learn.
+    if ranker != Ranker::Catalogue {
+        maker.ranked(Ranker::Trending, sources, room);
+    }
     maker.propose(shelf.by_order().iter().copied().take(LOOKED_AT_MAX));
     if moves {
         maker.arrange(fixed);
