@@ -495,6 +495,7 @@ fn a_row_of_csv_says_what_the_line_of_json_says() {
         returning: true,
         holdout: false,
         items: None,
+        shelf: None,
     };
     let (mut json, mut rows) = (Vec::new(), Vec::new());
     recorder.json(&decision, &mut json);

@@ -473,11 +473,12 @@ fn what_does_not_fit_is_refused() {
 fn the_story_tells_the_list_and_how_it_changed() {
     let case = Case::new(
         &policy("{ count = 2, exclude = [\"cart\"] }"),
-        "item\na\nb\nc\n",
+        &format!("item,stock,at_ms\na,,\nb,,\nc,,\nb,0,{}\n", START_MS + 45_000),
         &log(&[
             (0, "v", "page_view", ""),
             (20, "v", "search", ""),
             (40, "v", "add_to_cart", "a"),
+            (60, "w", "page_view", ""),
         ]),
     );
     let output = run(&[
@@ -493,8 +494,17 @@ fn the_story_tells_the_list_and_how_it_changed() {
     let told = String::from_utf8(output.stdout).unwrap();
     let lists: Vec<&str> = told
         .lines()
-        .filter(|line| line.contains("products: "))
+        .filter(|line| line.contains("products: ") || line.contains("without an event"))
         .map(str::trim)
         .collect();
-    assert_eq!(lists, ["products: a, b", "decision 1  products: b, c"]);
+    assert_eq!(lists.len(), 4, "{told}");
+    assert_eq!(lists[..2], ["products: a, b", "decision 1  products: b, c"]);
+    assert!(lists[2].ends_with("without an event: catalogue: b sold out"));
+    assert_eq!(lists[3], "decision 2  products: c");
+    // The record says the same, and nothing of a score that had no part in it.
+    let decisions = case.decisions();
+    let reason = |at: usize| decisions[at]["reason"].as_array().unwrap().clone();
+    assert_eq!(reason(2), ["catalogue: b sold out"]);
+    assert_eq!(decisions[2]["trigger"], "tables");
+    assert!(reason(1)[0].as_str().unwrap().starts_with("p_purchase by"));
 }

@@ -4,7 +4,7 @@
 use crate::event::{Event, Texts};
 use crate::visit::bots::Rule;
 use crate::visit::choose::Why;
-use crate::visit::decision::Recorder;
+use crate::visit::decision::{Recorder, shelf_words};
 use crate::visit::feature::{FEATURE_COUNT, FEATURES, Vector};
 use crate::visit::live::{Rules, Visit};
 use crate::visit::model::{Label, Model};
@@ -55,6 +55,14 @@ fn paragraph(
             "{}  silence with something in the cart: the hesitation timer fired",
             time(step.at.0)
         )?,
+        Cause::Shelf(sold_out) => {
+            let catalogue = rules.catalogue.as_ref();
+            let words = catalogue.map(|catalogue| shelf_words(catalogue, sold_out));
+            let words = words.unwrap_or_default();
+            let words = String::from_utf8_lossy(&words);
+            writeln!(out, "{}  without an event: {words}", time(step.at.0))?;
+        }
+        Cause::Policy => writeln!(out, "{}  another policy took over", time(step.at.0))?,
         Cause::Event(event, texts) => {
             if step.before.is_none() {
                 let known = if visit.session.history().returning() {

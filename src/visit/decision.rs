@@ -7,9 +7,9 @@
 
 mod digest;
 mod forgotten;
+mod reason;
 
 use super::choose::Why;
-use super::feature::FEATURES;
 use super::live::Rules;
 use super::model::{Label, Scores};
 use super::phase::Phase;
@@ -20,6 +20,9 @@ use std::sync::Arc;
 
 pub use digest::Digest;
 pub use forgotten::FORGOTTEN;
+pub use reason::shelf_words;
+
+use reason::factors;
 
 /// What made the job decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +134,8 @@ pub struct Decision<'a> {
     pub holdout: bool,
     /// Numbers of the products shown, first to last; nothing where none are.
     pub items: Option<&'a [u32]>,
+    /// What left the list for being sold out, where the catalogue changed it without an event.
+    pub shelf: Option<&'a [u32]>,
 }
 
 /// Writes decisions as lines.
@@ -277,6 +282,10 @@ impl Recorder {
             factors(decision, out);
             out.push(b'"');
         }
+        if let Some(words) = self.shelf(decision) {
+            comma(&mut first, out);
+            json_text(&words, out);
+        }
         out.push(b']');
         let model = &self.models[usize::from(decision.model)];
         out.extend_from_slice(model.tail.as_bytes());
@@ -303,6 +312,11 @@ impl Recorder {
             out.push(b':');
             value(slot, at, out);
         }
+    }
+
+    /// What changed on the shelf, where that made the decision.
+    fn shelf(&self, decision: &Decision<'_>) -> Option<Vec<u8>> {
+        Some(shelf_words(self.catalogue.as_ref()?, decision.shelf?))
     }
 
     /// Why the slots show what they show, one sentence for each that does not show its default
@@ -387,6 +401,8 @@ impl Recorder {
             let words = text(&|f| factors(decision, f));
             reasons.push(String::from_utf8(words).expect("names and numbers are text"));
         }
+        let shelf = self.shelf(decision);
+        reasons.extend(shelf.map(|words| String::from_utf8_lossy(&words).into_owned()));
         fields.extend(self.catalogue.as_ref().map(|catalogue| {
             let numbers = decision.items.into_iter().flatten();
             let texts: Vec<&[u8]> = numbers.map(|number| catalogue.text(*number)).collect();
@@ -460,28 +476,6 @@ pub fn decimal(ppm: u32, out: &mut Vec<u8>) {
     }
     let used = digits.iter().rposition(|&digit| digit != b'0').unwrap_or(0);
     out.extend_from_slice(&digits[..=used]);
-}
-
-/// What moved the leading score: `p_purchase by cart_size +1.20, gap_last -0.31`, in log-odds.
-fn factors(decision: &Decision<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(match decision.leading {
-        Label::Purchase => b"p_purchase by ",
-        Label::Abandon => b"p_abandon by ",
-    });
-    let mut first = true;
-    let parts = &decision.factors.parts[..usize::from(decision.factors.count)];
-    for (index, share) in parts {
-        if !std::mem::take(&mut first) {
-            out.extend_from_slice(b", ");
-        }
-        out.extend_from_slice(FEATURES[usize::from(*index)].name.as_bytes());
-        let hundredths = hundredths(*share);
-        out.extend_from_slice(if hundredths < 0 { b" -" } else { b" +" });
-        integer(hundredths.unsigned_abs() / 100, out);
-        out.push(b'.');
-        let rest = hundredths.unsigned_abs() % 100;
-        out.extend_from_slice(&[b'0' + (rest / 10) as u8, b'0' + (rest % 10) as u8]);
-    }
 }
 
 fn integer(number: u64, out: &mut Vec<u8>) {

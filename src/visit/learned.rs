@@ -41,6 +41,8 @@ pub struct Said {
     pub view: Option<Box<View>>,
     /// Room for making lists of products.
     pub room: Room,
+    /// What left the last list that changed since it is sold out.
+    pub sold_out: Vec<u32>,
     /// Room for the name of a session that is its number.
     pub digits: Digits,
 }

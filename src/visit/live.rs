@@ -22,7 +22,7 @@ use super::history::History;
 use super::learn::fact::{Outcome, OutcomeKind};
 use super::learn::moments::Account;
 use super::learn::tables::Tables;
-use super::learned::{Digits, Said};
+use super::learned::Said;
 use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseState};
@@ -423,13 +423,7 @@ impl Visit {
         }
         let moves = self.rearrange(judgement, (rules, tables), features, said);
         self.keep_promises(judgement.cart_value, &rules.policy, &mut said.spends);
-        self.decide(
-            judgement,
-            moves,
-            (rules, tables),
-            features,
-            &mut said.digits,
-        )
+        self.decide(judgement, moves, (rules, tables), features, said)
     }
 
     fn decide<'a>(
@@ -438,10 +432,16 @@ impl Visit {
         moves: Moves,
         (rules, tables): (&Rules, &Tables),
         features: &Vector,
-        digits: &'a mut Digits,
+        said: &'a mut Said,
     ) -> Option<Decision<'a>> {
         let Judgement { at, trigger, .. } = *judgement;
-        let Moves { changed, drawn } = moves;
+        let Moves {
+            changed,
+            arms,
+            drawn,
+            listed,
+        } = moves;
+        let by_shelf = trigger == Trigger::Tables && listed;
         if changed == 0 && drawn == 0 && trigger != Trigger::Start {
             return None;
         }
@@ -456,7 +456,7 @@ impl Visit {
             visitor: &self.visitor_text,
             session: match self.log_text() {
                 Some(text) => text,
-                None => digits.of(self.session_number),
+                None => said.digits.of(self.session_number),
             },
             seq,
             trigger,
@@ -464,9 +464,11 @@ impl Visit {
             scores: self.scores,
             model: self.model,
             leading,
-            factors: match (changed, rules.policy.factors) {
-                (0, _) | (_, 0) => Factors::default(),
-                (_, most) => {
+            factors: match rules.policy.factors {
+                // No arm went by the score, and what the catalogue changed did not either.
+                _ if changed == 0 || (by_shelf && arms == 0) => Factors::default(),
+                0 => Factors::default(),
+                most => {
                     let mut parts = [0.0; FEATURE_COUNT];
                     let model = rules.models.get(self.model);
                     model.contributions(leading, features, &mut parts);
@@ -487,6 +489,7 @@ impl Visit {
             returning: self.session.history().returning(),
             holdout: self.holdout,
             items: self.products.as_ref().map(|shown| &shown.list[..]),
+            shelf: by_shelf.then_some(&said.sold_out[..]),
         })
     }
 

@@ -104,6 +104,10 @@ pub enum Cause<'a> {
     Event(&'a Event, Texts<'a>),
     /// The hesitation timer.
     Hesitation,
+    /// The catalogue: what left the list for being sold out.
+    Shelf(&'a [u32]),
+    /// Another policy has taken over.
+    Policy,
     /// The session ended.
     End(Ending),
 }

@@ -29,6 +29,8 @@ pub(super) struct Moves {
     pub(super) arms: u8,
     /// Which were drawn.
     pub(super) drawn: u8,
+    /// Whether the list of products is another.
+    pub(super) listed: bool,
 }
 
 /// The place of a phase among the homes of a slot; one place for all where the phase does not
@@ -150,7 +152,15 @@ impl Visit {
             mend(spec, ranker, &sources, whom, &shown.list, &mut said.room)
         };
         if made != shown.list {
+            let sold_out = |number: &u32| {
+                let product = shelf.product(*number);
+                product.is_some_and(|product| !product.is_for_sale()) && !made.contains(number)
+            };
+            said.sold_out.clear();
+            said.sold_out
+                .extend(shown.list.iter().copied().filter(sold_out));
             shown.list = made;
+            moves.listed = true;
             moves.changed |= u8::from(!starts) << index;
             if free && !starts {
                 self.changed_at = at;

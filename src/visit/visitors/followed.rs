@@ -2,7 +2,7 @@
 
 use super::Visitors;
 use crate::event::ArrivalMs;
-use crate::visit::decision::PerSlot;
+use crate::visit::decision::{PerSlot, Trigger};
 use crate::visit::feature::fill;
 use crate::visit::model::Scores;
 use crate::visit::output::{Cause, Output, Step};
@@ -38,6 +38,27 @@ impl Visitors {
             list: visit.list().to_vec(),
             seq: visit.next_seq,
         })
+    }
+
+    /// Tells what a change under the visit that is followed made of its page, if it decided anything.
+    pub(super) fn tell_turn(
+        &mut self,
+        key: u32,
+        at: ArrivalMs,
+        trigger: Trigger,
+        before: &Before,
+        out: &mut impl Output,
+    ) {
+        self.settle(out);
+        if self.visits.get(key).next_seq == before.seq {
+            return;
+        }
+        let sold_out = std::mem::take(&mut self.said.sold_out);
+        let cause = match trigger {
+            Trigger::Policy => Cause::Policy,
+            _ => Cause::Shelf(&sold_out),
+        };
+        self.tell(key, at, cause, before, out);
     }
 
     /// Tells a step of the visit that is followed.

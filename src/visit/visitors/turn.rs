@@ -89,9 +89,13 @@ impl Visitors {
         let visits = &self.visits;
         keys.sort_unstable_by_key(|key| visits.get(*key).visitor);
         for key in keys {
+            let before = self.before(key, out);
             let visit = self.visits.get_mut(key);
             let judgement = visit.look_again(at, trigger, &self.rules, &mut self.features);
             self.judge(key, judgement, out);
+            if let Some(before) = before {
+                self.tell_turn(key, at, trigger, &before, out);
+            }
         }
     }
 }
