@@ -148,6 +148,114 @@ fn every_ranker_answers() {
     }
 }
 
+/// Whoever is erased in either log teaches nothing and is asked nothing.
+#[test]
+fn erased_visitors_are_in_neither_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let erase = |log: &Path, visitor: &str| {
+        let mut rows = std::fs::read_to_string(log).unwrap();
+        rows += &format!("{},{visitor},,erase,\n", BASE_MS + 90_000);
+        std::fs::write(log, rows).unwrap();
+    };
+    let train = log(
+        dir.path(),
+        "train.csv",
+        &[&["a", "b"], &["a", "c"], &["a", "d"]],
+    );
+    let test = log(
+        dir.path(),
+        "test.csv",
+        &[&["e", "a"], &["e", "a"], &["e", "a"], &["a", "c"]],
+    );
+    erase(&train, "v0");
+    erase(&test, "v2");
+    let out = dir.path().join("lists.jsonl");
+    let args = [
+        "evaluate",
+        "--recommender",
+        "association_rules",
+        text(&train),
+        text(&test),
+    ];
+    let found = report(&[&args[..], &["--out", text(&out)]].concat());
+    let asked: Vec<_> = lists(&out).into_iter().map(|one| (one.0, one.2)).collect();
+    let of = |session: &str, items: &[&str]| {
+        (
+            session.to_owned(),
+            items
+                .iter()
+                .map(|item| (*item).to_owned())
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(asked, [of("s1", &[]), of("s3", &["c"])]);
+    let note = "erased visitors are left out: 2 of TRAIN, 2 of TEST";
+    assert_eq!(found["notes"], serde_json::json!([note]));
+}
+
+/// What a policy has tuned is judged as the policy has it; a flag comes first, and the protocol says what held.
+#[test]
+fn a_policys_settings_are_those_that_are_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = log(dir.path(), "train.csv", &[&["a", "b"], &["c", "d"]]);
+    let test = log(dir.path(), "test.csv", &[&["z", "y"]]);
+    let policy = dir.path().join("policy.toml");
+    let rankers = "version = 1\nname = \"tuned\"\n[rankers]\ntrending = { half_life = \"90m\" }\n\
+                   session_knn = { sessions = 7, neighbours = 5 }\nblend = { trending = 0.5 }\n";
+    std::fs::write(&policy, rankers).unwrap();
+    let said = |name: &str, flags: &[&str]| {
+        let args = ["evaluate", "--recommender", name, text(&train), text(&test)];
+        report(&[&args[..], flags].concat())
+    };
+    let by_policy: &[&str] = &["--policy", text(&policy)];
+    for (name, flags, words) in [
+        (
+            "session_knn",
+            &[][..],
+            "as published where no flag says otherwise (m = 1502, k = 288,",
+        ),
+        ("session_knn", by_policy, "as policy tuned@"),
+        ("session_knn", by_policy, "(m = 7, k = 5, last 4"),
+        (
+            "session_knn",
+            &["--policy", text(&policy), "--knn-sessions", "3"],
+            "(m = 3, k = 3,",
+        ),
+        (
+            "session_knn",
+            &["--knn-sessions", "100"],
+            "(m = 100, k = 100,",
+        ),
+        (
+            "session_knn",
+            &[],
+            "the item on the page is never recommended",
+        ),
+        (
+            "trending",
+            &["--half-life", "1s", "--quantum", "10ms"],
+            "(half-life 1s, by quanta of 10ms)",
+        ),
+        ("trending", by_policy, "half-life 90m"),
+        ("trending", &[], "half-life 1d, by quanta of 1h"),
+        ("trending", &[], "those of bots among them"),
+        (
+            "blend",
+            by_policy,
+            "(reciprocal ranks of trending 0.5 (half-life 90m",
+        ),
+    ] {
+        let protocol = said(name, flags)["protocol"].as_str().unwrap().to_owned();
+        assert!(protocol.contains(words), "{name} {flags:?}: {protocol}");
+    }
+    // No item of these logs is in both.
+    let note = said("trending", &[])["notes"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(note.starts_with("TEST has no item of TRAIN"), "{note}");
+}
+
 /// The README of Serenade gives MRR@20 0.3401 and 0.3197 for these settings. The published formula
 /// (`--idf 1`) is held to what it gives here; docs/recommenders.md tells the two apart.
 #[test]
@@ -279,6 +387,20 @@ fn what_cannot_be_judged_is_said_with_advice() {
             vec!["sesion_knn", good, good],
             2,
             "did you mean `session_knn`?",
+        ),
+        (vec!["catalogue", good, good], 2, "goes by the catalogue"),
+        (
+            vec![
+                "session_knn",
+                good,
+                good,
+                "--knn-sessions",
+                "9",
+                "--knn-neighbours",
+                "10",
+            ],
+            2,
+            "only 9 sessions are compared",
         ),
         (vec!["trending", good], 2, "needs two logs, TRAIN and TEST"),
         (vec!["trending", good, good, good], 2, "got 3"),

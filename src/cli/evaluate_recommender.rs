@@ -1,10 +1,10 @@
 //! `restage evaluate --recommender`: how well a product ranker that learned from one log foresees
 //! another.
 
-use super::args::{LogArgs, PassArgs, policy_or_shipped};
+use super::args::{LogArgs, PassArgs, read_policy};
 use super::judged::JudgeArgs;
 use super::progress::{Spinner, stop_at_signals};
-use super::rankers::{RankerArgs, judged};
+use super::rankers::{Judged, RankerArgs, judged};
 use super::{Failure, print};
 use crate::evaluate::recommender::report::{Counted, Latency, Report};
 use crate::evaluate::recommender::sequences::{Gatherer, Sequence};
@@ -13,7 +13,9 @@ use crate::event::{Batch, Carry, Id, Lane};
 use crate::flow::failure::say;
 use crate::flow::output::{LineWriter, Target};
 use crate::format::{LaneOptions, LaneRead, LaneReader, Source};
+use crate::visit::duration::duration_text;
 use crate::visit::keys::KeyMap;
+use crate::visit::policy::Policy;
 use crate::visit::rank::{Index, Scored, Scratch};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -59,6 +61,13 @@ pub struct RecommenderArgs {
     pub judge: JudgeArgs,
 }
 
+/// A log as its events that count.
+struct Gathered {
+    log: String,
+    gatherer: Gatherer,
+    notes: Vec<String>,
+}
+
 /// A log as sessions.
 struct Read {
     log: String,
@@ -85,7 +94,13 @@ impl RecommenderArgs {
             let what = "TRAIN and TEST are the same log: what is foreseen was learned before";
             what.to_owned()
         });
-        let mut ranker = self.ask.ranker.ranker(name)?;
+        let policy = self.pass.policy.as_deref().map(read_policy).transpose()?;
+        let settings = policy.as_ref().map(|policy| policy.rankers.clone());
+        let judged = self
+            .ask
+            .ranker
+            .settings(name, settings.unwrap_or_default())?;
+        let mut ranker = judged.ranker();
         let out = [("--out", self.ask.out.as_deref()), ("", None)];
         let to_stdout = self.logs.check_sinks(out, self.judge.json)?;
         // Made before the logs are read, so that a folder that is not there costs nothing.
@@ -97,7 +112,16 @@ impl RecommenderArgs {
         let _interruptible = stop.leave_at_signal();
 
         let spinner = Spinner::start();
-        let (train, test) = (self.read(&train, &spinner)?, self.read(&test, &spinner)?);
+        let (mut train, mut test) = (
+            self.gather(&train, &spinner)?,
+            self.gather(&test, &spinner)?,
+        );
+        let erased = forget_in_both(&mut train.gatherer, &mut test.gatherer);
+        let idle_ms = match &policy {
+            Some(policy) => policy.session.idle_ms,
+            None => Policy::shipped().session.idle_ms,
+        };
+        let (train, test) = (train.sequences(idle_ms)?, test.sequences(idle_ms)?);
         let mut catalogue = Catalogue::default();
         for sequence in &train.sequences {
             ranker.insert(sequence.key, sequence.at_ms, &sequence.items);
@@ -107,7 +131,10 @@ impl RecommenderArgs {
                 .for_each(|&item| catalogue.count(item));
         }
         let end_ms = train.sequences.last().map_or(0, |last| last.at_ms);
-        ranker.close(self.ask.ranker.version_ms(end_ms)?);
+        let window_ms = policy.as_ref().and_then(|policy| policy.index.as_ref());
+        let window_ms = window_ms.map(|index| index.window_ms);
+        ranker.expire(end_ms.saturating_sub(window_ms.unwrap_or(end_ms)));
+        ranker.close(judged.version_ms(end_ms));
 
         spinner.say("asking");
         let mut judge = Judge::new(&catalogue);
@@ -124,10 +151,18 @@ impl RecommenderArgs {
         if let Some(lists) = lists {
             lists.finish(true).map_err(|error| Failure::new(5, error))?;
         }
+        let known = |item: &Id| catalogue.has(*item);
+        let strange = !test.sequences.iter().any(|one| one.items.iter().any(known));
+        let strange = strange.then(|| {
+            let what =
+                "TEST has no item of TRAIN, so nothing can be foreseen; are the ids written alike?";
+            what.to_owned()
+        });
+        let by = policy.as_ref().map(|policy| policy.label.as_str());
         let report = Report {
             recommender: name.name().to_owned(),
-            settings: self.ask.ranker.words(name),
-            protocol: self.protocol(),
+            settings: judged.words(),
+            protocol: self.protocol(&judged, by, window_ms),
             predictions,
             predictions_empty,
             figures: judge.figures(),
@@ -136,6 +171,8 @@ impl RecommenderArgs {
             test: counted(&test),
             notes: same
                 .into_iter()
+                .chain(erased)
+                .chain(strange)
                 .chain(train.notes.iter().chain(&test.notes).cloned())
                 .collect(),
         };
@@ -164,25 +201,16 @@ impl RecommenderArgs {
     }
 
     /// Reads a log, whatever its order.
-    fn read(&self, log: &Path, spinner: &Spinner) -> Result<Read, Failure> {
+    fn gather(&self, log: &Path, spinner: &Spinner) -> Result<Gathered, Failure> {
         let (_, mut options) = self.logs.resolve(Carry::ALL)?;
         options.tolerate_disorder = true;
-        let idle_ms = policy_or_shipped(self.pass.policy.as_deref())?
-            .session
-            .idle_ms;
         let source = Source::parse(log);
         spinner.say(&format!("reading {source}"));
         let mut notes = Vec::new();
         let gatherer = gather(&source, &options, &mut notes)?;
-        let (sequences, names) = gatherer.finish(idle_ms);
-        if sequences.is_empty() {
-            let message = format!("{source}: no event counts; {}", what_counts());
-            return Err(Failure::usage(message));
-        }
-        Ok(Read {
+        Ok(Gathered {
             log: source.to_string(),
-            sequences,
-            names,
+            gatherer,
             notes,
         })
     }
@@ -224,22 +252,58 @@ impl RecommenderArgs {
     }
 
     /// What was asked, in words.
-    fn protocol(&self) -> String {
+    fn protocol(&self, judged: &Judged, policy: Option<&str>, window_ms: Option<u64>) -> String {
         let positions = match self.positions() {
             Positions::Every => "every position: after each event of a test session but its last",
             Positions::Last => "last item: before the last event of each test session",
         };
-        let own = if self.ask.ranker.no_repeats {
-            "the item on the page is never recommended"
-        } else {
+        let own = if judged.repeats() {
             "repeats count"
+        } else {
+            "the item on the page is never recommended"
         };
+        let by = match policy {
+            Some(label) => {
+                format!("settings as policy {label} has them where no flag says otherwise")
+            }
+            None => "settings as published where no flag says otherwise".to_owned(),
+        };
+        let window = window_ms.map_or(String::new(), |ms| {
+            format!(" of the last {}", duration_text(ms))
+        });
         format!(
             "{positions}, the visit so far is given and a list of {CUTOFF} asked for; right is the next \
              event's item for HR and MRR, any later event's item for NDCG, precision and recall; {own}; \
-             the index holds the training sessions and does not change"
+             {by} ({}); the index holds the training sessions{window}, those of bots among them, and does \
+             not change",
+            judged.words()
         )
     }
+}
+
+impl Gathered {
+    fn sequences(self, idle_ms: u64) -> Result<Read, Failure> {
+        let (sequences, names) = self.gatherer.finish(idle_ms);
+        if sequences.is_empty() {
+            let message = format!("{}: no event counts; {}", self.log, what_counts());
+            return Err(Failure::usage(message));
+        }
+        Ok(Read {
+            log: self.log,
+            sequences,
+            names,
+            notes: self.notes,
+        })
+    }
+}
+
+/// Leaves whoever is erased in either log out of both; says how many had events that count.
+fn forget_in_both(train: &mut Gatherer, test: &mut Gatherer) -> Option<String> {
+    let mut erased = train.erased().clone();
+    erased.extend(test.erased());
+    let [of_train, of_test] = [train, test].map(|log| log.forget(&erased));
+    (of_train + of_test > 0)
+        .then(|| format!("erased visitors are left out: {of_train} of TRAIN, {of_test} of TEST"))
 }
 
 /// Which events make a sequence, for errors.

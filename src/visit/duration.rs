@@ -45,6 +45,21 @@ pub fn parse_duration_ms(text: &str) -> Result<u64, String> {
     Ok(total)
 }
 
+/// A duration as it is read: `36h`, `1d`, `1500ms`; the greatest unit that leaves a whole number.
+pub fn duration_text(ms: u64) -> String {
+    let units = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+        (1_000, "s"),
+    ];
+    let whole = units
+        .into_iter()
+        .find(|(unit_ms, _)| ms > 0 && ms % unit_ms == 0);
+    let (unit_ms, name) = whole.unwrap_or((1, "ms"));
+    format!("{}{name}", ms / unit_ms)
+}
+
 /// Longest duration that is read: ten thousand days.
 pub const DURATION_MS_MAX: u64 = 10_000 * 86_400_000;
 

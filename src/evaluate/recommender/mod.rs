@@ -64,6 +64,11 @@ impl Catalogue {
         self.most = self.most.max(*events);
     }
 
+    /// Whether an item came at all.
+    pub fn has(&self, item: Id) -> bool {
+        self.events.contains_key(&item.0)
+    }
+
     /// Different items.
     pub fn len(&self) -> usize {
         self.events.len()

@@ -141,8 +141,10 @@ impl Report {
             named(
                 "latency",
                 &format!(
-                    "p50 {:.1} µs, p90 {:.1} µs, p99 {:.1} µs a recommendation",
-                    latency.p50, latency.p90, latency.p99
+                    "p50 {}, p90 {}, p99 {} a recommendation",
+                    short(latency.p50),
+                    short(latency.p90),
+                    short(latency.p99)
                 ),
             ),
         ];
@@ -156,6 +158,15 @@ impl Report {
             empty => format!("{} without a list, counted as misses", grouped(empty)),
         };
         format!("{}, {empty}", grouped(self.predictions))
+    }
+}
+
+/// A short time: `50 ns`, `4.2 µs`, `125 µs`.
+fn short(micros: f64) -> String {
+    match micros {
+        micros if micros < 1.0 => format!("{:.0} ns", micros * 1e3),
+        micros if micros < 100.0 => format!("{micros:.1} µs"),
+        micros => format!("{micros:.0} µs"),
     }
 }
 
@@ -184,5 +195,11 @@ mod tests {
         assert_eq!(Latency::of(measured), expected);
         assert_eq!(Latency::of(vec![Duration::from_nanos(1_500)]).p99, 1.5);
         assert_eq!(Latency::of(Vec::new()), Latency::default());
+    }
+
+    #[test]
+    fn times_are_said_by_what_is_left_of_them() {
+        let said = [0.0, 0.043, 4.23, 130.4].map(short);
+        assert_eq!(said, ["0 ns", "43 ns", "4.2 µs", "130 µs"]);
     }
 }

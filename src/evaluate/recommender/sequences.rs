@@ -7,10 +7,12 @@
 //! the log where times are equal; the log itself may be in any order. A session's time is that of
 //! its last event, and sessions are given in that order.
 //!
+//! Whoever an `erase` event names is left out, with everything before it and after.
+//!
 //! Cost: 48 bytes an event and a sort.
 
 use crate::event::{EventRef, Id, Kind, VisitorId, mix};
-use crate::visit::keys::KeyMap;
+use crate::visit::keys::{KeyMap, KeySet};
 use crate::visit::rank::SessionKey;
 
 /// A session.
@@ -44,12 +46,16 @@ pub struct Gatherer {
     /// Names of items, of sessions and visitors, by their ids.
     items: KeyMap<String>,
     names: KeyMap<String>,
+    erased: KeySet,
 }
 
 impl Gatherer {
     /// Takes an event, if it counts.
     pub fn take(&mut self, event: EventRef<'_>) {
         let EventRef { event, texts } = event;
+        if event.kind == Kind::Erase {
+            self.erased.insert(event.visitor.0);
+        }
         let counts = matches!(event.kind, Kind::ItemView | Kind::Click | Kind::AddToCart);
         if !counts || event.item.is_none() {
             return;
@@ -72,6 +78,24 @@ impl Gatherer {
             item: event.item,
             kind: event.kind,
         });
+    }
+
+    /// Visitors that an `erase` event named.
+    pub fn erased(&self) -> &KeySet {
+        &self.erased
+    }
+
+    /// Forgets visitors that another log erases; how many of them had events that count here.
+    pub fn forget(&mut self, erased: &KeySet) -> u64 {
+        let mut gone = KeySet::default();
+        self.rows.retain(|row| {
+            let erased = erased.contains(&row.visitor.0);
+            if erased {
+                gone.insert(row.visitor.0);
+            }
+            !erased
+        });
+        gone.len() as u64
     }
 
     /// The sessions by time, and the items' names.

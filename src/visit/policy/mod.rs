@@ -23,7 +23,7 @@ use super::model::{Label, Scores};
 use super::phase::{Phase, PhaseRules};
 use super::products::list::ListSpec;
 use super::rank::Ranker;
-use super::rank::recommender::IndexSpec;
+use super::rank::recommender::{IndexSpec, RankerSettings};
 use super::session::SessionLimits;
 use crate::event::{VisitorId, hash_text, mix};
 use learning::{Cost, Learning, Promotions};
@@ -83,6 +83,8 @@ pub struct Policy {
     pub promotions: Promotions,
     /// Who is taken for a bot.
     pub bots: Bots,
+    /// How rankers of products go to work.
+    pub rankers: RankerSettings,
     /// Which sessions products are recommended from, if any arm's ranker learns.
     pub index: Option<IndexSpec>,
 }

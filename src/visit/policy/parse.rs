@@ -69,6 +69,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         learning: reader.learning(&file.learning)?,
         promotions: reader.promotions(&file.promotions)?,
         bots: reader.bots(&file.bots)?,
+        rankers: reader.rankers(&file.rankers)?,
         index: None,
         lag_ms: 0,
         slots: Vec::new(),
@@ -114,7 +115,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
             check::gains(&policy.slots, *min_gain.get_ref())
                 .map_err(|what| reader.error(min_gain.span(), what))?;
         }
-        policy.index = reader.index(&file.index, &file.rankers, &policy)?;
+        policy.index = reader.index(&file.index, &policy)?;
         return Ok(policy);
     }
     if file.slot.len() > SLOTS_MAX {
@@ -148,7 +149,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         policy.slots.push(slot);
     }
     reader.together(&file.slot, &policy.slots)?;
-    policy.index = reader.index(&file.index, &file.rankers, &policy)?;
+    policy.index = reader.index(&file.index, &policy)?;
     Ok(policy)
 }
 

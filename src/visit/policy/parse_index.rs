@@ -3,7 +3,7 @@
 //! Only what some arm's ranker needs is kept; trends are kept with any of them, for others fall back on
 //! what trends.
 
-use super::super::rank::recommender::IndexSpec;
+use super::super::rank::recommender::{IndexSpec, RankerSettings};
 use super::super::rank::rules::{Count, Spec as RulesSpec};
 use super::super::rank::session_knn::Spec as KnnSpec;
 use super::super::rank::trending::{QUANTA_MAX, Spec as TrendingSpec};
@@ -26,24 +26,26 @@ impl Reader<'_> {
     pub(super) fn index(
         &self,
         table: &IndexTable,
-        rankers: &RankersTable,
         policy: &Policy,
     ) -> Result<Option<IndexSpec>, PolicyError> {
-        let blend = self.blend(rankers)?;
+        let RankerSettings {
+            steps,
+            session_knn,
+            trending,
+            blend,
+        } = policy.rankers.clone();
         let arms = policy.slots.iter().flat_map(|slot| &slot.arms);
         let mut named: Vec<Ranker> = arms.filter_map(|arm| arm.ranker).collect();
         if named.contains(&Ranker::Blend) {
             named.extend(blend.iter().map(|(ranker, _)| *ranker));
         }
         let wants = |ranker| named.contains(&ranker);
-        let steps = self.whole(&rankers.sequential_rules.steps, 20, 1..1_001)? as u32;
         // A list is shown beside the item that it is for.
         let others = |count| RulesSpec {
             count,
             length: LIST_LENGTH,
             own_pairs: false,
         };
-        let session_knn = self.session_knn(&rankers.session_knn)?;
         let spec = IndexSpec {
             growing: self.growing(table)?,
             window_ms: match (
@@ -62,11 +64,21 @@ impl Reader<'_> {
             },
             association: wants(Ranker::AssociationRules).then(|| others(Count::Association)),
             sequential: wants(Ranker::SequentialRules).then(|| others(Count::Sequential { steps })),
-            trending: self.trending(&rankers.trending)?,
+            trending,
             session_knn: wants(Ranker::SessionKnn).then_some(session_knn),
             blend,
         };
         Ok(named.iter().any(|ranker| ranker.learns()).then_some(spec))
+    }
+
+    /// How rankers go to work, whether or not an arm names them.
+    pub(super) fn rankers(&self, table: &RankersTable) -> Result<RankerSettings, PolicyError> {
+        Ok(RankerSettings {
+            steps: self.whole(&table.sequential_rules.steps, 20, 1..1_001)? as u32,
+            session_knn: self.session_knn(&table.session_knn)?,
+            trending: self.trending(&table.trending)?,
+            blend: self.blend(table)?,
+        })
     }
 
     fn growing(&self, table: &IndexTable) -> Result<bool, PolicyError> {

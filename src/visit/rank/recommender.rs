@@ -43,6 +43,31 @@ pub struct IndexSpec {
     pub blend: Vec<(Ranker, u64)>,
 }
 
+/// How rankers go to work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RankerSettings {
+    /// The greatest distance of a pair of sequential rules, in events.
+    pub steps: u32,
+    /// Neighbours.
+    pub session_knn: session_knn::Spec,
+    /// Trends.
+    pub trending: trending::Spec,
+    /// What `blend` is made of, with weights in millionths.
+    pub blend: Vec<(Ranker, u64)>,
+}
+
+impl Default for RankerSettings {
+    /// As published, or as docs/recommenders.md has found them.
+    fn default() -> RankerSettings {
+        RankerSettings {
+            steps: 20,
+            session_knn: session_knn::Spec::default(),
+            trending: trending::Spec::default(),
+            blend: super::blend::DEFAULT.to_vec(),
+        }
+    }
+}
+
 impl IndexSpec {
     /// Whether a blend goes by prices.
     pub fn blends_prices(&self) -> bool {
