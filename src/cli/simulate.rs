@@ -3,10 +3,8 @@
 use super::simulate_closed::ClosedLoop;
 use super::{Failure, print, reader_is_gone};
 use crate::format::LogWriter;
-use crate::simulate::{Catalogue, ItemNo};
-use crate::simulate::{Scratch, Shop, ShopParams};
+use crate::simulate::{Scratch, Shop, ShopParams, stock};
 use clap::Args;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Write a log of the simulated shop, or close the loop with the job
@@ -50,7 +48,8 @@ pub struct Simulate {
         required_unless_present = "closed_loop"
     )]
     out: Option<PathBuf>,
-    /// Write the shop's catalogue (CSV), too, for `restage replay --catalogue`
+    /// Write the shop's catalogue (CSV), too, for `restage replay --catalogue`: items that sell out and come
+    /// back, and prices that move, while the log goes on
     #[arg(long, value_name = "FILE", conflicts_with = "closed_loop")]
     catalogue: Option<PathBuf>,
     #[command(flatten)]
@@ -77,15 +76,16 @@ impl Simulate {
             params.visits_per_hour = visits;
         }
         params.check().map_err(|error| Failure::new(2, error))?;
-        let shop = Shop::new(params);
-        if let Some(path) = &self.catalogue {
-            let written = std::fs::write(path, catalogue(shop.catalogue()));
-            written.map_err(|error| not_written(path, error))?;
-        }
-        match self.write(out, shop) {
+        let start_ms = params.start_ms;
+        let (mut shop, mut end_ms) = (Shop::new(params), start_ms);
+        match self.write(out, &mut shop, &mut end_ms) {
             Ok(()) => {}
             Err(error) if reader_is_gone(&error) => {}
             Err(error) => return Err(not_written(out, error)),
+        }
+        if let Some(path) = &self.catalogue {
+            let text = stock::csv(shop.catalogue(), self.seed, (start_ms, end_ms));
+            std::fs::write(path, text).map_err(|error| not_written(path, error))?;
         }
         if out.as_os_str() == "-" {
             return Ok(());
@@ -104,26 +104,16 @@ impl Simulate {
         )
     }
 
-    fn write(&self, out: &Path, shop: Shop) -> std::io::Result<()> {
+    /// Writes the log, and notes when the last event arrived.
+    fn write(&self, out: &Path, shop: &mut Shop, end_ms: &mut u64) -> std::io::Result<()> {
         let mut writer = LogWriter::create(out)?;
         let mut scratch = Scratch::default();
         for event in shop.take(usize::try_from(self.events).unwrap_or(usize::MAX)) {
             writer.write(&event.raw(&mut scratch))?;
+            *end_ms = event.arrival_ms;
         }
         writer.finish()
     }
-}
-
-/// The shop's items as a catalogue, in the order of their numbers; all of them are in stock.
-fn catalogue(stock: &Catalogue) -> String {
-    let mut text = String::from("item,category,price\n");
-    for number in 0..stock.len() {
-        let item = ItemNo(number);
-        let price = stock.price(item).get().unwrap_or(0) as f64 / 1e6;
-        let category = stock.category(item).0;
-        let _ = writeln!(text, "i{number},c{category},{price:.2}");
-    }
-    text
 }
 
 /// A log that could not be written.

@@ -46,6 +46,7 @@ mod record;
 
 mod shop;
 mod shopper;
+pub mod stock;
 mod timeline;
 mod visitor;
 mod way;
