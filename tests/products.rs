@@ -225,7 +225,14 @@ fn lists_change_as_often_as_there_is_cause() {
     let sold_out = |item: u64| format!("i{item},,,0,{}\n", START_MS + 20_000 * (item + 1));
     (0..15).for_each(|item| catalogue.push_str(&sold_out(item)));
     let mut rows = vec![(0, "v", "page_view", "")];
-    rows.extend((0..20).map(|turn| (400 + 20 * turn, "v", "item_view", ["i20", "i25"][turn as usize % 2])));
+    rows.extend((0..20).map(|turn| {
+        (
+            400 + 20 * turn,
+            "v",
+            "item_view",
+            ["i20", "i25"][turn as usize % 2],
+        )
+    }));
     let case = |ranker: &str| {
         let policy = policy("{ count = 2 }").replace("\"catalogue\"", &format!("\"{ranker}\""));
         let policy = policy.replace("cooldown = \"0s\"", "cooldown = \"10s\"");
@@ -237,7 +244,11 @@ fn lists_change_as_often_as_there_is_cause() {
     let told = case("catalogue");
     assert_eq!((of(&told, "tables"), told.len()), (15, 16), "{told:?}");
     let told = case("price_match");
-    assert_eq!((of(&told, "tables"), of(&told, "item_view")), (15, 20), "{told:?}");
+    assert_eq!(
+        (of(&told, "tables"), of(&told, "item_view")),
+        (15, 20),
+        "{told:?}"
+    );
 }
 
 /// The arm `catalogue` is the catalogue's order, whatever another arm has learned: what its visits are
@@ -245,7 +256,10 @@ fn lists_change_as_often_as_there_is_cause() {
 #[test]
 fn the_catalogues_order_is_that_alone() {
     let policy = policy("{ count = 2 }")
-        .replace("[holdout]", "[hesitation]\nafter = \"9s\"\n[session]\nidle = \"20s\"\n[holdout]")
+        .replace(
+            "[holdout]",
+            "[hesitation]\nafter = \"9s\"\n[session]\nidle = \"20s\"\n[holdout]",
+        )
         .replace("}]\n", "}, { name = \"hot\", ranker = \"trending\" }]\n");
     let rule = "rule = [{ arm = \"hot\", gain = 0.1, when = { item_views = { min = 1 } } }]\n";
     let case = Case::new(
@@ -392,7 +406,12 @@ fn the_flat_form_has_the_items_and_the_example_is_printed() {
     );
     let out = case.path("flat.csv");
     let args = case.args(&["--out", &out, "--out-format", "csv"]);
-    report(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let report = report(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let counts = &report["products"];
+    assert_eq!(
+        (&counts["lists_made"], &counts["lists_changed"]),
+        (&1.into(), &0.into())
+    );
     let flat = fs::read_to_string(&out).unwrap();
     let mut rows = csv::Reader::from_reader(flat.as_bytes());
     let place = rows
@@ -412,6 +431,28 @@ fn the_flat_form_has_the_items_and_the_example_is_printed() {
     );
 }
 
+/// What is spelt otherwise in catalogue and log, or is pinned and not for sale at all, is noticed.
+#[test]
+fn a_catalogue_that_fits_the_log_badly_is_warned_of() {
+    let rows = log(&[(0, "v", "page_view", ""), (9, "v", "item_view", "a")]);
+    let warned = |items: &str| {
+        let case = Case::new(&policy("{ count = 2, pin = [\"a\", \"z\"] }"), items, &rows);
+        let args = case.args(&[]);
+        let output = run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(output.status.success());
+        let told = String::from_utf8(output.stderr).unwrap();
+        let warnings = told.lines().filter(|line| line.contains("warning"));
+        warnings.map(String::from).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("item\na\nz\n"), [] as [&str; 0]);
+    let pinned = warned("item\na\n");
+    assert_eq!(pinned.len(), 1, "{pinned:?}");
+    assert!(pinned[0].contains("pinned item 2 of slot `grid` is not in items.csv@"));
+    let strange = warned("item\nA\nz\n");
+    assert_eq!(strange.len(), 2, "{strange:?}");
+    assert!(strange[1].contains("no item in view was one of items.csv@"));
+}
+
 #[test]
 fn what_does_not_fit_is_refused() {
     let (good, rows) = (policy("{ count = 2 }"), log(&[(0, "v", "page_view", "")]));
@@ -427,6 +468,15 @@ fn what_does_not_fit_is_refused() {
         ("{ count = 65 }", "65 does not lie between 1 and 64"),
         ("{ exclude = [\"card\"] }", "did you mean `cart`?"),
         ("{ boost = [{ item = \"a\" }] }", "a boost needs `places`"),
+        ("{ pin = [\"a\", \"b\", \"a\"] }", "`a` is pinned twice"),
+        (
+            "{ count = 1, pin = [\"a\", \"b\"] }",
+            "a list of 1 has no room",
+        ),
+        (
+            "{ pin = [\"a\"], bury = [{ item = \"a\" }] }",
+            "cannot come first and last",
+        ),
         (
             "{ bury = [{ item = \"a\", category = \"b\" }] }",
             "name one:",
@@ -435,6 +485,8 @@ fn what_does_not_fit_is_refused() {
         let told = case(&policy(products), "item\na\n");
         assert!(told.contains(what), "{products}: {told}");
     }
+    let few = format!("{good}[rankers]\nsession_knn = {{ sessions = 9, neighbours = 10 }}\n");
+    assert!(case(&few, "item\na\n").contains("10 neighbours, where 9 sessions are compared"));
     let unknown = good.replace("\"catalogue\"", "\"catalog\"");
     assert!(case(&unknown, "item\na\n").contains("did you mean `catalogue`?"));
     let none = good.replace(", ranker = \"catalogue\"", "");
@@ -458,7 +510,10 @@ fn what_does_not_fit_is_refused() {
 fn the_story_tells_the_list_and_how_it_changed() {
     let case = Case::new(
         &policy("{ count = 2, exclude = [\"cart\"] }"),
-        &format!("item,stock,at_ms\na,,\nb,,\nc,,\nb,0,{}\n", START_MS + 45_000),
+        &format!(
+            "item,stock,at_ms\na,,\nb,,\nc,,\nb,0,{}\n",
+            START_MS + 45_000
+        ),
         &log(&[
             (0, "v", "page_view", ""),
             (20, "v", "search", ""),

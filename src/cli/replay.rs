@@ -19,6 +19,8 @@ use crate::plot::lift::lift_plots;
 use crate::plot::off_policy::off_policy_plot;
 use crate::plot::replay_plots;
 use crate::visit::decision::Recorder;
+use crate::visit::live::Rules;
+use crate::visit::tally::ProductCounts;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -255,6 +257,9 @@ impl Replay {
                 term.rules.policy.label, term.from.0
             ));
         }
+        for warning in of_products(run_rules, &result.tally.products) {
+            say(&format!("restage: warning: {warning}"));
+        }
         if rows == 0 {
             say("restage: warning: the log held no events");
         }
@@ -300,4 +305,28 @@ impl Replay {
             Some(path) => format!("written to {}", path.display()),
         }
     }
+}
+
+/// What looks wrong with the products of a run.
+fn of_products(rules: &Rules, counts: &ProductCounts) -> Vec<String> {
+    let (Some(catalogue), Some((_, slot, spec))) = (&rules.catalogue, rules.policy.products())
+    else {
+        return Vec::new();
+    };
+    let mut warnings = Vec::new();
+    for (place, item) in (1..).zip(&spec.pin) {
+        if catalogue.number(*item).is_none() {
+            let (slot, label) = (&slot.name, &catalogue.label);
+            warnings.push(format!(
+                "pinned item {place} of slot `{slot}` is not in {label}"
+            ));
+        }
+    }
+    if counts.in_view > 0 && counts.known == 0 {
+        warnings.push(format!(
+            "no item in view was one of {}: are the ids of catalogue and log written alike?",
+            catalogue.label
+        ));
+    }
+    warnings
 }

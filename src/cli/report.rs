@@ -9,6 +9,7 @@ use crate::grouped::grouped;
 use crate::visit::learn::attribution::Reward;
 use crate::visit::phase::Phase;
 use crate::visit::plan::Plan;
+use crate::visit::tally::ProductCounts;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::fmt::Write;
@@ -39,6 +40,8 @@ pub struct Report {
     live_sessions_peak: u64,
     bytes_per_session: u64,
     limits: Counts,
+    #[serde(skip_serializing_if = "Counts::is_empty")]
+    products: Counts,
     #[serde(flatten)]
     learned: Learned,
     policy: String,
@@ -163,6 +166,13 @@ impl Report {
                 ]
                 .into_iter(),
             ),
+            products: Counts(
+                rules
+                    .catalogue
+                    .iter()
+                    .flat_map(|_| products(&tally.products))
+                    .collect(),
+            ),
             learned: Learned::new(tally, &result.learned, &rules.policy),
             policy: plan.policies(),
             model: rules.models.label(),
@@ -254,6 +264,9 @@ impl Report {
                     .map_or(String::new(), |all| format!(", catalogue {all}"))
             ),
         );
+        if !self.products.is_empty() {
+            row("products", self.products.line());
+        }
         if !self.limits.is_empty() {
             row(
                 "limits",
@@ -297,6 +310,18 @@ impl Report {
         }
         page
     }
+}
+
+/// Lists of products, and sessions in the index that they are made from.
+fn products(counts: &ProductCounts) -> [(&'static str, u64); 6] {
+    [
+        ("lists_made", counts.lists_made),
+        ("lists_changed", counts.lists_changed),
+        ("index_entered", counts.entered),
+        ("index_left", counts.left()),
+        ("index_retracted", counts.retracted),
+        ("index_standing", counts.standing),
+    ]
 }
 
 fn span(seconds: f64) -> String {

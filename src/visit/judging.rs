@@ -169,6 +169,8 @@ impl<O: Output> Reach<'_, O> {
             }
             self.out.decision(&decision);
         }
+        let listed = std::mem::take(&mut self.said.products);
+        self.tally.products.merge(&listed);
         if let Some(view) = &mut self.said.view {
             view.show(visit, &self.rules.policy);
             self.out.considered(visit, judgement, view);

@@ -24,6 +24,7 @@ use super::phase::Phase;
 use super::policy::learning::Promotions;
 use super::policy::{ARMS_MAX, Arm, Policy, SLOTS_MAX, Situation, Slot};
 use super::products::propose::Room;
+use super::tally::ProductCounts;
 use super::view::View;
 use crate::event::VisitorId;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,8 @@ pub struct Said {
     pub view: Option<Box<View>>,
     /// Room for making lists of products.
     pub room: Room,
+    /// Lists of products that were made.
+    pub products: ProductCounts,
     /// What left the last list that changed since it is sold out.
     pub sold_out: Vec<u32>,
     /// Room for the name of a session that is its number.

@@ -14,6 +14,8 @@
 //!
 //! Cost: about 150 ns for a session and for each outcome and exposure.
 
+mod indexed;
+
 use super::bots::{Rule, Verdict};
 use super::history::History;
 use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind, Side};
@@ -23,8 +25,7 @@ use super::learned::Said;
 use super::live::promises::Spend;
 use super::live::{Rules, Visit};
 use super::output::Output;
-use super::rank::SessionKey;
-use super::rank::window::{Seen, Window};
+use super::rank::window::Window;
 use super::tally::Tally;
 use crate::event::{ArrivalMs, BINS, Event, Id, Kind, VisitorId, bin_of};
 
@@ -159,11 +160,6 @@ impl Ledger {
         &self.bins[bin].facts
     }
 
-    /// The sessions of a bin that stand in the index.
-    pub fn window(&self, bin: usize) -> &Window {
-        &self.bins[bin].sessions
-    }
-
     /// Takes up a bin's facts, and states again what is joined of them.
     pub fn take_up_facts(
         &mut self,
@@ -174,21 +170,6 @@ impl Ledger {
     ) {
         facts.restate(at, out);
         self.bins[bin].facts = facts;
-        self.took_up(bin);
-    }
-
-    /// Takes up a bin's sessions in the index, and states them again.
-    pub fn take_up_window(
-        &mut self,
-        bin: usize,
-        window: Window,
-        at: ArrivalMs,
-        out: &mut impl Output,
-    ) {
-        for seen in window.iter() {
-            out.indexed(at, seen, 1);
-        }
-        self.bins[bin].sessions = window;
         self.took_up(bin);
     }
 
@@ -439,7 +420,7 @@ impl Ledger {
     ) -> u64 {
         let bin = self.bin(visitor, at, desk.out);
         let facts = bin.take_back(at, visitor, |_| true, desk.out);
-        self.unindex(at, visitor, None, desk.out);
+        self.unindex(at, visitor, None, desk);
         let policy = &desk.rules.policy;
         let group = (policy.holdout.holds(visitor), policy.held(visitor));
         if history.compared {
@@ -469,7 +450,7 @@ impl Ledger {
         let bin = self.bin(visitor, at, desk.out);
         bin.take_back(at, visitor, taught, desk.out);
         let indexed = (!earlier).then_some(session);
-        self.unindex(at, visitor, indexed, desk.out);
+        self.unindex(at, visitor, indexed, desk);
         desk.settle(visit, at, Visit::unearn);
         if earlier {
             // What is left of the account is that of earlier sessions.
@@ -483,19 +464,6 @@ impl Ledger {
         }
         visit.ruled_out = Some((rule, visit.session.events));
         visit.mute();
-    }
-
-    /// Takes a visitor's sessions out of the index, or the one of a number.
-    fn unindex(
-        &mut self,
-        at: ArrivalMs,
-        visitor: VisitorId,
-        session: Option<u64>,
-        out: &mut impl Output,
-    ) {
-        let session = session.map(|number| SessionKey::of(visitor, number));
-        let sessions = &mut self.bins[bin_of(visitor)].sessions;
-        sessions.take_back(at, visitor, session, out);
     }
 
     /// States what a visit was shown and promised while it was judged.
@@ -554,25 +522,6 @@ impl Ledger {
         for exposure in visit.take_awaited(seq) {
             self.expose(event.arrival, visit, exposure, desk);
         }
-    }
-
-    /// Puts a session into the index that products are recommended from, as it is now.
-    fn index(&mut self, at: ArrivalMs, visit: &Visit, desk: &mut Desk<'_, impl Output>) {
-        let Some(index) = desk.rules.index().filter(|_| !visit.trail().is_empty()) else {
-            return;
-        };
-        let seen = Seen {
-            session: SessionKey::of(visit.visitor, visit.session_number),
-            at_ms: visit.last_arrival.0,
-            items: visit.trail().into(),
-        };
-        let until = (at.0.saturating_add(index.window_ms), index.sessions_per_bin);
-        self.expiry_ms = self.expiry_ms.min(until.0);
-        let sessions = &mut self.bins[bin_of(visit.visitor)].sessions;
-        let now = at.min(self.log_end);
-        sessions.expire(now, desk.out);
-        let early = sessions.enter(at, visit.visitor, seen, until, desk.out);
-        desk.tally.limits.indexed += early;
     }
 
     /// A session has ended: it enters the index, and what it was promised without ordering is not

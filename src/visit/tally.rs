@@ -71,8 +71,47 @@ pub struct Tally {
     pub erased: u64,
     /// Events passed over because their visitor had been erased.
     pub erased_events: u64,
+    /// Lists of products, and the index that they are made from.
+    pub products: ProductCounts,
     /// Events and decisions over time, where a plot wants them.
     pub timeline: Option<Timeline>,
+}
+
+/// Lists of products, and sessions in the index that they are made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductCounts {
+    /// Lists made.
+    pub lists_made: u64,
+    /// Those that were other than the list on the page; a visit's first is not among them.
+    pub lists_changed: u64,
+    /// Lists made for a visit with an item in view.
+    pub in_view: u64,
+    /// Those whose item in view the catalogue has.
+    pub known: u64,
+    /// Sessions that entered the index.
+    pub entered: u64,
+    /// Sessions that were taken out of it: their visitor was erased, or taken for a bot.
+    pub retracted: u64,
+    /// Sessions that stand in it at the end of the run.
+    pub standing: u64,
+}
+
+impl ProductCounts {
+    /// Sessions that left the index by themselves, by age or for want of room.
+    pub fn left(&self) -> u64 {
+        self.entered.saturating_sub(self.retracted + self.standing)
+    }
+
+    /// Adds other counts.
+    pub fn merge(&mut self, other: &ProductCounts) {
+        self.in_view += other.in_view;
+        self.known += other.known;
+        self.lists_made += other.lists_made;
+        self.lists_changed += other.lists_changed;
+        self.entered += other.entered;
+        self.retracted += other.retracted;
+        self.standing += other.standing;
+    }
 }
 
 /// How often each limit bit.
@@ -346,6 +385,7 @@ impl Tally {
         self.refunds_unmatched += other.refunds_unmatched;
         self.impressions_unmatched += other.impressions_unmatched;
         self.bots.merge(&other.bots);
+        self.products.merge(&other.products);
         self.erased += other.erased;
         self.erased_events += other.erased_events;
         for (model, observed) in &other.drift {

@@ -273,6 +273,7 @@ impl Visitors {
     pub fn finish(mut self, out: &mut impl Output) -> Tally {
         self.advance(ArrivalMs(u64::MAX), out);
         debug_assert_eq!(self.live, 0);
+        self.tally.products.standing = self.ledger.standing();
         self.tally
     }
 

@@ -151,6 +151,12 @@ impl Visit {
         } else {
             mend(spec, ranker, &sources, whom, &shown.list, &mut said.room)
         };
+        let in_view = shown.browsed.trail().last();
+        let known = in_view.filter(|item| shelf.catalogue().number(**item).is_some());
+        said.products.lists_made += u64::from(free || made != shown.list);
+        said.products.lists_changed += u64::from(!starts && made != shown.list);
+        said.products.in_view += u64::from(in_view.is_some());
+        said.products.known += u64::from(known.is_some());
         if made != shown.list {
             let sold_out = |number: &u32| {
                 let product = shelf.product(*number);

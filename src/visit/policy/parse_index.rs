@@ -127,9 +127,16 @@ impl Reader<'_> {
             let what = format!("idf {} does not lie between 0 and 10", given.get_ref());
             return Err(self.error(given.span(), what));
         }
+        let sessions = whole(&table.sessions, default.sessions)?;
+        // No more neighbours than sessions that are compared.
+        let neighbours = whole(&table.neighbours, default.neighbours.min(sessions))?;
+        if let Some(given) = table.neighbours.as_ref().filter(|_| neighbours > sessions) {
+            let what = format!("{neighbours} neighbours, where {sessions} sessions are compared");
+            return Err(self.error(given.span(), what));
+        }
         Ok(KnnSpec {
-            sessions: whole(&table.sessions, default.sessions)?,
-            neighbours: whole(&table.neighbours, default.neighbours)?,
+            sessions,
+            neighbours,
             last_items: whole(&table.last_items, default.last_items)?,
             idf: idf.map_or(default.idf, |idf| *idf.get_ref()),
         })

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 /// Names of what a list may leave out.
 const EXCLUDED: [&str; 3] = ["bought", "cart", "viewed"];
-/// Most items and categories that a list may pin, boost or bury.
+/// Most items and categories that a list may boost or bury.
 const TARGETS_MAX: usize = 256;
 
 impl Reader<'_> {
@@ -21,13 +21,19 @@ impl Reader<'_> {
             no_bought: table.exclude.is_none(),
             per_category: self.whole(&table.per_category, 0, 0..PRODUCTS_MAX as u64 + 1)? as usize,
             margin_min_ppm: i64::from(self.share_ppm(&table.margin_min, 0.0)?),
-            pin: table
-                .pin
-                .iter()
-                .map(|item| Id::of(item.as_bytes()))
-                .collect(),
             ..ListSpec::default()
         };
+        for pin in &table.pin {
+            let (name, item) = (pin.get_ref(), Id::of(pin.get_ref().as_bytes()));
+            if spec.pin.contains(&item) {
+                return Err(self.error(pin.span(), format!("`{name}` is pinned twice")));
+            }
+            if spec.pin.len() == spec.count {
+                let what = format!("a list of {} has no room for this pin", spec.count);
+                return Err(self.error(pin.span(), what));
+            }
+            spec.pin.push(item);
+        }
         for name in table.exclude.iter().flatten() {
             match name.get_ref().as_str() {
                 "bought" => spec.no_bought = true,
@@ -54,13 +60,19 @@ impl Reader<'_> {
                 let what = "what is buried comes last: it takes no `places`".into();
                 return Err(self.error(bury.span(), what));
             }
-            spec.bury.push(self.target(bury)?);
+            let target = self.target(bury)?;
+            if let Target::Item(item) = target
+                && spec.pin.contains(&item)
+            {
+                let what = "this item is pinned, too: it cannot come first and last".into();
+                return Err(self.error(bury.span(), what));
+            }
+            spec.bury.push(target);
         }
-        let targets = [spec.pin.len(), spec.boost.len(), spec.bury.len()];
+        let targets = [spec.boost.len(), spec.bury.len()];
         if let Some(count) = targets.into_iter().find(|count| *count > TARGETS_MAX) {
-            let what = format!(
-                "{count} items pinned, boosted or buried; at most {TARGETS_MAX} are possible"
-            );
+            let what =
+                format!("{count} items boosted or buried; at most {TARGETS_MAX} are possible");
             return Err(self.error(0..0, what));
         }
         Ok(spec)

@@ -226,7 +226,7 @@ pub(super) struct ProductsTable {
     pub(super) exclude: Option<Vec<Spanned<String>>>,
     pub(super) per_category: Option<Spanned<u64>>,
     pub(super) margin_min: Option<Spanned<f64>>,
-    pub(super) pin: Vec<String>,
+    pub(super) pin: Vec<Spanned<String>>,
     pub(super) boost: Vec<Spanned<TargetTable>>,
     pub(super) bury: Vec<Spanned<TargetTable>>,
 }

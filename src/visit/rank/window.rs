@@ -37,10 +37,19 @@ pub struct Window {
     sessions: Dated<Option<Seen>>,
 }
 
+/// How a session entered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Entered {
+    /// Whether it did not stand there before.
+    pub is_new: bool,
+    /// Sessions that had to leave early for it.
+    pub early: u64,
+}
+
 impl Window {
     /// Puts a session in, or in place of what it was before; it leaves at `until_ms`, or when it
     /// would have left before. Beyond `limit` sessions the one that would leave first is taken out
-    /// early; returns how many were.
+    /// early.
     pub fn enter(
         &mut self,
         at: ArrivalMs,
@@ -48,20 +57,23 @@ impl Window {
         seen: Seen,
         (until_ms, limit): (u64, usize),
         out: &mut impl Output,
-    ) -> u64 {
+    ) -> Entered {
         out.indexed(at, &seen, 1);
         if let Some(place) = self.find(visitor, seen.session) {
             if let Some(before) = self.sessions.get_mut(place).replace(seen) {
                 out.indexed(at, &before, -1);
             }
-            return 0;
+            return Entered::default();
         }
         self.sessions.put(visitor, Some(seen), until_ms);
         let mut early = 0;
         while self.sessions.len() > limit {
             early += u64::from(self.leave(at, out));
         }
-        early
+        Entered {
+            is_new: true,
+            early,
+        }
     }
 
     fn find(&self, visitor: VisitorId, session: SessionKey) -> Option<u32> {
