@@ -190,8 +190,9 @@ fn what_is_sold_out_leaves_open_pages_within_a_quantum() {
 fn what_must_go_leaves_within_the_cooldown_and_the_order_waits() {
     let catalogue = format!(
         "item,category,price,stock,at_ms\na,x,1,,\nb,x,2,,\nc,x,3,,\nd,x,4,,\ne,x,5,,\nf,x,6,,\n\
-         d,,,0,{}\n",
-        START_MS + 21_500
+         d,,,0,{}\ne,,,0,{}\n",
+        START_MS + 21_500,
+        START_MS + 44_500
     );
     let rows = log(&[
         (0, "v", "page_view", ""),
@@ -199,6 +200,7 @@ fn what_must_go_leaves_within_the_cooldown_and_the_order_waits() {
         (24, "v", "item_view", "a"),
         (26, "v", "add_to_cart", "c"),
         (31, "v", "scroll", ""),
+        (47, "v", "item_view", "a"),
     ]);
     let policy = policy("{ count = 3, exclude = [\"cart\"] }")
         .replace("\"catalogue\"", "\"price_match\"")
@@ -213,6 +215,9 @@ fn what_must_go_leaves_within_the_cooldown_and_the_order_waits() {
             // What `a` is like is held up; what is in the cart goes.
             (26_000, "add_to_cart".into(), "e b a".into()),
             (31_000, "scroll".into(), "b a e".into()),
+            // A sell-out is no reason to hold up the next order.
+            (45_000, "tables".into(), "b a f".into()),
+            (47_000, "item_view".into(), "b f a".into()),
         ]
     );
 }

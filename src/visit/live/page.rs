@@ -58,7 +58,7 @@ impl Visit {
         let mut moves = Moves::default();
         let rested = starts || self.is_rested(at, policy);
         if at.0 < policy.learning.from_ms {
-            self.relist((at, starts, rested), (policy, tables), said, &mut moves);
+            self.relist(judgement, rested, (policy, tables), said, &mut moves);
             return moves;
         }
         let situation = Situation {
@@ -103,7 +103,7 @@ impl Visit {
             self.changes += u32::from(!starts);
         }
         let free = rested || moves.arms != 0;
-        self.relist((at, starts, free), (policy, tables), said, &mut moves);
+        self.relist(judgement, free, (policy, tables), said, &mut moves);
         // The decision that will be written now has the next number; else the last one is in force.
         let writes = starts || moves.changed != 0 || moves.drawn != 0;
         let seq = self.next_seq.saturating_sub(u32::from(!writes));
@@ -115,10 +115,12 @@ impl Visit {
 
     /// Makes the list of products anew if anything that it is made of has changed. While the page
     /// must be left alone the list is only mended: what may not be shown any more goes, and the rest
-    /// waits for the next event after that.
+    /// waits for the next event after that. A list that the catalogue has merely mended is no reason to
+    /// leave the page alone.
     fn relist(
         &mut self,
-        (at, starts, free): (ArrivalMs, bool, bool),
+        judgement: &Judgement,
+        free: bool,
         (policy, tables): (&Policy, &Tables),
         said: &mut Said,
         moves: &mut Moves,
@@ -133,6 +135,7 @@ impl Visit {
         let (Some(shown), Some(ranker)) = (&mut self.products, arm.ranker) else {
             return;
         };
+        let starts = judgement.trigger == Trigger::Start;
         let changed = moves.arms >> index & 1 == 1;
         if !(starts || changed || shown.stale || shown.version != shelf.version()) {
             return;
@@ -151,6 +154,8 @@ impl Visit {
         } else {
             mend(spec, ranker, &sources, whom, &shown.list, &mut said.room)
         };
+        let merely_mended = judgement.trigger == Trigger::Tables
+            && made == mend(spec, ranker, &sources, whom, &shown.list, &mut said.room);
         let in_view = shown.browsed.trail().last();
         let known = in_view.filter(|item| shelf.catalogue().number(**item).is_some());
         said.products.lists_made += u64::from(free || made != shown.list);
@@ -168,8 +173,8 @@ impl Visit {
             shown.list = made;
             moves.listed = true;
             moves.changed |= u8::from(!starts) << index;
-            if free && !starts {
-                self.changed_at = at;
+            if free && !starts && !merely_mended {
+                self.changed_at = judgement.at;
             }
         }
     }
