@@ -7,7 +7,8 @@
 //! the log where times are equal; the log itself may be in any order. A session's time is that of
 //! its last event, and sessions are given in that order.
 //!
-//! Whoever an `erase` event names is left out, with everything before it and after.
+//! Whom an `erase` event names is noted, to be left out with everything before it and after
+//! ([`Gatherer::forget`]).
 //!
 //! Cost: 48 bytes an event and a sort.
 
