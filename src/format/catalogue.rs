@@ -2,8 +2,9 @@
 //!
 //! Columns, in any order, of which only `item` must be there: `at_ms` (from when on the row holds, in
 //! ms since 1970; empty is from the beginning), `item`, `category`, `price`, `margin`, `stock` (whole
-//! units; 0 is sold out), `order` (any number; the least comes first). What a row leaves empty stays as
-//! an earlier row said. A catalogue is configuration: a row that is wrong ends the run, with its line.
+//! units; 0 is sold out), `order` (any number; the least comes first), `anew` (1: what the row leaves empty
+//! is unknown from then on). Else what a row leaves empty stays as an earlier row said. A catalogue is
+//! configuration: a row that is wrong ends the run, with its line.
 //!
 //! Cost: a few µs a row, once.
 
@@ -14,8 +15,8 @@ use csv::{ByteRecord, ReaderBuilder};
 use std::collections::BTreeMap;
 
 /// The columns, in the order of their numbers.
-pub const COLUMNS: [&str; 7] = [
-    "at_ms", "item", "category", "price", "margin", "stock", "order",
+pub const COLUMNS: [&str; 8] = [
+    "at_ms", "item", "category", "price", "margin", "stock", "order", "anew",
 ];
 const ITEM: usize = 1;
 
@@ -32,27 +33,65 @@ pub struct CatalogueError {
 /// The fields of a row; empty where it says nothing.
 type Fields<'a> = [&'a [u8]; COLUMNS.len()];
 
+/// A row.
+pub struct Row<'a> {
+    /// Its line, from 1.
+    pub line: u64,
+    /// Where it ends, in bytes.
+    pub end: u64,
+    /// Its fields as they were written, in the order of [`COLUMNS`]; empty where it says nothing.
+    pub fields: Fields<'a>,
+    /// What they say.
+    pub statement: Statement<'a>,
+}
+
+/// What is told each row, until one is wrong.
+type Taker<'t> = dyn FnMut(Row<'_>) -> Result<(), CatalogueError> + 't;
+
 /// Reads a catalogue: JSON lines if the text begins with `{`, else CSV.
 ///
 /// # Errors
 /// [`CatalogueError`] for the first row or header that is wrong, and for a catalogue without items.
 pub fn read_catalogue(name: &str, bytes: &[u8]) -> Result<Catalogue, CatalogueError> {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut builder = Builder::default();
-    if text.trim_ascii_start().starts_with(b"{") {
-        read_json(text, &mut builder)?;
-    } else {
-        read_csv(text, &mut builder)?;
-    }
-    let catalogue = builder.build(name, bytes);
-    if catalogue.is_empty() {
-        let what = "the catalogue holds no item".into();
-        return Err(CatalogueError { line: 1, what });
-    }
+    read_rows(bytes, &mut |row| {
+        builder.say(&row.statement);
+        Ok(())
+    })?;
+    let mut catalogue = builder.build(name, bytes);
+    catalogue.source = bytes.into();
     Ok(catalogue)
 }
 
-fn read_csv(text: &[u8], builder: &mut Builder) -> Result<(), CatalogueError> {
+/// The same, row by row.
+///
+/// # Errors
+/// The same, and what the taker refuses.
+pub fn read_rows(text: &[u8], take: &mut Taker<'_>) -> Result<(), CatalogueError> {
+    let begun = text.strip_prefix(BOM).unwrap_or(text);
+    let before = (text.len() - begun.len()) as u64;
+    let (text, mut rows) = (begun, 0);
+    let mut counted = |mut row: Row<'_>| {
+        rows += 1;
+        row.end += before;
+        take(row)
+    };
+    if text.trim_ascii_start().starts_with(b"{") {
+        read_json(text, &mut counted)?;
+    } else {
+        read_csv(text, &mut counted)?;
+    }
+    if rows == 0 {
+        let what = "the catalogue holds no item".into();
+        return Err(CatalogueError { line: 1, what });
+    }
+    Ok(())
+}
+
+/// May stand before a text.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+fn read_csv(text: &[u8], take: &mut Taker<'_>) -> Result<(), CatalogueError> {
     let mut reader = ReaderBuilder::new().from_reader(text);
     let wrong = |error: csv::Error| {
         let line = error.position().map_or(1, csv::Position::line);
@@ -84,25 +123,43 @@ fn read_csv(text: &[u8], builder: &mut Builder) -> Result<(), CatalogueError> {
     let mut record = ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(wrong)? {
         let line = record.position().map_or(0, csv::Position::line);
+        let place = (line, reader.position().byte());
         let field = |place: Option<usize>| place.and_then(|place| record.get(place));
         let fields: Fields<'_> = places.map(|place| field(place).unwrap_or(b"").trim_ascii());
-        let statement = statement(&fields).map_err(|what| CatalogueError { line, what })?;
-        builder.say(&statement);
+        take_row(place, fields, take)?;
     }
     Ok(())
 }
 
-fn read_json(text: &[u8], builder: &mut Builder) -> Result<(), CatalogueError> {
-    for (line, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        if text.trim_ascii().is_empty() {
+fn read_json(text: &[u8], take: &mut Taker<'_>) -> Result<(), CatalogueError> {
+    let mut end = 0;
+    for (line, row) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        let place = (line, end + row.len() as u64);
+        end = place.1 + 1;
+        if row.trim_ascii().is_empty() {
             continue;
         }
-        json_row(text, builder).map_err(|what| CatalogueError { line, what })?;
+        let texts = json_row(row).map_err(|what| CatalogueError { line, what })?;
+        let fields = std::array::from_fn(|column| texts[column].trim().as_bytes());
+        take_row(place, fields, take)?;
     }
     Ok(())
 }
 
-fn json_row(text: &[u8], builder: &mut Builder) -> Result<(), String> {
+fn take_row(
+    (line, end): (u64, u64),
+    fields: Fields<'_>,
+    take: &mut Taker<'_>,
+) -> Result<(), CatalogueError> {
+    take(Row {
+        line,
+        end,
+        statement: statement(&fields).map_err(|what| CatalogueError { line, what })?,
+        fields,
+    })
+}
+
+fn json_row(text: &[u8]) -> Result<[String; COLUMNS.len()], String> {
     let row: BTreeMap<String, serde_json::Value> = serde_json::from_slice(text)
         .map_err(|error| format!("it is not a JSON object: column {}", error.column()))?;
     let mut texts: [String; COLUMNS.len()] = Default::default();
@@ -114,9 +171,7 @@ fn json_row(text: &[u8], builder: &mut Builder) -> Result<(), String> {
             _ => return Err(format!("`{name}` is neither text nor a number")),
         };
     }
-    let fields: Fields<'_> = std::array::from_fn(|column| texts[column].trim().as_bytes());
-    builder.say(&statement(&fields)?);
-    Ok(())
+    Ok(texts)
 }
 
 fn column(name: &str) -> Result<usize, String> {
@@ -131,7 +186,7 @@ fn column(name: &str) -> Result<usize, String> {
 }
 
 fn statement<'a>(fields: &Fields<'a>) -> Result<Statement<'a>, String> {
-    let [at_ms, item, category, price, margin, stock, order] = *fields;
+    let [at_ms, item, category, price, margin, stock, order, anew] = *fields;
     let given = |text: &'a [u8]| (!text.is_empty()).then_some(text);
     for (name, id) in [("item", item), ("category", category)] {
         if id.len() > ID_BYTES_MAX {
@@ -151,6 +206,14 @@ fn statement<'a>(fields: &Fields<'a>) -> Result<Statement<'a>, String> {
             .transpose()?,
         stock: whole("stock", stock)?,
         order: given(order).map(|text| signed("order", text)).transpose()?,
+        anew: match anew {
+            b"" | b"0" => false,
+            b"1" => true,
+            _ => {
+                let text = String::from_utf8_lossy(anew);
+                return Err(format!("`anew` {text} is neither 0 nor 1"));
+            }
+        },
     })
 }
 
@@ -201,18 +264,16 @@ mod tests {
                     {\"item\":\"lamp\",\"stock\":0,\"at_ms\":1767225600000,\"price\":null}";
         let of = |text: &str| read_catalogue("shop", text.as_bytes()).unwrap();
         let (csv, json) = (of(csv), of(json));
-        assert_eq!(csv.changes(), json.changes());
+        assert_eq!(csv.statements(), json.statements());
         assert_eq!((csv.len(), csv.text(1)), (2, &b"a, b"[..]));
-        let lamp = csv.changes()[0].product;
+        let lamp = csv.statements()[0].upon(None);
         assert_eq!((lamp.price, lamp.margin), (29_900_000, Some(-1_500_000)));
         assert_eq!((lamp.stock, lamp.order), (Some(3), 2_000_000));
         assert_eq!(lamp.category, Id::of(b"light"));
-        let last = csv.changes()[2];
-        assert_eq!(
-            (last.at_ms, last.product.stock),
-            (1_767_225_600_000, Some(0))
-        );
-        assert_eq!(last.product.price, 29_900_000);
+        let last = csv.statements()[2];
+        let product = last.upon(Some(lamp));
+        assert_eq!((last.at_ms, product.stock), (1_767_225_600_000, Some(0)));
+        assert_eq!(product.price, 29_900_000);
     }
 
     #[test]
@@ -245,6 +306,10 @@ mod tests {
                 "line 1: `item` is neither text nor a number",
             ),
             ("{\"items\":\"a\"}", "did you mean `item`?"),
+            (
+                "item,anew\na,yes\n",
+                "line 2: `anew` yes is neither 0 nor 1",
+            ),
         ] {
             let error = refused(text);
             assert!(error.contains(told), "{text:?}: {error}");

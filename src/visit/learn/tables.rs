@@ -191,8 +191,8 @@ impl Tables {
                     other => self.apply(other),
                 }
             }
-            if let (Some(recommender), Some(shelf)) = (&mut self.recommender, &self.shelf) {
-                recommender.turn(recommended, |item| shelf.catalogue().number(item));
+            if let Some(recommender) = &mut self.recommender {
+                recommender.turn(recommended);
             }
         }
     }

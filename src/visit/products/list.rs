@@ -122,7 +122,7 @@ pub fn mend(
         return maker.taken;
     }
     let pinned = spec.pin.iter();
-    let pinned = pinned.filter_map(|item| shelf.catalogue().number(*item));
+    let pinned = pinned.filter_map(|item| shelf.number(*item));
     maker.propose(pinned);
     let fixed = maker.taken.len();
     maker.ranked(ranker, sources, room);

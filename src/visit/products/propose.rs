@@ -1,7 +1,8 @@
 //! What each ranker proposes for a visit: numbers of the catalogue, best first.
 //!
 //! Proposals know nothing of what may be shown; a list is made of them in [`super::list`]. Of items that
-//! tie in a blend, the one that the catalogue named first comes first.
+//! tie in a blend, the one that the catalogue named first comes first. Items are known by their ids until
+//! here: of those that have not been stated by now nothing is proposed, whoever will hear of them later.
 //!
 //! Cost: what the ranker costs; for a blend, that of all its parts and a sort of some hundred items.
 
@@ -43,14 +44,18 @@ impl<'a> Sources<'a> {
         let learned = self.learned.map(|(_, recommender)| recommender);
         match (ranker, learned) {
             (Ranker::PriceMatch, _) => all(&mut self.like_in_price(trail)),
-            (Ranker::Trending, Some(known)) => all(&mut known.trending().iter().copied()),
+            (Ranker::Trending, Some(known)) => {
+                let items = known.trending().iter();
+                all(&mut items.filter_map(|item| self.shelf.number(*item)));
+            }
             (Ranker::AssociationRules | Ranker::SequentialRules, Some(known)) => {
-                all(&mut known.rules(ranker, trail));
+                let items = known.rules(ranker, trail);
+                all(&mut items.filter_map(|item| self.shelf.number(item)));
             }
             (Ranker::SessionKnn, Some(known)) => {
                 known.neighbours(trail, &mut room.scratch, &mut room.scored);
                 let found = room.scored.iter();
-                all(&mut found.filter_map(|one| self.shelf.catalogue().number(one.item)));
+                all(&mut found.filter_map(|one| self.shelf.number(one.item)));
             }
             (Ranker::Blend, Some(_)) => all(&mut self.blend(trail, room).into_iter()),
             _ => {}
@@ -90,8 +95,7 @@ impl<'a> Sources<'a> {
 
 /// The number of the item touched last, of those that the shop knows.
 fn in_view(trail: &[Id], shelf: &Shelf) -> Option<u32> {
-    let known = |item: &Id| shelf.catalogue().number(*item);
-    trail.iter().rev().find_map(known)
+    trail.iter().rev().find_map(|item| shelf.number(*item))
 }
 
 /// The category of that item, whose prices `price_match` goes by.

@@ -3,6 +3,8 @@
 //! A statement of the catalogue holds from the first multiple of the quantum that is not before it,
 //! in every worker alike, however the events around it were cut into batches. [`Shelf::turn`] moves
 //! on to a time and says what changed, so that open visits whose pages it may touch can be looked at.
+//! Nothing is known of an item before it is first stated, whether or not the catalogue names it already: a
+//! job that hears of it only then must do the same.
 //!
 //! Invariant: the orders hold every item that has been stated, sorted; those that are sold out stay
 //! in them and are passed over. Cost: O(changes), and a sort of what a change has moved: a category's
@@ -68,10 +70,17 @@ impl Shelf {
         &self.catalogue
     }
 
+    /// Goes by a catalogue that has grown: what it says more holds from later on, so the next statement
+    /// stands where it stood, or behind what is new.
+    pub fn grow(&mut self, catalogue: Arc<Catalogue>) {
+        self.products.resize(catalogue.len(), None);
+        self.catalogue = catalogue;
+    }
+
     /// When the next statement takes effect, in ms.
     #[inline]
     pub fn due_ms(&self) -> Option<u64> {
-        let change = self.catalogue.changes().get(self.next)?;
+        let change = self.catalogue.statements().get(self.next)?;
         let quanta = change.at_ms.div_ceil(self.quantum_ms);
         Some(quanta.saturating_mul(self.quantum_ms))
     }
@@ -82,18 +91,19 @@ impl Shelf {
         let mut categories: Vec<Id> = Vec::new();
         let (mut moved, mut more) = (false, false);
         while self.due_ms().is_some_and(|due_ms| due_ms <= at.0) {
-            let change = self.catalogue.changes()[self.next];
+            let change = self.catalogue.statements()[self.next];
             self.next += 1;
             let place = &mut self.products[change.number as usize];
-            let before = place.replace(change.product);
-            if before == Some(change.product) {
+            let (before, now) = (*place, change.upon(*place));
+            *place = Some(now);
+            if before == Some(now) {
                 continue;
             }
             changed.push(change.number);
-            more |= change.product.is_for_sale() && !before.is_some_and(|one| one.is_for_sale());
-            moved |= before.is_none_or(|before| before.order != change.product.order);
+            more |= now.is_for_sale() && !before.is_some_and(|one| one.is_for_sale());
+            moved |= before.is_none_or(|before| before.order != now.order);
             categories.extend(before.map(|before| before.category));
-            categories.push(change.product.category);
+            categories.push(now.category);
         }
         if changed.is_empty() {
             return Restocked::default();
@@ -117,6 +127,13 @@ impl Shelf {
     /// Changes with every change of what is on sale.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The number of an item that has been stated.
+    #[inline]
+    pub fn number(&self, item: Id) -> Option<u32> {
+        let number = self.catalogue.number(item)?;
+        self.product(number).map(|_| number)
     }
 
     /// What holds of an item, once it has been stated.

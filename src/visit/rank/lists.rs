@@ -2,10 +2,10 @@
 //!
 //! A worker that does not hold the pairs or the trends answers from these: after every [`Change`] of
 //! every close has been applied, it proposes the items that [`super::rules::Rules`] or
-//! [`super::trending::Trending`] would. Items are kept by numbers of the reader's own, and one that he
-//! has none for is left out. Lists are whole, so applying a change twice does no harm.
+//! [`super::trending::Trending`] would. Items are kept by their ids: which of them the reader knows may be
+//! another thing by the time that he asks. Lists are whole, so applying a change twice does no harm.
 //!
-//! Cost: a probe of a map; four bytes for each item of a list.
+//! Cost: a probe of a map; eight bytes for each item of a list.
 
 use super::Change;
 use crate::event::Id;
@@ -15,27 +15,23 @@ use serde::{Deserialize, Serialize};
 /// Lists by item, and the one that goes for all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lists {
-    by_item: KeyMap<Box<[u32]>>,
+    by_item: KeyMap<Box<[Id]>>,
 }
 
 impl Lists {
-    /// Takes a list's new state over; `number` says how the reader calls an item.
-    pub fn apply(&mut self, change: &Change, number: impl Fn(Id) -> Option<u32>) {
-        let list: Box<[u32]> = change
-            .list
-            .iter()
-            .filter_map(|item| number(*item))
-            .collect();
-        if list.is_empty() {
+    /// Takes a list's new state over.
+    pub fn apply(&mut self, change: &Change) {
+        if change.list.is_empty() {
             self.by_item.remove(&change.item.0);
         } else {
+            let list = change.list.as_slice().into();
             self.by_item.insert(change.item.0, list);
         }
     }
 
     /// The list of an item, best first; that of [`Id::NONE`] goes for all.
     #[inline]
-    pub fn of(&self, item: Id) -> &[u32] {
+    pub fn of(&self, item: Id) -> &[Id] {
         self.by_item.get(&item.0).map_or(&[], |list| list)
     }
 

@@ -5,7 +5,7 @@
 //! is in force, and are applied together: so a recommendation is a function of the sessions that stood
 //! at the version, not of the order in which they came, nor of the worker that is asked.
 //!
-//! Cost: a probe for a list, tens of µs for neighbours. Memory: lists of four bytes an item; for
+//! Cost: a probe for a list, tens of µs for neighbours. Memory: lists of eight bytes an item; for
 //! `session_knn` some 250 bytes a session of ten, in every worker.
 
 use super::lists::Lists;
@@ -105,15 +105,14 @@ impl Recommender {
         }
     }
 
-    /// Takes the updates of a version, in whatever order they came; `number` says how the shop calls
-    /// an item, and items that it does not know are left out of lists.
-    pub fn turn(&mut self, updates: Vec<Update>, number: impl Fn(Id) -> Option<u32>) {
+    /// Takes the updates of a version, in whatever order they came.
+    pub fn turn(&mut self, updates: Vec<Update>) {
         let mut sessions = Vec::new();
         for update in updates {
             match update {
                 Update::List(ranker, change) => {
                     if let Some(lists) = self.lists_mut(ranker) {
-                        lists.apply(&change, &number);
+                        lists.apply(&change);
                     }
                 }
                 Update::Session(seen, count) => sessions.push((seen, count)),
@@ -150,12 +149,12 @@ impl Recommender {
     }
 
     /// What trends, best first.
-    pub fn trending(&self) -> &[u32] {
+    pub fn trending(&self) -> &[Id] {
         self.trending.of(Id::NONE)
     }
 
-    /// What rules say for a visit, latest item last; a number may come more than once.
-    pub fn rules<'a>(&'a self, ranker: Ranker, trail: &'a [Id]) -> impl Iterator<Item = u32> + 'a {
+    /// What rules say for a visit, latest item last; an item may come more than once.
+    pub fn rules<'a>(&'a self, ranker: Ranker, trail: &'a [Id]) -> impl Iterator<Item = Id> + 'a {
         let lists = match ranker {
             Ranker::AssociationRules => Some(&self.association),
             Ranker::SequentialRules => Some(&self.sequential),

@@ -133,7 +133,7 @@ fn an_index_is_a_function_of_the_sessions_that_stand() {
                         } else {
                             Id::NONE
                         };
-                        let found: Vec<u32> = found.iter().map(|one| one.item.0 as u32).collect();
+                        let found: Vec<Id> = found.iter().map(|one| one.item).collect();
                         let there = &told.of(of)[..found.len()];
                         assert_eq!(found, there, "seed {seed}, visit {visit:?}");
                     }
@@ -145,7 +145,7 @@ fn an_index_is_a_function_of_the_sessions_that_stand() {
 
 fn apply(lists: &mut Lists, changes: Vec<Change>) {
     for change in &changes {
-        lists.apply(change, |item| Some(item.0 as u32));
+        lists.apply(change);
     }
 }
 
