@@ -7,6 +7,7 @@ use crate::flow::job::Cluster;
 use crate::flow::source::Pace;
 use crate::format::catalogue::read_catalogue;
 use crate::format::open::open;
+use crate::format::restock::{Stock, parts};
 use crate::format::{FormatName, LaneOptions, Mapping, Source};
 use crate::visit::duration::parse_duration_ms;
 use crate::visit::live::Rules;
@@ -15,6 +16,7 @@ use crate::visit::plan::{ModelText, Plan, PlanError, RulesText};
 use crate::visit::policy::{DEFAULT_POLICY, Policy};
 use crate::visit::products::catalogue::Catalogue;
 use clap::Args;
+use std::fmt::Display;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -188,11 +190,13 @@ pub struct RuleArgs {
     #[arg(long, value_name = "TIME=FILE")]
     pub swap_model: Vec<String>,
     /// Go by the policies and models of a journal, each from when on it held: the file beside the
-    /// decisions of a live or durable job, named like it with `.rules` at the end
+    /// decisions of a live or durable job, named like it with `.rules` at the end. It says, too, what was
+    /// on sale
     #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["policy", "model", "swap_model"])]
     pub policy_schedule: Option<PathBuf>,
     /// What the shop sells, as CSV or JSON lines, for a policy with a slot that shows products:
-    /// at_ms, item, category, price, margin, stock, order
+    /// at_ms, item, category, price, margin, stock, order, anew. With --state the job takes up what
+    /// changes in it: `restage run` and `up` see that by themselves, SIGHUP tells others
     #[arg(long, value_name = "FILE")]
     pub catalogue: Option<PathBuf>,
 }
@@ -215,11 +219,23 @@ impl RuleArgs {
             return Ok(Plan::of_text(Arc::new(self.rules_of(&text)?), text));
         };
         let journal = text_of(path)?;
-        let wrong = |error| Failure::usage(format!("{}: {error}", path.display()));
-        let plan = Plan::of_journal(&journal, None).map_err(wrong)?;
-        match self.catalogue(&plan.first().policy)? {
+        let wrong = |error: &dyn Display| Failure::usage(format!("{}: {error}", path.display()));
+        let (rules, stock) = parts(&journal);
+        let plan = Plan::of_journal(rules, None).map_err(|error| wrong(&error))?;
+        let catalogue = match (stock, &self.catalogue) {
+            (None, _) => self.catalogue(&plan.first().policy)?,
+            (Some(part), None) => {
+                let catalogue = Stock::read(part).and_then(|stock| stock.catalogue());
+                Some(Arc::new(catalogue.map_err(|error| wrong(&error))?))
+            }
+            (Some(_), Some(_)) => {
+                let what = "it says what was on sale: leave --catalogue out";
+                return Err(wrong(&what));
+            }
+        };
+        match catalogue {
             None => Ok(plan),
-            catalogue => Plan::of_journal(&journal, catalogue).map_err(wrong),
+            catalogue => Plan::of_journal(rules, catalogue).map_err(|error| wrong(&error)),
         }
     }
 
@@ -315,20 +331,24 @@ impl RuleArgs {
                 )));
             }
         };
-        let mut bytes = Vec::new();
-        let input = open(&Source::parse(path)).map_err(|error| Failure::new(2, error))?;
-        let mut text = input.text;
-        text.read_to_end(&mut bytes).map_err(|error| {
-            let what = format!("{} could not be read", path.display());
-            Failure::new(2, anyhow::Error::new(error).context(what))
-        })?;
-        let name = path
-            .file_name()
-            .map_or("catalogue".into(), |name| name.to_string_lossy());
+        let (name, bytes) = catalogue_text(path)?;
         let catalogue = read_catalogue(&name, &bytes)
             .map_err(|error| Failure::usage(format!("{}, {error}", path.display())))?;
         Ok(Some(Arc::new(catalogue)))
     }
+}
+
+/// A catalogue's name and text.
+pub fn catalogue_text(path: &Path) -> Result<(String, Vec<u8>), Failure> {
+    let mut bytes = Vec::new();
+    let input = open(&Source::parse(path)).map_err(|error| Failure::new(2, error))?;
+    let mut text = input.text;
+    text.read_to_end(&mut bytes).map_err(|error| {
+        let what = format!("{} could not be read", path.display());
+        Failure::new(2, anyhow::Error::new(error).context(what))
+    })?;
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    Ok((name.unwrap_or("catalogue".into()).into_owned(), bytes))
 }
 
 /// A time on the arrival clock, as a flag has it.

@@ -3,7 +3,7 @@
 use super::args::{ClockArgs, EngineArgs, LogArgs, RuleArgs, check_reject_ratio};
 use super::learned::lift_over_time;
 use super::progress::{run_with_bar, stop_at_signals};
-use super::reload::reload_rules;
+use super::reload::{Watches, reload_rules};
 use super::report::Report;
 use super::state::StateArgs;
 use super::supervise::SuperviseArgs;
@@ -179,7 +179,7 @@ impl Replay {
         let alive = self.state.open(&mut spec, self.out.as_deref())?;
         let (mut plan, changes) = (spec.plan.clone(), spec.changes.clone());
         if self.state.state.is_some() {
-            reload_rules(&self.rules, changes.clone().zip(alive), false)?;
+            reload_rules(&self.rules, changes.clone().zip(alive), Watches::default())?;
         }
         let result = run_with_bar(spec)?;
         // Only the first process has a result to report.

@@ -1,20 +1,23 @@
 //! `--state DIR`: a run that goes on where another one ended, however it ended, by the same rules, or by
-//! others from a stated time on.
+//! others from a stated time on. A catalogue that has changed meanwhile is taken up by itself, at the first
+//! boundary of which nothing is committed: it says what the shop sells, whoever decides what to show of it.
 
 use super::Failure;
 use super::alive::Alive;
 use super::args::time_ms;
+use crate::event::ArrivalMs;
 use crate::flow::durable::Durability;
 use crate::flow::durable::changes::Changes;
 use crate::flow::durable::keeper::Files;
 use crate::flow::durable::restore::Restored;
 use crate::flow::failure::say;
 use crate::flow::job::{JobSpec, State, end};
+use crate::format::restock::{News, Stock, parts};
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
 use crate::log::{Epoch, Options, Resume, Totals, open, read_rules};
 use crate::visit::duration::parse_duration_ms;
-use crate::visit::plan::{Plan, RulesText};
+use crate::visit::plan::{Plan, RulesText, Term};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,8 +76,7 @@ impl StateArgs {
             let files = Files::from_env(Disk);
             // What cannot go on is refused before whoever may be at it is disturbed.
             let known = read_rules(&files, dir).map_err(failed)?;
-            let (_, change) = self.meet(dir, known, &spec.plan)?;
-            let is_alone = change.is_some();
+            let is_alone = self.meet(dir, known, &spec.plan)?.changes();
             let lock = Alive::at(dir, is_alone)?;
             let opened = open(files, dir, spec.config_digest(), options).map_err(failed)?;
             for note in &opened.notes {
@@ -94,27 +96,27 @@ impl StateArgs {
                     anyhow::anyhow!("{}: {what}", dir.display()),
                 ));
             }
-            let (mut plan, change) = self.meet(dir, opened.rules, &spec.plan)?;
-            let changes = change.is_some();
-            if let Some(text) = change {
-                if !is_alone {
-                    let what = format!("{}: its rules changed while it was opened", dir.display());
-                    return Err(Failure::new(5, anyhow::anyhow!(what)));
-                }
-                match opened.resume.as_ref().map(committed) {
-                    // Nothing was decided yet.
-                    None => plan = spec.plan.clone(),
-                    Some(until) => self.take_over(&mut plan, text, until)?,
-                }
+            let met = self.meet(dir, opened.rules, &spec.plan)?;
+            let changes = met.changes();
+            if changes && !is_alone {
+                let what = format!("{}: its rules changed while it was opened", dir.display());
+                return Err(Failure::new(5, anyhow::anyhow!(what)));
             }
+            let (plan, stock) = match opened.resume.as_ref().map(committed) {
+                // Nothing was decided yet.
+                None if changes => (spec.plan.clone(), stock_of(&spec.plan)?),
+                None => (met.plan, met.stock),
+                Some(until) => self.take_over(met, until)?,
+            };
+            let mut journal = plan.journal();
+            journal.extend(stock.as_ref().map(Stock::write));
             if is_new || changes {
-                let journal = plan.journal();
                 let put = state.writer.put_rules(journal.as_bytes());
                 put.map_err(failed)?;
             }
             lock.share()?;
             alive = Some(lock);
-            durability.journal = plan.journal();
+            durability.journal = journal;
             if let Some(Resume { snapshot, rows }) = opened.resume {
                 state.committed = rows;
                 if let Some(snapshot) = snapshot {
@@ -134,40 +136,65 @@ impl StateArgs {
                 say(&went_on(dir, &state, &durability));
             }
             spec.state = Some(state);
-            spec.changes = Some(Changes::of(plan.clone()));
+            spec.changes = Some(Changes::of(plan.clone(), stock));
             spec.plan = plan;
         }
         spec.durability = Some(durability);
         Ok(alive)
     }
 
-    /// The plan of a folder, and the rules that are to take over in it, where others were given.
-    fn meet(
-        &self,
-        dir: &Path,
-        known: Option<Vec<u8>>,
-        given: &Plan,
-    ) -> Result<(Plan, Option<RulesText>), Failure> {
+    /// What a folder goes by, and what is to take over in it.
+    fn meet(&self, dir: &Path, known: Option<Vec<u8>>, given: &Plan) -> Result<Met, Failure> {
         let Some(journal) = known else {
-            return Ok((given.clone(), None));
+            return Ok(Met {
+                plan: given.clone(),
+                stock: stock_of(given)?,
+                rules: None,
+                news: None,
+            });
         };
-        let catalogue = given.first().catalogue.clone();
         let damaged = |what: String| {
             let what = format!("{}: its rules could not be read: {what}", dir.display());
             Failure::new(4, anyhow::anyhow!(what))
         };
         let journal = String::from_utf8(journal).map_err(|error| damaged(error.to_string()))?;
-        let known =
-            Plan::of_journal(&journal, catalogue).map_err(|error| damaged(error.to_string()))?;
-        let (last, wanted) = (known.last(), given.last());
+        let (journal, stock) = parts(&journal);
+        let catalogue = given.first().catalogue.clone();
+        let plan = Plan::of_journal(journal, catalogue.clone());
+        let stock = stock.map(Stock::read).transpose();
+        let mut met = Met {
+            plan: plan.map_err(|error| damaged(error.to_string()))?,
+            stock: stock.map_err(|error| damaged(error.to_string()))?,
+            rules: None,
+            news: None,
+        };
+        let (last, wanted) = (met.plan.last(), given.last());
         let same = match given.changes() {
             0 => last.text() == wanted.text(),
             _ => journal == given.journal(),
         };
-        let text = wanted.text().filter(|_| !same).cloned();
-        let Some(text) = text else {
-            return Ok((known, None));
+        if let Some(text) = wanted.text().filter(|_| !same) {
+            self.check(dir, last, (text, given))?;
+            met.rules = Some(text.clone());
+        }
+        met.news = match (&met.stock, catalogue) {
+            (None, None) => None,
+            (Some(stock), Some(now)) => {
+                let news = stock.news(now.name(), &now.source);
+                news.map_err(|error| Failure::usage(format!("{}, {error}", now.name())))?
+            }
+            _ => return Err(damaged("it does not say what is on sale".into())),
         };
+        Ok(met)
+    }
+
+    /// Whether rules may take over from a folder's last ones.
+    fn check(
+        &self,
+        dir: &Path,
+        last: &Term,
+        (text, given): (&RulesText, &Plan),
+    ) -> Result<(), Failure> {
         let (policy, model) = (&last.rules.policy.label, last.rules.models.label());
         let other = format!(
             "the state in {} is of policy {policy} and model {model}, and this run was given {}",
@@ -179,20 +206,36 @@ impl StateArgs {
                 "{other}; `--policy-from now` lets that take over from now on, else begin a new folder"
             )));
         }
-        if let Err(error) = last.followed_by(&text, crate::event::ArrivalMs(u64::MAX)) {
-            return Err(Failure::usage(format!("{other}; {error}")));
+        match last.followed_by(text, ArrivalMs(u64::MAX)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::usage(format!("{other}; {error}"))),
         }
-        Ok((known, Some(text)))
     }
 
-    /// Rules take over from when was asked for, after what was committed.
-    fn take_over(&self, plan: &mut Plan, text: RulesText, until: Epoch) -> Result<(), Failure> {
-        let flag = "--policy-from";
-        let after = until.0.max(plan.last().from.0 + 1);
-        if until.0 == u64::MAX {
+    /// What was given takes over after what was committed: rules from when was asked for, a catalogue at once.
+    fn take_over(&self, met: Met, until: Epoch) -> Result<(Plan, Option<Stock>), Failure> {
+        let (flag, over) = ("--policy-from", until.0 == u64::MAX);
+        let Met {
+            mut plan,
+            mut stock,
+            rules,
+            news,
+        } = met;
+        if over && (rules.is_some() || news.is_some()) {
+            let flag = rules.map_or("--catalogue", |_| flag);
             let what = "the run is over, and all its decisions are committed";
             return Err(Failure::usage(format!("{flag}: {what}")));
         }
+        if let (Some(stock), Some(news)) = (&mut stock, news) {
+            let quantum_ms = plan.last().rules.policy.quantum_ms;
+            if let Some(rows) = stock.take(news, until.0, quantum_ms) {
+                say(&format!("restage: {}", stock.told(&rows)));
+            }
+        }
+        let Some(text) = rules else {
+            return Ok((plan, stock));
+        };
+        let after = until.0.max(plan.last().from.0 + 1);
         let at_ms = match self.policy_from.as_deref() {
             Some("now") | None => after,
             Some(time) => time_ms(flag, time)?,
@@ -211,8 +254,29 @@ impl StateArgs {
             plan.last().rules.models.label(),
             from.0
         ));
-        Ok(())
+        Ok((plan, stock))
     }
+}
+
+/// What a folder goes by, and what was given that it does not go by yet.
+struct Met {
+    plan: Plan,
+    stock: Option<Stock>,
+    rules: Option<RulesText>,
+    news: Option<News>,
+}
+
+impl Met {
+    fn changes(&self) -> bool {
+        self.rules.is_some() || self.news.is_some()
+    }
+}
+
+/// What is on sale by what was given.
+fn stock_of(given: &Plan) -> Result<Option<Stock>, Failure> {
+    let catalogue = given.first().catalogue.as_ref();
+    let stock = catalogue.map(|all| Stock::of(all.name(), &all.source));
+    stock.transpose().map_err(|error| Failure::new(2, error))
 }
 
 /// Up to when decisions are committed.

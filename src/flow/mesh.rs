@@ -110,7 +110,7 @@ pub struct Connected {
 /// How long a process waits for the others.
 pub const WAIT: Duration = Duration::from_secs(60);
 /// Longest briefing in bytes.
-const BRIEFING_BYTES_MAX: u32 = 64 << 20;
+const BRIEFING_BYTES_MAX: u32 = 256 << 20;
 /// Callers that are greeted at once; more are hung up on, and call again if they are of the job.
 const GREETED_MAX: usize = 256;
 const RETRY: Duration = Duration::from_millis(20);

@@ -11,6 +11,7 @@ mod emitter;
 mod forgotten;
 
 use super::container::{Emissions, Spares};
+use super::durable::changes::Shared;
 use super::durable::saving::Saving;
 use super::durable::{Bin, Bins, Durability, Order, Orders, Parts};
 use super::failure;
@@ -54,6 +55,8 @@ pub struct SessionsSpec {
     pub rules: Arc<Rules>,
     /// From when on which hold.
     pub plan: Plan,
+    /// What is on sale, where that may change.
+    pub catalogue: Shared,
     /// How records are written.
     pub recorder: Arc<Recorder>,
     /// Whether the lines of records are wanted, or only their digest.
@@ -84,6 +87,7 @@ impl SessionsSpec {
         SessionsSpec {
             recorder: Arc::new(Recorder::of(&rules)),
             plan: Plan::of(Arc::clone(&rules)),
+            catalogue: Shared::of(&rules),
             rules,
             lines: Lines::None,
             rejects: false,
@@ -281,12 +285,19 @@ pub fn sessions<'scope>(
             if let (Some(saving), Some(visits)) = (&mut saving, &mut visitors) {
                 orders.for_each(|_capability, orders| {
                     for (_, order) in orders.drain(..) {
-                        if let Order::Rules(from_ms, text) = order {
-                            announce(&mut plan, from_ms, text);
-                            let term = plan.last();
-                            visits.will_take_over(term.from, Arc::clone(&term.rules));
-                        } else {
-                            saving.order(order, visits);
+                        match order {
+                            Order::Rules(from_ms, text) => {
+                                announce(&mut plan, from_ms, text);
+                                let term = plan.last();
+                                visits.will_take_over(term.from, Arc::clone(&term.rules));
+                            }
+                            Order::Restock { known, rows } => {
+                                if let Some(grown) = spec.catalogue.grow(known, &rows) {
+                                    out.sells(&grown);
+                                    visits.will_sell(grown);
+                                }
+                            }
+                            order => saving.order(order, visits),
                         }
                     }
                 });

@@ -174,28 +174,24 @@ impl Durable {
         else {
             return;
         };
-        let change = self.changes.as_ref().and_then(|all| all.take(stands_ms));
-        let rules = change.and_then(|change| match change {
-            Ok(change) => {
-                keeper.take_over(&change);
-                let (label, from_ms) = (&change.rules.policy.label, change.from.0);
-                let models = change.rules.models.get(change.rules.models.at(change.from));
-                failure::say(&format!(
-                    "restage: policy {label} and model {} take over at {from_ms} ms",
-                    models.label
-                ));
-                Some(Order::Rules(from_ms, change.text))
+        let mut ordered = Vec::new();
+        for change in self.changes.iter().flat_map(|all| all.take(stands_ms)) {
+            match change {
+                Ok(mut change) => {
+                    keeper.take_over(&mut change);
+                    failure::say(&format!("restage: {}", change.told));
+                    ordered.push(change.order);
+                }
+                Err(error) => {
+                    failure::say(&format!("restage: warning: the rules stay: {error}"));
+                }
             }
-            Err(error) => {
-                failure::say(&format!("restage: warning: the rules stay: {error}"));
-                None
-            }
-        });
-        let ordered = [rules, keeper.next_order(stands_ms)];
-        if ordered.iter().all(Option::is_none) {
+        }
+        ordered.extend(keeper.next_order(stands_ms));
+        if ordered.is_empty() {
             return;
         }
-        for order in ordered.into_iter().flatten() {
+        for order in ordered {
             for worker in 0..workers as u64 {
                 orders.send((worker, order.clone()));
             }

@@ -33,6 +33,7 @@ mod real_logs;
 pub mod rees46;
 pub mod restage_csv;
 pub mod restage_jsonl;
+pub mod restock;
 pub mod retailrocket;
 pub mod rows;
 pub mod scrub;

@@ -147,7 +147,7 @@ pub struct Recorder {
     /// Whether any slot learns.
     learns: bool,
     /// The texts of products, where any are shown.
-    catalogue: Option<Arc<Catalogue>>,
+    pub catalogue: Option<Arc<Catalogue>>,
 }
 
 #[derive(Clone, Debug)]

@@ -8,7 +8,8 @@
 //!
 //! The **journal** is the plan in writing, a JSON object a line: from when on, by what names, and the
 //! texts of policy and model files, whole. Whoever has the log and the journal can make every decision
-//! again. Cost: the texts; a policy and, if it is another one, a model are read once a line.
+//! again; where products are shown it says behind this what was on sale (`format::restock`). Cost: the
+//! texts; a policy and, if it is another one, a model are read once a line.
 
 use super::live::Rules;
 use super::model::schedule::{Schedule, ScheduleError};

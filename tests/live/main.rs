@@ -6,6 +6,7 @@ mod loss;
 mod people;
 mod policies;
 mod running;
+mod stock;
 
 use restage::collect::client::{Client, Signer};
 use restage::http::keyed::Secret;
@@ -13,6 +14,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const SECRET: &str = "a-secret-for-the-tests-of-the-live-layers";
@@ -34,6 +36,8 @@ struct Layer {
     child: Child,
     /// Where it listens, in the order in which it says so.
     addresses: Vec<SocketAddr>,
+    /// What it has said since.
+    later: Arc<Mutex<String>>,
 }
 
 impl Layer {
@@ -56,12 +60,23 @@ impl Layer {
             line.clear();
         }
         assert_eq!(found.len(), addresses, "{arguments:?} did not start");
-        // What it says later must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        let later = Arc::<Mutex<String>>::default();
+        let heard = Arc::clone(&later);
+        std::thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                *heard.lock().expect("nobody panics with it") += &(line + "\n");
+            }
+        });
         Layer {
             child,
             addresses: found,
+            later,
         }
+    }
+
+    /// What it has said since it listens.
+    fn said(&self) -> String {
+        self.later.lock().expect("nobody panics with it").clone()
     }
 
     fn kill(mut self) {

@@ -4,7 +4,7 @@ use super::monitor::{Watched, monitor};
 use super::{Edges, Failure, listening};
 use crate::cli::args::{ClockArgs, EngineArgs, RuleArgs};
 use crate::cli::progress::stop_at_signals;
-use crate::cli::reload::reload_rules;
+use crate::cli::reload::{Watches, reload_rules};
 use crate::cli::state::StateArgs;
 use crate::cli::supervise::SuperviseArgs;
 use crate::event::{Carry, LANES_MAX};
@@ -23,13 +23,15 @@ use std::time::Duration;
 ///
 /// Reads lanes as `restage collect` writes them and writes decisions as they fall, each once its events
 /// and itself are safe on the disk. It runs until it is told to end; the same command goes on from there,
-/// and `restage replay` over the same lanes gives the same bytes.
+/// and `restage replay` over the same lanes gives the same bytes. A catalogue that changes is taken up by
+/// itself, a policy at SIGHUP.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   restage run lanes/0.jsonl --out decisions.jsonl --state state
   restage run lanes/0.jsonl lanes/1.jsonl --out decisions.jsonl --state state -w 2
-  restage run lanes/0.jsonl --policy bold.toml --out decisions.jsonl --state state --supervise")]
+  restage run lanes/0.jsonl --policy bold.toml --out decisions.jsonl --state state --supervise
+  restage run lanes/0.jsonl --policy products.toml --catalogue items.csv --out decisions.jsonl --state state")]
 pub struct Run {
     /// Lanes to follow, in the same order every time; one that is not there yet is waited for
     #[arg(required = true, value_name = "LANE")]
@@ -81,7 +83,11 @@ impl Run {
         let rules = Arc::clone(&spec.rules);
         self.clocks.apply(&mut spec.lane_options)?;
         let alive = self.state.open(&mut spec, Some(&self.out))?;
-        reload_rules(&self.rules, spec.changes.clone().zip(alive), false)?;
+        let watches = Watches {
+            catalogue: true,
+            ..Watches::default()
+        };
+        reload_rules(&self.rules, spec.changes.clone().zip(alive), watches)?;
         let edges = match &self.monitor {
             Some(address) => {
                 let mut edges = Edges::start()?;

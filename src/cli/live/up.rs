@@ -7,7 +7,7 @@ use super::simulated::Crowd;
 use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, pages};
 use crate::cli::args::RuleArgs;
 use crate::cli::progress::stop_at_signals;
-use crate::cli::reload::reload_rules;
+use crate::cli::reload::{Watches, reload_rules};
 use crate::cli::state::StateArgs;
 use crate::collect::Config;
 use crate::collect::client::Signer;
@@ -100,7 +100,11 @@ impl Up {
             policy_from: Some("now".into()),
         };
         let alive = state.open(&mut spec, Some(&outlet))?;
-        reload_rules(&self.rules, spec.changes.clone().zip(alive), true)?;
+        let watches = Watches {
+            policy: true,
+            catalogue: true,
+        };
+        reload_rules(&self.rules, spec.changes.clone().zip(alive), watches)?;
 
         let board = Arc::<Board>::default();
         let reading = tail::follow(outlet, Arc::clone(&board), true);

@@ -76,6 +76,7 @@ impl Work {
         match self {
             Work::Row(_, output) => output.len(),
             Work::Part(part) => part.bytes.len(),
+            Work::Rules(journal) => journal.len(),
             _ => 0,
         }
     }
@@ -189,10 +190,12 @@ impl Keeper {
         order
     }
 
-    /// Rules take over: they are written down before any row that is handed over from now on.
-    pub fn take_over(&mut self, change: &Change) {
-        self.policy.clone_from(&change.rules.policy.label);
-        self.ask(Work::Rules(change.journal.clone()));
+    /// Something else holds from now on: it is written down before any row that is handed over after this.
+    pub fn take_over(&mut self, change: &mut Change) {
+        if let Some(policy) = &change.policy {
+            self.policy.clone_from(policy);
+        }
+        self.ask(Work::Rules(std::mem::take(&mut change.journal)));
     }
 
     /// Takes a line, in the order of the output.

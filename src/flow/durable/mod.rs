@@ -69,6 +69,13 @@ pub enum Order {
     Learned(Vec<Vec<u8>>),
     /// From this time on, in ms, other rules hold.
     Rules(u64, RulesText),
+    /// More is said of what is on sale.
+    Restock {
+        /// Statements before.
+        known: usize,
+        /// What is added, in writing.
+        rows: String,
+    },
 }
 
 /// Orders, each with the worker that it is for.
@@ -207,7 +214,7 @@ pub struct Durability {
     pub every: Duration,
     /// From where the run goes on, if it does.
     pub resume: Option<Resume>,
-    /// By which rules, and from when on each: the plan's journal.
+    /// By which rules, and from when on each, and what is on sale: the journal.
     pub journal: String,
 }
 

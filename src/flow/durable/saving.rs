@@ -109,7 +109,7 @@ impl Saving {
                 let counted = Box::new(decoded("counters", &bytes));
                 self.stops.insert(self.end_ms, vec![Stop::TakeUp(counted)]);
             }
-            Order::Learned(_) | Order::Rules(..) => {}
+            Order::Learned(_) | Order::Rules(..) | Order::Restock { .. } => {}
         }
     }
 

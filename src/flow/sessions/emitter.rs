@@ -18,6 +18,7 @@ use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
 use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::output::{Forgotten, Output, Step};
+use crate::visit::products::catalogue::Catalogue;
 use crate::visit::rank::window::Seen;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
@@ -173,6 +174,11 @@ impl Emitter {
         }
     }
 
+    /// Products may be shown that a catalogue names that has grown; all numbers before are the same.
+    pub(super) fn sells(&mut self, catalogue: &Arc<Catalogue>) {
+        Arc::make_mut(&mut self.spec.recorder).catalogue = Some(Arc::clone(catalogue));
+    }
+
     pub(super) fn tally(&mut self, tally: Tally) {
         if let Some(watch) = self.watch.take() {
             let evidence = watch.finish();
@@ -232,7 +238,10 @@ impl Output for Emitter {
     }
 
     fn took_over(&mut self, at: ArrivalMs, rules: &Arc<Rules>) {
-        self.spec.recorder = Arc::new(Recorder::of(rules));
+        let mut recorder = Recorder::of(rules);
+        // It may have grown since the rules were made.
+        recorder.catalogue.clone_from(&self.spec.recorder.catalogue);
+        self.spec.recorder = Arc::new(recorder);
         self.spec.rules = Arc::clone(rules);
         if let Some(status) = &self.spec.status {
             status.goes_by(rules);

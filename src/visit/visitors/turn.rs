@@ -15,6 +15,7 @@ use crate::event::ArrivalMs;
 use crate::visit::decision::Trigger;
 use crate::visit::live::Rules;
 use crate::visit::output::Output;
+use crate::visit::products::catalogue::Catalogue;
 use std::sync::Arc;
 
 impl Visitors {
@@ -45,6 +46,13 @@ impl Visitors {
             }
         }
         self.look_again(gone, at, Trigger::Policy, out);
+    }
+
+    /// What is on sale changes at times that are still to come, as a catalogue says that has grown.
+    pub fn will_sell(&mut self, catalogue: Arc<Catalogue>) {
+        if let Some(shelf) = &mut self.tables.shelf {
+            shelf.grow(catalogue);
+        }
     }
 
     /// When what is on sale changes next, in ms.

@@ -1,0 +1,279 @@
+//! A catalogue that changes between the runs of a durable job: what was decided stays, what changed holds
+//! from one boundary on for everybody, and the journal makes the same decisions again, however it is run.
+
+mod common;
+
+use common::{restage, text};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use tempfile::TempDir;
+
+/// A simulated shop, of whose items the shop's catalogue does not have some yet that visitors look at.
+struct Shop {
+    dir: TempDir,
+    /// The catalogue's header and rows.
+    header: String,
+    rows: Vec<String>,
+}
+
+/// One of so many items is not for sale at first.
+const LATE: usize = 7;
+
+impl Shop {
+    fn new() -> Shop {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let made = restage()
+            .args(["simulate", "--events", "12000", "--seed", "3"])
+            .args(["-o", text(&path("log.csv"))])
+            .args(["--catalogue", text(&path("all.csv"))])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", said(&made));
+        let all = fs::read_to_string(path("all.csv")).unwrap();
+        let mut rows = all.lines().map(|row| format!("{row},"));
+        let header = rows.next().unwrap() + "stock";
+        let rows = rows.collect();
+        fs::create_dir(dir.path().join("run")).unwrap();
+        let shop = Shop { dir, header, rows };
+        shop.write(&shop.first());
+        shop
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn text_of<'a>(&'a self, rows: impl Iterator<Item = &'a String>) -> String {
+        let rows = rows.map(|row| format!("{row}\n"));
+        format!("{}\n{}", self.header, rows.collect::<String>())
+    }
+
+    /// Without the items that come later.
+    fn first(&self) -> String {
+        let rows = self.rows.iter().enumerate();
+        self.text_of(rows.filter(|(at, _)| at % LATE > 0).map(|(_, row)| row))
+    }
+
+    /// The late items come, and some of the first sell out.
+    fn grown(&self) -> String {
+        let late = self.rows.iter().step_by(LATE).map(|row| format!("{row}\n"));
+        let gone = (1..LATE).map(|at| format!("{},,,0\n", self.item(at)));
+        self.first() + &late.chain(gone).collect::<String>()
+    }
+
+    /// What is for sale now, in another order: some items are gone, all others in stock.
+    fn rewritten(&self) -> String {
+        let rows = self.rows.iter().enumerate().rev();
+        self.text_of(rows.filter(|(at, _)| at % 5 > 0).map(|(_, row)| row))
+    }
+
+    fn item(&self, at: usize) -> &str {
+        self.rows[at].split(',').next().unwrap()
+    }
+
+    fn write(&self, catalogue: &str) {
+        fs::write(self.path("items.csv"), catalogue).unwrap();
+    }
+
+    fn run(&self, more: &[&str], failpoint: &str) -> Output {
+        let mut command = restage();
+        command
+            .args(["replay", text(&self.path("log.csv"))])
+            .args(more);
+        if !failpoint.is_empty() {
+            command.env("RESTAGE_FAILPOINT", failpoint);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// A durable run.
+    fn durable(&self, workers: &str, failpoint: &str) -> Output {
+        let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/data/products.toml");
+        let (items, folder) = (self.path("items.csv"), self.path("run"));
+        let (state, out) = (folder.join("state"), folder.join("o.jsonl"));
+        let rules = [
+            "--policy",
+            policy,
+            "--catalogue",
+            text(&items),
+            "-w",
+            workers,
+        ];
+        let kept = ["--state", text(&state), "--out", text(&out)];
+        let small = ["--batch", "128", "--snapshot-every", "20ms"];
+        self.run(&[&rules[..], &kept, &small].concat(), failpoint)
+    }
+
+    fn decisions(&self) -> Vec<u8> {
+        fs::read(self.path("run").join("o.jsonl")).unwrap_or_default()
+    }
+
+    /// The journal makes the same decisions, in any shape.
+    fn check_journal(&self) {
+        let decisions = self.decisions();
+        let journal = self.path("run").join("o.jsonl.rules");
+        let again = self.path("again.jsonl");
+        for more in [
+            &["-w", "1"][..],
+            &["-w", "2"],
+            &["-w", "4", "--grain", "60000"],
+        ] {
+            let flags = ["--policy-schedule", text(&journal), "--out", text(&again)];
+            let done = self.run(&[&flags[..], more].concat(), "");
+            assert!(done.status.success(), "{}", said(&done));
+            assert!(fs::read(&again).unwrap() == decisions, "with {more:?}");
+        }
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// From when on a changed catalogue holds, as a run has said.
+fn turn_of(output: &Output) -> u64 {
+    let told = said(output);
+    let turn = told.split("of it hold from ").nth(1);
+    let turn = turn.and_then(|rest| rest.split(" ms").next()?.parse().ok());
+    turn.unwrap_or_else(|| panic!("{told}"))
+}
+
+/// When each decision with products was made, and which it shows.
+fn lists(decisions: &[u8]) -> Vec<(u64, Vec<String>)> {
+    let lines = std::str::from_utf8(decisions).unwrap().lines();
+    let lists = lines.map(|line| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let items = record["items"].as_array().unwrap().iter();
+        let items: Vec<String> = items.map(|item| item.as_str().unwrap().into()).collect();
+        (record["at_ms"].as_u64().unwrap(), items)
+    });
+    lists.collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (from, to) = (
+            entry.as_ref().unwrap().path(),
+            to.join(entry.unwrap().file_name()),
+        );
+        match from.is_dir() {
+            true => copy(&from, &to),
+            false => assert!(fs::copy(from, to).is_ok()),
+        }
+    }
+}
+
+#[test]
+fn a_job_goes_on_with_a_catalogue_that_has_changed() {
+    let shop = Shop::new();
+    shop.durable("1", "60:after");
+    let before = shop.decisions();
+    assert!(!before.is_empty());
+    shop.write(&shop.grown());
+    let grown_ms = turn_of(&shop.durable("2", "50:after"));
+    // How far a run comes until then is a matter of chance.
+    for operation in (60..).step_by(20) {
+        if shop.decisions().len() > before.len() + 100_000 {
+            break;
+        }
+        shop.durable("2", &format!("{operation}:after"));
+    }
+    let between = shop.decisions();
+    assert!(between.starts_with(&before));
+    shop.write(&shop.rewritten());
+    let third = shop.durable("1", "");
+    assert!(third.status.success(), "{}", said(&third));
+    let rewritten_ms = turn_of(&third);
+    let decisions = shop.decisions();
+    assert!(decisions.starts_with(&between), "nothing is taken back");
+
+    let places = 0..shop.rows.len();
+    let names = |which: &dyn Fn(usize) -> bool| -> Vec<String> {
+        let of = places.clone().filter(|at| which(*at));
+        of.map(|at| shop.item(at).to_owned()).collect()
+    };
+    let late = names(&|at| at.is_multiple_of(LATE));
+    let sold_out = names(&|at| (1..LATE).contains(&at));
+    let gone = names(&|at| at.is_multiple_of(5));
+    let shown = |what: &[String], from: u64, to: u64| {
+        let lists = lists(&decisions).into_iter();
+        let lists = lists.filter(|(at, _)| (from..to).contains(at));
+        let with = lists.filter(|(_, items)| items.iter().any(|item| what.contains(item)));
+        with.count()
+    };
+    assert_eq!(shown(&late, 0, grown_ms), 0);
+    assert!(shown(&late, grown_ms, rewritten_ms) > 0);
+    assert!(shown(&sold_out, 0, grown_ms) > 0);
+    assert_eq!(shown(&sold_out, grown_ms, rewritten_ms), 0);
+    assert!(
+        shown(&sold_out, rewritten_ms, u64::MAX) > 0,
+        "in stock again"
+    );
+    assert_eq!(shown(&gone, rewritten_ms, u64::MAX), 0);
+    shop.check_journal();
+    // The same file is nothing new.
+    let again = shop.durable("2", "");
+    assert!(again.status.success(), "{}", said(&again));
+    assert!(!said(&again).contains("was taken up"));
+    assert!(shop.decisions() == decisions);
+}
+
+/// Killed at storage operations around the change, and started again in another shape.
+#[test]
+fn a_job_is_killed_while_its_catalogue_changes() {
+    let shop = Shop::new();
+    shop.durable("2", "60:after");
+    let before = shop.decisions();
+    copy(&shop.path("run"), &shop.path("begun"));
+    shop.write(&shop.grown());
+    for (turn, operation) in [8, 15, 22, 28, 31, 34, 37, 40, 45].into_iter().enumerate() {
+        fs::remove_dir_all(shop.path("run")).unwrap();
+        copy(&shop.path("begun"), &shop.path("run"));
+        let failpoint = format!("{operation}:{}", ["before", "after"][turn % 2]);
+        shop.durable(["1", "2"][turn % 2], &failpoint);
+        let so_far = shop.decisions();
+        let done = shop.durable(["4", "1"][turn % 2], "");
+        assert!(done.status.success(), "{failpoint}: {}", said(&done));
+        let decisions = shop.decisions();
+        assert!(
+            decisions.starts_with(&so_far) && decisions.starts_with(&before),
+            "{failpoint}"
+        );
+        if turn % 3 == 0 {
+            shop.check_journal();
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let shop = Shop::new();
+    shop.durable("1", "60:after");
+    let before = shop.decisions();
+    shop.write(&format!("{}i0,,cheap,\n", shop.first()));
+    let refused = shop.durable("1", "");
+    let told = said(&refused);
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    let line = shop.first().lines().count() + 1;
+    assert!(
+        told.contains(&format!("items.csv, line {line}: `price` cheap")),
+        "{told}"
+    );
+    assert_eq!(shop.decisions(), before);
+    // A journal says what was on sale.
+    let journal = shop.path("run").join("o.jsonl.rules");
+    let items = shop.path("items.csv");
+    let both = [
+        "--policy-schedule",
+        text(&journal),
+        "--catalogue",
+        text(&items),
+    ];
+    let told = said(&shop.run(&both, ""));
+    assert!(told.contains("leave --catalogue out"), "{told}");
+}
