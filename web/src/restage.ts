@@ -21,12 +21,16 @@ type Decision = {
 type State = "sent" | "received" | "applied" | "visible" | "failed";
 
 const script = document.currentScript as HTMLScriptElement;
-const { url = "", key = "", consent = "full" } = script.dataset;
+const { url = "", key = "", consent: agreed = "full" } = script.dataset;
+// What is not understood was not agreed to.
+const consent = /^(full|session)$/.test(agreed) ? agreed : "none";
 const doc = document;
 const now = Date.now;
 const AT_ONCE = /view|click|cart|checkout|purchase|exit|search/;
 const QUEUE_MAX = 200;
 const BATCH_MAX = 50;
+// A browser takes 64 KiB of all that is on its way when a page goes, and the collector as much in a body.
+const BATCH_BYTES_MAX = 40_000;
 const DWELL_MAX_S = 1800;
 
 const memory = (() => {
@@ -61,6 +65,7 @@ let latest: Decision | null = null;
 let told = "";
 let held = false;
 let seen = "";
+const timers = new Map<Element, number>();
 
 const tell = (state: State, id: string, about: unknown = latest) =>
   doc.dispatchEvent(new CustomEvent("restage", { detail: { state, id, about } }));
@@ -74,6 +79,16 @@ const post = (path: string, fields: object) =>
     keepalive: true,
   });
 const batch = (events: Event_[]) => ({ sent_at: now(), dropped: dropped || undefined, events });
+
+// Lengths are those of UTF-8.
+const encoder = new TextEncoder();
+const cut = (text: string, most: number) => text.slice(0, encoder.encodeInto(text, new Uint8Array(most)).read);
+// The first of some events, as many as a batch takes.
+const first = (events: Event_[]) => {
+  let bytes = 0;
+  const over = events.findIndex((event, at) => at === BATCH_MAX || ((bytes += encoder.encode(JSON.stringify(event)).length) > BATCH_BYTES_MAX && at));
+  return events.slice(0, over < 0 ? BATCH_MAX : over);
+};
 
 // A token for this browser, asked for once at a time.
 const ask = () =>
@@ -98,15 +113,16 @@ const flush = async () => {
   let again = 0;
   try {
     if (!token) await ask();
-    flying = queue.slice(0, BATCH_MAX);
+    flying = first(queue);
     const lost = dropped;
     const { status } = await post("events", batch(flying));
     if (status === 401) token = "";
     if (status === 401 || status === 429 || status >= 500) throw 0;
     // Refused for good: sending it again would not help.
-    if (status >= 400 && status !== 422) tell("failed", "", status);
+    const refused = status >= 400 && status !== 422;
+    if (refused) tell("failed", "", status);
     queue = queue.filter((event) => !flying.includes(event));
-    dropped -= lost;
+    dropped += refused ? flying.length : -lost;
     wait = 0;
   } catch {
     wait = Math.min(wait * 2 || 500, 30_000);
@@ -121,6 +137,17 @@ const track = (kind: string, fields: Fields = {}) => {
   if (consent === "none") return;
   const event: Event_ = { event_ms: now(), kind, event_id: page + (made++).toString(36), ...fields };
   if (consent !== "full") event.consent = consent;
+  for (const name in fields) {
+    const most = name === "page" ? 1024 : 128;
+    const text = cut(fields[name] + "", most);
+    if (text === fields[name] + "") continue;
+    if (name !== "page") {
+      // An id that is cut would be another one.
+      dropped++;
+      return tell("failed", "", name);
+    }
+    event.page = text;
+  }
   queue.push(event);
   tell("sent", kind, fields);
   // The oldest go first: what is done now says more. The collector is told how many.
@@ -143,10 +170,11 @@ const leave = () => {
   token ||= read("token");
   let rest = queue.filter((event) => !flying.includes(event));
   while (token && rest.length) {
-    const body = JSON.stringify({ key, token, ...batch(rest.slice(0, BATCH_MAX)) });
+    const some = first(rest);
+    const body = JSON.stringify({ key, token, ...batch(some) });
     if (!navigator.sendBeacon(url + "/v1/events", body)) break;
     dropped = 0;
-    rest = rest.slice(BATCH_MAX);
+    rest = rest.slice(some.length);
   }
   queue = flying.concat(rest);
   keep("queue", rest.length ? JSON.stringify(rest) : "");
@@ -203,9 +231,11 @@ const apply = () => {
   if (held || told === id) return;
   told = id;
   tell(state, id);
-  // Observed anew, a slot that is in sight is reported again.
+  // Observed anew, a slot that is in sight is reported again; what has failed is seen by nobody.
   sight.disconnect();
-  for (const slot of slots) if (latest.layout?.[slot.dataset.rsSlot || ""]) sight.observe(slot);
+  timers.forEach(clearTimeout);
+  if (state === "failed") seen = id;
+  else for (const slot of slots) if (latest.layout?.[slot.dataset.rsSlot || ""]) sight.observe(slot);
 };
 
 const take = (message: MessageEvent) => {
@@ -239,7 +269,6 @@ const listen = () => {
 };
 
 // Half of a slot that the decision changed was in sight for half a second.
-const timers = new Map<Element, number>();
 const sight = new IntersectionObserver(
   (entries) => {
     for (const { target, isIntersecting } of entries) {

@@ -305,6 +305,32 @@ const counted = async (prefix, many, name) => {
   isBroken = false;
 }
 
+// A page that has none of the arms: what is decided has failed, and nobody has seen it. Texts beyond their limit
+// cost nothing but their own rest.
+{
+  const page = await visit();
+  await page.route((url) => url.pathname === "/", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replaceAll('data-rs-arm="', 'data-rs-arm="not_') });
+  });
+  await page.goto(shop);
+  await page.waitForFunction(() => window.seen.states.some(([state]) => state === "failed"), null, { timeout: 10_000 });
+  await card(page, 1);
+  await page.click("#add");
+  await wait(2500);
+  const { states, sent } = await seen(page);
+  const count = (name) => states.filter(([state]) => state === name).length;
+  check("what has failed was seen by nobody", count("failed") > 0 && !count("visible") && !sent.includes("impression"), `${count("failed")} failed, ${count("visible")} seen`);
+  await page.evaluate(() => {
+    for (let n = 0; n < 60; n++) window.restage.track("search", { page: `/s/long/${n}/${"é".repeat(5000)}` });
+    window.restage.track("click", { item: "x".repeat(129) });
+  });
+  await counted("long", 60, "long texts are cut, and long batches are split");
+  const status = await (await fetch(`${control()}/v1/status`)).json();
+  check("what was never sent is counted", status.collect.dropped === 1, `${status.collect.dropped}`);
+  await page.context().close();
+}
+
 // Two tabs of one visitor; then away to another page and back to the very page that was left.
 {
   const page = await visit();
