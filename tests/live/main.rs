@@ -84,12 +84,14 @@ impl Layer {
         self.child.wait().expect("it ends");
     }
 
-    fn terminate(mut self) -> Option<i32> {
+    fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .expect("it runs");
+        let told = Command::new("kill").args([signal, &id]).status();
+        assert!(told.expect("it runs").success());
+    }
+
+    fn terminate(mut self) -> Option<i32> {
+        self.signal("-TERM");
         let ended = self.child.wait().expect("it ends");
         ended.code()
     }

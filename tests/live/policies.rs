@@ -32,11 +32,6 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
         let flags: Vec<&str> = flags.split(' ').filter(|flag| !flag.is_empty()).collect();
         Layer::start(&dir, &[&flags[..], &[workers]].concat(), 1)
     };
-    let hang_up = |job: &Layer| {
-        let id = job.child.id().to_string();
-        let told = Command::new("kill").args(["-HUP", &id]).status();
-        assert!(told.expect("it runs").success());
-    };
     policy("one", "10s");
     let collector = collect(&dir, "lane.jsonl");
     let mut client = Client::new(collector.addresses[0]);
@@ -56,7 +51,7 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
     let job = start("2");
     send(15, "v");
     policy("two", "0s");
-    hang_up(&job);
+    job.signal("-HUP");
     journal(&dir, 2);
     std::thread::sleep(Duration::from_millis(1_100));
     send(15, "v");
@@ -67,7 +62,7 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
         good + "oops = 1",
     ] {
         std::fs::write(dir.join("shop.toml"), bad).expect("a file");
-        hang_up(&job);
+        job.signal("-HUP");
         std::thread::sleep(Duration::from_millis(400));
     }
     send(10, "v");

@@ -99,5 +99,63 @@ fn those_who_watch_are_told_the_truth() {
     while ready(&job, 0) != 503 {
         assert!(begin.elapsed() < Duration::from_secs(30), "still ready");
         std::thread::sleep(Duration::from_millis(100));
+        said = get(job.addresses[0], "/readyz");
+    }
+    assert!(said.1.contains("lane 1 (lanes/1.jsonl) stands"), "{said:?}");
+    lanes[1].signal("-CONT");
+}
+
+#[test]
+fn a_hang_up_ends_no_layer() {
+    let (_guard, dir) = folder();
+    let listen = ["--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:0"];
+    let own = ["--config", "collect.toml"];
+    let serve = ["serve", "decisions.jsonl"];
+    let layers = [
+        Layer::start(
+            &dir,
+            &[&["collect", "--lane", "lanes/0.jsonl"], &own[..], &listen].concat(),
+            2,
+        ),
+        run(&dir, "1"),
+        Layer::start(&dir, &[&serve[..], &own, &listen].concat(), 2),
+        Layer::start(&dir, &[&["up"], &listen[..]].concat(), 2),
+    ];
+    for _ in 0..3 {
+        for layer in &layers {
+            layer.signal("-HUP");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for layer in layers {
+        let last = *layer.addresses.last().expect("it listens");
+        assert_eq!(get(last, "/livez").0, 200);
+        assert_eq!(layer.terminate(), Some(0));
+    }
+}
+
+#[test]
+fn what_listens_here_answers_to_its_own_names_alone() {
+    let (_guard, dir) = folder();
+    std::fs::write(
+        dir.join("up.toml"),
+        "hosts = [\"shop.internal\"]\n[keys]\nwrite = [\"wk_other\"]\n",
+    )
+    .expect("a file");
+    let flags = ["--config", "up.toml", "--listen", "127.0.0.1:0"];
+    let monitor = ["--monitor", "127.0.0.1:0"];
+    let up = Layer::start(&dir, &[&["up"], &flags[..], &monitor].concat(), 2);
+    for (place, path) in [(0, "/"), (0, "/v1/events.schema.json"), (1, "/v1/status")] {
+        for (host, status) in [
+            ("localhost:8700", 200),
+            ("127.0.0.1", 200),
+            ("shop.internal", 200),
+            ("evil.example", 421),
+            ("127.0.0.1.evil.example:80", 421),
+        ] {
+            let ask = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+            let (answered, text) = raw(up.addresses[place], ask.as_bytes());
+            assert_eq!(answered, status, "{host}{path}: {text}");
+        }
     }
 }

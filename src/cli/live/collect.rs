@@ -1,7 +1,10 @@
 //! `restage collect`: events over HTTP into a durable lane.
 
 use super::monitor::{Watched, monitor};
-use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, token_secret};
+use super::{
+    ConfigArgs, Edges, Failure, check_addresses, collector, listening, own_lane, survive_hangups,
+    token_secret,
+};
 use crate::cli::progress::stop_at_signals;
 use crate::collect::router;
 use clap::Args;
@@ -34,6 +37,7 @@ impl Collect {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         let stop = stop_at_signals()?;
+        survive_hangups(Some("restage collect"))?;
         let config = self.config.read()?;
         let (secret, connections) = (token_secret(&config)?, config.limits.connections);
         let lane = own_lane(&self.lane, &config)?;

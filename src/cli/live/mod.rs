@@ -26,10 +26,13 @@ use crate::lane::LaneWriter;
 use crate::log::disk::Disk;
 use axum::Router;
 use clap::Args;
-use std::fs::File;
+use signal_hook::consts::SIGHUP;
+use signal_hook::flag;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -68,6 +71,26 @@ fn token_secret(config: &Config) -> Result<Secret, Failure> {
         Some(secret) => Ok(secret.clone()),
         None => Secret::random().map_err(|error| Failure::new(1, error)),
     }
+}
+
+/// From now on SIGHUP, which ends a process that does not know it, ends none. Where the layer has nothing that
+/// it reads again, it says so.
+fn survive_hangups(reads_nothing: Option<&'static str>) -> Result<(), Failure> {
+    let hangup = Arc::new(AtomicBool::new(false));
+    flag::register(SIGHUP, Arc::clone(&hangup)).map_err(|error| Failure::new(1, error))?;
+    if let Some(layer) = reads_nothing {
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(LOOK);
+                if hangup.swap(false, Ordering::AcqRel) {
+                    say(&format!(
+                        "restage: SIGHUP: {layer} reads its files at the start only; it goes on as it was"
+                    ));
+                }
+            }
+        });
+    }
+    Ok(())
 }
 
 /// A lane that this process writes to, locked until it ends.

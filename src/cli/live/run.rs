@@ -1,7 +1,7 @@
 //! `restage run`: the job over lanes that are still being written.
 
 use super::monitor::{Watched, monitor};
-use super::{Edges, Failure, listening};
+use super::{Edges, Failure, check_addresses, listening, survive_hangups};
 use crate::cli::args::{ClockArgs, EngineArgs, RuleArgs};
 use crate::cli::progress::stop_at_signals;
 use crate::cli::reload::{Watches, reload_rules};
@@ -64,6 +64,7 @@ impl Run {
         }
         self.supervise.supervise()?;
         let stop = stop_at_signals()?;
+        survive_hangups(None)?;
         self.supervise.obey(&stop);
         let plan = self.rules.plan()?;
         let lanes: Vec<Source> = self.lanes.iter().map(Source::parse).collect();

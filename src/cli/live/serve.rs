@@ -1,7 +1,9 @@
 //! `restage serve`: the decision log to pages.
 
 use super::monitor::{Watched, monitor};
-use super::{ConfigArgs, Edges, Failure, listening, token_secret};
+use super::{
+    ConfigArgs, Edges, Failure, check_addresses, listening, survive_hangups, token_secret,
+};
 use crate::cli::progress::stop_at_signals;
 use crate::collect::identity::Naming;
 use crate::serve::{Board, Server, router, tail};
@@ -37,6 +39,7 @@ impl Serve {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         let stop = stop_at_signals()?;
+        survive_hangups(Some("restage serve"))?;
         let config = self.config.read()?;
         if config.token_secret.is_none() {
             return Err(Failure::usage(

@@ -4,8 +4,11 @@ use super::kept::kept_secret;
 use super::monitor::{Watched, monitor};
 use super::run::{end_job, live_job, outlet_in};
 use super::simulated::Crowd;
-use super::{ConfigArgs, Edges, Failure, collector, listening, own_lane, pages};
-use crate::cli::args::RuleArgs;
+use super::{
+    ConfigArgs, Edges, Failure, check_addresses, collector, listening, own_lane, pages,
+    survive_hangups,
+};
+use crate::cli::args::{RuleArgs, check_workers};
 use crate::cli::progress::stop_at_signals;
 use crate::cli::reload::{Watches, reload_rules};
 use crate::cli::state::StateArgs;
@@ -74,6 +77,7 @@ impl Up {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
         let stop = stop_at_signals()?;
+        survive_hangups(None)?;
         let mut config = self.config.read()?;
         if config.write_keys.is_empty() {
             config.write_keys.insert(pages::KEY.into());
