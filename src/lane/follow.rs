@@ -1,13 +1,14 @@
 //! Reading a lane while it is being written.
 //!
 //! A lane that is not there yet is waited for. The head is looked at, what it says may be read is read,
-//! and then its clock holds; if nothing is new, the reading thread sleeps for a moment. Such a lane never
-//! ends: the run does.
+//! and then its clock holds; if nothing is new, the reading thread sleeps for a moment. A head that nobody
+//! moves any more is moved on here ([`super::stand_in`]). Such a lane never ends: the run does.
 //!
 //! Invariant: the events are those that reading the finished file would give, at any time a prefix of
 //! them. Cost: a look at the head, some 5 µs, every [`NAP`] at most and every [`LONG_NAP`] in a lull.
 
 use super::head::Head;
+use super::stand_in::StandIn;
 use crate::event::{ArrivalMs, Batch, Lane, Reject};
 use crate::flow::failure;
 use crate::format::mark::LaneMark;
@@ -42,6 +43,7 @@ pub struct FollowedLane {
     headless: Option<Instant>,
     /// Naps since an event came.
     naps: u32,
+    stand_in: StandIn,
 }
 
 impl FollowedLane {
@@ -75,6 +77,7 @@ impl FollowedLane {
             clock_ms: 0,
             headless: Some(Instant::now()),
             naps: 0,
+            stand_in: StandIn::of(path),
         })
     }
 
@@ -93,6 +96,7 @@ impl FollowedLane {
         {
             self.say_headless();
         }
+        let head = self.stand_in.look(head, Instant::now());
         Ok(head.unwrap_or_default())
     }
 

@@ -6,8 +6,8 @@
 //!
 //! # The protocol
 //!
-//! **One writer.** The lane is locked for as long as its writer lives. *Two would stamp arrivals past each
-//! other.*
+//! **One writer.** The lane is locked ([`lock`]) for as long as its writer lives. *Two would stamp arrivals
+//! past each other.*
 //!
 //! **Append, sync, publish, answer.** What has gathered is appended as whole lines, all with one arrival,
 //! and synced once; then the head says the new length and a clock after that arrival; then whoever waits
@@ -16,7 +16,9 @@
 //!
 //! **The clock is a promise.** No later line arrives before it. It goes on while nothing happens, so a
 //! silent lane holds up no other. It never falls: a writer that is started again begins at the latest of
-//! the head's clock and the last line's arrival. *Who reads closes the time before the clock for good.*
+//! the head's clock and the last line's arrival. *Who reads closes the time before the clock for good.* For
+//! a writer that is gone, a reader moves the clock on, under the lock ([`stand_in`]). *One collector that
+//! died would otherwise stop all decisions.*
 //!
 //! **A reader** takes the head first and reads up to the length that it says, and only then believes its
 //! clock. *The other way round, lines between the two looks would come after their time.*
@@ -32,7 +34,10 @@
 
 pub mod follow;
 pub mod head;
+pub mod lock;
+mod stand_in;
 pub mod writer;
 
 pub use follow::FollowedLane;
+pub use lock::LaneLock;
 pub use writer::LaneWriter;

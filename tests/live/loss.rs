@@ -80,6 +80,67 @@ fn nothing_that_was_taken_is_lost_and_a_replay_of_the_lanes_decides_the_same() {
 }
 
 #[test]
+fn a_collector_that_is_gone_holds_up_no_other_lane_and_comes_back_behind_what_was_promised() {
+    let (_guard, dir) = folder();
+    let runtime = runtime();
+    let job = run(&dir, "2");
+    let lanes = ["lanes/0.jsonl", "lanes/1.jsonl"];
+    let mut collectors: Vec<Layer> = lanes.map(|lane| collect(&dir, lane)).into();
+    let (mut numbers, signer) = (0.., signer());
+    let mut send = |collector: &Layer, of: &str| {
+        let mut client = Client::new(collector.addresses[0]);
+        for number in numbers.by_ref().take(10) {
+            let names = format!("\"visitor\":\"{of}");
+            let body = batch(number).replace("\"visitor\":\"v", &names);
+            let sent = client.post("/v1/events", body.into_bytes(), Some(&signer));
+            let (status, answer) = runtime.block_on(sent).expect("the collector answers");
+            assert_eq!(status, 204, "{answer:?}");
+        }
+    };
+    let decided = |of: &str| {
+        let (begin, visitor) = (Instant::now(), format!("\"visitor\":\"{of}"));
+        let has = || std::fs::read_to_string(dir.join("decisions.jsonl")).unwrap_or_default();
+        while !has().contains(&visitor) {
+            assert!(begin.elapsed() < Duration::from_secs(20), "{of}: nothing");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    send(&collectors[0], "a");
+    send(&collectors[1], "b");
+    decided("b");
+    collectors.remove(1).kill();
+    send(&collectors[0], "c");
+    decided("c");
+    let lag = get(job.addresses[0], "/metrics").1;
+    assert!(
+        lag.contains("restage_lane_collector{lane=\"0\"} 1"),
+        "{lag}"
+    );
+    assert!(
+        lag.contains("restage_lane_collector{lane=\"1\"} 0"),
+        "{lag}"
+    );
+    collectors.push(collect(&dir, lanes[1]));
+    send(&collectors[1], "d");
+    decided("d");
+    let decisions = settled(&dir.join("decisions.jsonl"));
+    assert_eq!(job.terminate(), Some(0));
+    drop(collectors);
+    let replay = ["replay", lanes[0], lanes[1], "--out", "again.jsonl"];
+    let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
+        .args(replay)
+        .current_dir(&dir)
+        .output()
+        .expect("the program starts");
+    assert!(replayed.status.success(), "{replayed:?}");
+    let again = std::fs::read(dir.join("again.jsonl")).expect("decisions");
+    assert!(
+        again.starts_with(&decisions),
+        "live and replayed decisions differ"
+    );
+}
+
+#[test]
 fn a_serving_layer_that_is_killed_under_load_leaves_no_gap() {
     let (_guard, dir) = folder();
     let config = CONFIG.replace(

@@ -21,8 +21,8 @@ use crate::collect::config::Config;
 use crate::collect::{Collector, Committer};
 use crate::flow::failure::{Stop, say};
 use crate::http::keyed::Secret;
-use crate::http::server::{Stopping, serve as serve_http};
-use crate::lane::LaneWriter;
+use crate::http::server::{Door, Stopping, Traffic, serve as serve_http};
+use crate::lane::{LaneLock, LaneWriter};
 use crate::log::disk::Disk;
 use axum::Router;
 use clap::Args;
@@ -96,7 +96,7 @@ fn survive_hangups(reads_nothing: Option<&'static str>) -> Result<(), Failure> {
 /// A lane that this process writes to, locked until it ends.
 struct OwnLane {
     committer: Committer,
-    _lock: File,
+    _lock: LaneLock,
 }
 
 /// Opens a lane for writing.
@@ -111,11 +111,9 @@ fn own_lane(path: &Path, config: &Config) -> Result<OwnLane, Failure> {
         std::fs::create_dir_all(folder)
             .map_err(|error| failed(error, format!("could not create {}", folder.display())))?;
     }
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = File::create(&name)
+    let lock = LaneLock::take(path)
         .map_err(|error| failed(error, format!("could not lock {}", path.display())))?;
-    lock.try_lock().map_err(|_| {
+    let lock = lock.ok_or_else(|| {
         let what = format!("{} is written by another process", path.display());
         Failure::new(5, anyhow::anyhow!(what))
     })?;
