@@ -1,6 +1,7 @@
 //! A server with limits: how many connections, how long a head or a body may take.
 //!
 //! Each connection is served by a task of its own; beyond the limit new ones wait in the system's queue.
+//! Those that waited, and heads that did not come in time, are counted.
 //! Asked to stop, it takes no new connection, lets each end the request that it is at, and returns.
 
 use axum::Router;
@@ -10,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -44,8 +46,21 @@ pub async fn serve(
     let mut stop = stopping.clone();
     loop {
         let accept = async {
-            let permit = Arc::clone(&room).acquire_owned().await;
-            (listener.accept().await, permit)
+            let free = Arc::clone(&room).try_acquire_owned();
+            let is_full = free.is_err();
+            let permit = match free {
+                Ok(permit) => Ok(permit),
+                Err(_) => Arc::clone(&room).acquire_owned().await,
+            };
+            tokio::select! {
+                biased;
+                accepted = listener.accept() => {
+                    // It was there before there was room for it.
+                    traffic.waited.fetch_add(u64::from(is_full), Ordering::Relaxed);
+                    (accepted, permit)
+                }
+                () = std::future::ready(()) => (listener.accept().await, permit),
+            }
         };
         let (accepted, permit) = tokio::select! {
             accepted = accept => accepted,
@@ -58,6 +73,7 @@ pub async fn serve(
         };
         // Small answers leave at once; if that cannot be set, they leave a little later.
         let _ = stream.set_nodelay(true);
+        traffic.connections.fetch_add(1, Ordering::Relaxed);
         let (router, mut stopping) = (router.clone(), stopping.clone());
         tokio::spawn(async move {
             let _permit = permit;
@@ -69,9 +85,14 @@ pub async fn serve(
                 .max_buf_size(HEAD_BYTES_MAX);
             let connection = builder.serve_connection(TokioIo::new(stream), served);
             let mut connection = std::pin::pin!(connection);
-            // How a connection ends is the other side's business.
+            // How a connection ends is the other side's business, but for one that is too slow.
             tokio::select! {
-                _ = connection.as_mut() => return,
+                ended = connection.as_mut() => {
+                    if ended.is_err_and(|error| error.is_timeout()) && began.has() {
+                        traffic.slow_heads.fetch_add(1, Ordering::Relaxed);
+                    }
+                    return;
+                }
                 _ = stopping.wait_for(|stop| *stop) => {}
             }
             connection.as_mut().graceful_shutdown();

@@ -66,12 +66,17 @@ pub struct Counts {
 
 /// The board.
 #[derive(Default)]
-pub struct Board(Mutex<Visitors>);
+pub struct Board {
+    visitors: Mutex<Visitors>,
+    requests: Mutex<BTreeMap<&'static str, u64>>,
+}
 
 impl Board {
     /// Puts a decision on the board and tells those who wait for it.
     pub fn put(&self, visitor: &str, served: Served) {
-        let Ok(mut all) = self.0.lock() else { return };
+        let Ok(mut all) = self.visitors.lock() else {
+            return;
+        };
         let all = &mut *all;
         all.turn += 1;
         all.counts.decisions += 1;
@@ -97,9 +102,24 @@ impl Board {
         }
     }
 
+    /// Counts a request by what was answered.
+    pub fn asked(&self, answer: &'static str) {
+        if let Ok(mut requests) = self.requests.lock() {
+            *requests.entry(answer).or_default() += 1;
+        }
+    }
+
+    /// Requests by what was answered.
+    pub fn requests(&self) -> BTreeMap<&'static str, u64> {
+        let requests = self.requests.lock();
+        requests.map_or_else(|_| BTreeMap::new(), |requests| requests.clone())
+    }
+
     /// Forgets a visitor.
     pub fn forget(&self, visitor: &str) {
-        let Ok(mut all) = self.0.lock() else { return };
+        let Ok(mut all) = self.visitors.lock() else {
+            return;
+        };
         if let Some(known) = all.known.remove(visitor) {
             all.by_turn.remove(&known.turn);
         }
@@ -107,14 +127,14 @@ impl Board {
 
     /// The latest decision for a visitor.
     pub fn latest(&self, visitor: &str) -> Option<Arc<Served>> {
-        let all = self.0.lock().ok()?;
+        let all = self.visitors.lock().ok()?;
         all.known.get(visitor)?.ring.back().cloned()
     }
 
     /// Waits for a visitor's decisions: those after the one with this id first, or the latest.
     pub fn watch(&self, visitor: &str, after: Option<&str>) -> Receiver<Told> {
         let (reader, told) = channel(QUEUE + RING);
-        if let Ok(mut all) = self.0.lock() {
+        if let Ok(mut all) = self.visitors.lock() {
             let all = &mut *all;
             let known = all.known.entry(visitor.to_owned()).or_insert_with(|| {
                 all.turn += 1;
@@ -139,7 +159,7 @@ impl Board {
 
     /// What was counted since the start.
     pub fn counts(&self) -> Counts {
-        let Ok(all) = self.0.lock() else {
+        let Ok(all) = self.visitors.lock() else {
             return Counts::default();
         };
         let open = |known: &Visitor| known.readers.iter().filter(|r| !r.is_closed()).count();

@@ -51,10 +51,13 @@ pub fn router(server: Arc<Server>) -> Router {
 }
 
 async fn decide(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let answer = server.listener(&request).map(|(visitor, _)| {
+    let answer = server.listener(&request, "decide").map(|(visitor, _)| {
         let latest = server.board.latest(&visitor);
         latest.map_or(StatusCode::NO_CONTENT.into_response(), |served| {
-            let form = [(header::CONTENT_TYPE, "application/json")];
+            let form = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CACHE_CONTROL, "no-store"),
+            ];
             (form, served.data.clone()).into_response()
         })
     });
@@ -62,7 +65,7 @@ async fn decide(State(server): State<Arc<Server>>, request: Request) -> Response
 }
 
 async fn stream(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let answer = server.listener(&request).map(|(visitor, after)| {
+    let answer = server.listener(&request, "stream").map(|(visitor, after)| {
         let told = server.board.watch(&visitor, after.as_deref());
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,14 +93,26 @@ fn stopping(mut stopping: Stopping) -> Stopped {
 }
 
 impl Server {
-    /// Who listens, and what was seen last.
-    fn listener(&self, request: &Request) -> Result<(String, Option<String>), Problem> {
+    /// Who listens, and what was seen last; counted as what is asked for, or by why it is refused.
+    fn listener(
+        &self,
+        request: &Request,
+        asks: &'static str,
+    ) -> Result<(String, Option<String>), Problem> {
+        let listener = self.named(request);
+        let answer = listener.as_ref().map_or_else(Problem::kind, |_| asks);
+        self.board.asked(answer);
+        listener
+    }
+
+    fn named(&self, request: &Request) -> Result<(String, Option<String>), Problem> {
         let query = request.uri().query().unwrap_or("");
         let of = |name: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
         };
-        let refused = |what: &str| Problem::new(StatusCode::UNAUTHORIZED, "token", what);
+        let unauthorized = |kind, what: &str| Problem::new(StatusCode::UNAUTHORIZED, kind, what);
+        let refused = |what: &str| unauthorized("token", what);
         let text = of("token").ok_or_else(|| refused("the request has no token"))?;
         let token = Token::read(text, self.naming.secret(), now_s())
             .map_err(|error| refused(&error.to_string()))?;
@@ -106,7 +121,8 @@ impl Server {
             .unwrap_or(Consent::Full);
         let consent = said.min(Consent::allowed(request.headers()));
         let name = self.naming.name(&token.visitor, &token.visit(), consent);
-        let name = name.ok_or_else(|| refused("without consent there are no decisions"))?;
+        let name =
+            name.ok_or_else(|| unauthorized("consent", "without consent there are no decisions"))?;
         let header = request.headers().get("last-event-id");
         let header = header.and_then(|id| id.to_str().ok()).map(str::to_owned);
         let after = of("after").map(|id| id.replace("%2F", "/").replace("%2f", "/"));

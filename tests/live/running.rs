@@ -81,22 +81,42 @@ fn those_who_watch_are_told_the_truth() {
     }
     let ran = metrics(job.addresses[0]);
     assert!(ran.contains("restage_job_events_total 10"), "{ran}");
-    assert!(
-        ran.contains("restage_lane_lag_seconds{lane=\"1\"} "),
-        "{ran}"
-    );
+    for line in [
+        "restage_lane_lag_seconds{lane=\"1\"} ",
+        "restage_lane_collector{lane=\"1\"} 1",
+    ] {
+        assert!(ran.contains(line), "{line}: {ran}");
+    }
+    let (status, _) = get(server.addresses[0], "/v1/decide?token=v1.00.1.1.00");
+    assert_eq!(status, 401);
     let served = metrics(server.addresses[1]);
     assert!(served.contains("restage_serve_visitors 10"), "{served}");
     assert!(
         !served.contains("v17") && !ran.contains("v17"),
         "an id is no label"
     );
-    // A layer that reads no further is not ready.
-    for lane in lanes {
-        lane.kill();
-    }
+    assert!(
+        served.contains("restage_serve_requests_total{result=\"token\"} 1"),
+        "{served}"
+    );
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/live.md");
+    let docs = std::fs::read_to_string(docs).expect("the docs");
+    let table = docs.lines().filter(|line| line.starts_with("| `restage_"));
+    let table: String = table.filter_map(|line| line.split('|').nth(1)).collect();
+    let told: std::collections::BTreeSet<&str> = table
+        .split('`')
+        .filter(|name| name.starts_with("restage_"))
+        .collect();
+    let all = [collected, ran, served].concat();
+    let names = all.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names: std::collections::BTreeSet<&str> =
+        names.filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(told, names, "docs/live.md names each metric");
+    // A lane whose writer is silent holds up the job, which says which it is.
+    lanes[1].signal("-STOP");
     let begin = Instant::now();
-    while ready(&job, 0) != 503 {
+    let mut said = get(job.addresses[0], "/readyz");
+    while said.0 != 503 {
         assert!(begin.elapsed() < Duration::from_secs(30), "still ready");
         std::thread::sleep(Duration::from_millis(100));
         said = get(job.addresses[0], "/readyz");
@@ -158,4 +178,7 @@ fn what_listens_here_answers_to_its_own_names_alone() {
             assert_eq!(answered, status, "{host}{path}: {text}");
         }
     }
+    // The page carries the key that the configuration in force knows.
+    let (_, page) = get(up.addresses[0], "/");
+    assert!(page.contains("data-key=\"wk_other\""), "{page}");
 }

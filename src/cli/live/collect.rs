@@ -48,6 +48,7 @@ impl Collect {
         if let Some(address) = &self.monitor {
             let watched = Watched {
                 collector: Some(collector),
+                traffic: Arc::clone(&edges.traffic),
                 ..Watched::default()
             };
             listening("monitor", edges.listen(address, monitor(watched), 64)?);

@@ -7,6 +7,8 @@
 pub mod collect;
 pub mod erasure;
 mod kept;
+mod lanes;
+mod metrics;
 mod monitor;
 mod page;
 mod pages;
@@ -134,6 +136,7 @@ struct Edges {
     runtime: Runtime,
     stopping: watch::Sender<bool>,
     servers: Vec<tokio::task::JoinHandle<()>>,
+    traffic: Arc<Traffic>,
 }
 
 impl Edges {
@@ -147,6 +150,7 @@ impl Edges {
             runtime,
             stopping: watch::Sender::new(false),
             servers: Vec::new(),
+            traffic: Arc::default(),
         })
     }
 

@@ -1,14 +1,17 @@
 //! What those who run the shop may look at: health, metrics, the state of the job as JSON.
 //!
-//! On a port of its own, since none of it is for the public. Metrics are in Prometheus' text format
-//! (version 0.0.4), in base units, without ids as labels. Ready means: the job's output is no further
-//! than [`LAG_MAX_MS`] behind the lanes' clock, there is a log of decisions, and it has been read up to its end.
+//! On a port of its own, since none of it is for the public. Ready means: no lane, what the job reads of
+//! them, and its output, are further than [`LAG_MAX_MS`] behind, there is a log of decisions, and it has been
+//! read up to its end. What is not ready is named.
 
+use super::lanes::{LaneNow, lanes_at};
+use super::metrics::metrics_of;
 use super::page::Page;
 use super::snapshots::snapshots_in;
 use crate::collect::Collector;
 use crate::collect::committer::now_ms;
 use crate::flow::status::JobStatus;
+use crate::http::server::Traffic;
 use crate::serve::Board;
 use crate::serve::tail::Reading;
 use crate::visit::live::Rules;
@@ -17,7 +20,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,12 +35,16 @@ pub struct Watched {
     pub collector: Option<Arc<Collector>>,
     /// It runs a job.
     pub job: Option<(JobStatus, Arc<Rules>)>,
+    /// The lanes that it reads.
+    pub lanes: Vec<PathBuf>,
     /// Where the job keeps its state.
     pub state: Option<PathBuf>,
     /// What money is counted in, where that is known.
     pub currency: Option<&'static str>,
     /// It serves.
     pub board: Option<(Arc<Board>, Arc<Reading>)>,
+    /// What became of its connections.
+    pub traffic: Arc<Traffic>,
 }
 
 /// The paths.
@@ -53,7 +59,7 @@ pub fn monitor(watched: Watched) -> Router {
 }
 
 async fn ready(State(watched): State<Watched>) -> Response {
-    match watched.not_ready() {
+    match watched.not_ready().await {
         None => "ok\n".into_response(),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response(),
     }
@@ -61,16 +67,18 @@ async fn ready(State(watched): State<Watched>) -> Response {
 
 /// The same for a page, which takes an answer other than 200 for an error.
 async fn is_ready(State(watched): State<Watched>) -> Response {
-    let why = watched.not_ready();
+    let why = watched.not_ready().await;
     crate::http::json(&serde_json::json!({"ready": why.is_none(), "why": why}))
 }
 
 async fn status(State(watched): State<Watched>) -> Response {
+    let lanes = lanes_at(&watched.lanes).await;
     match &watched.job {
         Some((job, rules)) => {
             let standing = job.standing();
             let rules = standing.rules.as_ref().unwrap_or(rules);
             let mut page = Page::of(&standing, rules, now_ms());
+            page.reads(&standing, &lanes);
             page.counts_in(watched.currency);
             if let Some(dir) = &watched.state {
                 page.kept(snapshots_in(dir, SystemTime::now()));
@@ -89,12 +97,17 @@ async fn status(State(watched): State<Watched>) -> Response {
 
 async fn metrics(State(watched): State<Watched>) -> Response {
     let form = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (form, watched.metrics()).into_response()
+    let lanes = lanes_at(&watched.lanes).await;
+    (form, metrics_of(&watched, &lanes)).into_response()
 }
 
 impl Watched {
-    fn not_ready(&self) -> Option<String> {
+    async fn not_ready(&self) -> Option<String> {
         if let Some((job, _)) = &self.job {
+            let lanes = lanes_at(&self.lanes).await;
+            if let Some(why) = lanes.iter().find_map(stands) {
+                return Some(why);
+            }
             let standing = job.standing();
             let clock = standing.lanes.values().map(|(clock, _)| *clock).min();
             let Some(clock) = clock else {
@@ -102,7 +115,7 @@ impl Watched {
             };
             let behind_ms = now_ms().saturating_sub(clock);
             if behind_ms > LAG_MAX_MS {
-                return Some(format!("a lane stands {behind_ms} ms behind the clock"));
+                return Some(format!("the job is {behind_ms} ms behind its lanes"));
             }
             let waits_ms = standing.handed_ms.saturating_sub(standing.committed_ms);
             if waits_ms > LAG_MAX_MS {
@@ -113,155 +126,14 @@ impl Watched {
         let caught_up = reading.caught_up.load(Ordering::Acquire);
         (!caught_up).then(|| "the log of decisions is not there or is still being read".into())
     }
-
-    fn metrics(&self) -> String {
-        let mut out = Metrics::default();
-        if let Some(collector) = &self.collector {
-            let counts = collector.counts();
-            let events = "restage_collect_events_total";
-            out.begin(events, "counter", "Events by what became of them.");
-            out.value(events, "result=\"accepted\"", counts.accepted);
-            out.value(events, "result=\"withheld\"", counts.withheld);
-            out.value(events, "result=\"dropped\"", counts.dropped);
-            for (reason, count) in &counts.refused {
-                out.value(
-                    events,
-                    &format!("result=\"refused\",reason=\"{reason}\""),
-                    *count,
-                );
-            }
-            let requests = "restage_collect_requests_total";
-            out.begin(requests, "counter", "Requests by what was answered.");
-            for (kind, count) in &counts.requests {
-                out.value(requests, &format!("result=\"{kind}\""), *count);
-            }
-            let committed = collector.committer().committed();
-            let one = [
-                (
-                    "restage_lane_syncs_total",
-                    "counter",
-                    "Groups synced.",
-                    committed.groups.load(Ordering::Relaxed),
-                ),
-                (
-                    "restage_lane_bytes_total",
-                    "counter",
-                    "Bytes of events synced.",
-                    committed.bytes.load(Ordering::Relaxed),
-                ),
-                (
-                    "restage_lane_waiting_bytes",
-                    "gauge",
-                    "Bytes that wait for the disk.",
-                    committed.waiting.load(Ordering::Relaxed) as u64,
-                ),
-            ];
-            out.all(&one);
-        }
-        if let Some((job, _)) = &self.job {
-            let standing = job.standing();
-            let tally = &standing.tally;
-            let now_ms = now_ms();
-            out.all(&[
-                (
-                    "restage_job_events_total",
-                    "counter",
-                    "Events taken.",
-                    tally.kinds.iter().sum(),
-                ),
-                (
-                    "restage_job_duplicates_total",
-                    "counter",
-                    "Events whose id had been seen.",
-                    tally.duplicates,
-                ),
-                (
-                    "restage_job_decisions_total",
-                    "counter",
-                    "Decision records.",
-                    tally.decisions,
-                ),
-                (
-                    "restage_job_sessions_total",
-                    "counter",
-                    "Sessions begun.",
-                    tally.sessions,
-                ),
-                (
-                    "restage_job_live_sessions",
-                    "gauge",
-                    "Sessions live.",
-                    standing.live,
-                ),
-            ]);
-            let lag = "restage_lane_lag_seconds";
-            out.begin(lag, "gauge", "How far a lane's clock is behind.");
-            for (lane, (clock_ms, _)) in &standing.lanes {
-                let lag_s = now_ms.saturating_sub(*clock_ms) as f64 / 1_000.0;
-                out.value(lag, &format!("lane=\"{lane}\""), lag_s);
-            }
-        }
-        if let Some((board, reading)) = &self.board {
-            let counts = board.counts();
-            out.all(&[
-                (
-                    "restage_serve_decisions_total",
-                    "counter",
-                    "Decisions read.",
-                    counts.decisions,
-                ),
-                (
-                    "restage_serve_visitors",
-                    "gauge",
-                    "Visitors on the board.",
-                    counts.visitors,
-                ),
-                (
-                    "restage_serve_streams",
-                    "gauge",
-                    "Open streams.",
-                    counts.readers,
-                ),
-                (
-                    "restage_serve_streams_lagging_total",
-                    "counter",
-                    "Streams that did not keep up.",
-                    counts.lagging,
-                ),
-                (
-                    "restage_serve_strange_lines_total",
-                    "counter",
-                    "Lines that were no decision.",
-                    reading.strange.load(Ordering::Relaxed),
-                ),
-            ]);
-        }
-        out.0
-    }
 }
 
-/// Metrics in Prometheus' text format.
-#[derive(Default)]
-struct Metrics(String);
-
-impl Metrics {
-    fn begin(&mut self, name: &str, form: &str, help: &str) {
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {form}");
-    }
-
-    fn value(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
-        let labels = if labels.is_empty() {
-            String::new()
-        } else {
-            format!("{{{labels}}}")
-        };
-        let _ = writeln!(self.0, "{name}{labels} {value}");
-    }
-
-    fn all(&mut self, metrics: &[(&str, &str, &str, u64)]) {
-        for (name, form, help, value) in metrics {
-            self.begin(name, form, help);
-            self.value(name, "", value);
-        }
-    }
+/// Why a lane holds up the job, if it does.
+fn stands(lane: &LaneNow) -> Option<String> {
+    let (number, path) = (lane.lane, lane.path.display());
+    let Some(lag_ms) = lane.lag_ms(now_ms()) else {
+        return Some(format!("lane {number} ({path}) has not been begun"));
+    };
+    (lag_ms > LAG_MAX_MS)
+        .then(|| format!("lane {number} ({path}) stands {lag_ms} ms behind the clock"))
 }

@@ -1,5 +1,6 @@
 //! How a live job stands, as one JSON object.
 
+use super::lanes::LaneNow;
 use super::snapshots::SnapshotFile;
 use crate::cli::drift::Drift;
 use crate::cli::learned::Learned;
@@ -52,8 +53,12 @@ pub struct Page {
 #[derive(Serialize)]
 struct LanePage {
     lane: u16,
-    lag_ms: u64,
+    /// How far its clock is behind; null while it has not been begun.
+    lag_ms: Option<u64>,
+    /// Bytes that the job has read of it.
     bytes: u64,
+    /// Whether a collector has it.
+    is_written: bool,
 }
 
 #[derive(Serialize)]
@@ -85,14 +90,6 @@ impl Page {
         let names = Phase::ALL.iter().map(|phase| phase.name());
         let live = standing.live_counts.unwrap_or_default();
         let phases = names.zip(live.phases);
-        let lanes = standing
-            .lanes
-            .iter()
-            .map(|(lane, (clock_ms, bytes))| LanePage {
-                lane: *lane,
-                lag_ms: now_ms.saturating_sub(*clock_ms),
-                bytes: *bytes,
-            });
         Page {
             now_ms,
             policy: rules.policy.label.clone(),
@@ -110,7 +107,7 @@ impl Page {
             changes: tally.changes,
             phases: Counts::above_zero(phases),
             committed_ms: standing.committed_ms,
-            lanes: lanes.collect(),
+            lanes: Vec::new(),
             learned: Learned::new(tally, &standing.learned, &rules.policy),
             drift: Drift::of_run(rules, tally),
             snapshots: None,
@@ -118,6 +115,20 @@ impl Page {
             collect: None,
             serve: None,
         }
+    }
+
+    /// Adds the lanes.
+    pub fn reads(&mut self, standing: &Standing, lanes: &[LaneNow]) {
+        let all = lanes.iter().map(|lane| LanePage {
+            lane: lane.lane,
+            lag_ms: lane.lag_ms(self.now_ms),
+            bytes: standing
+                .lanes
+                .get(&lane.lane)
+                .map_or(0, |(_, bytes)| *bytes),
+            is_written: lane.is_written,
+        });
+        self.lanes = all.collect();
     }
 
     /// Adds what money is counted in.

@@ -73,6 +73,16 @@ impl Run {
                 "lanes are files, at most {LANES_MAX} of them"
             )));
         }
+        let mut seen = BTreeSet::new();
+        for path in &self.lanes {
+            let own = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+            if !seen.insert(own) {
+                return Err(Failure::usage(format!(
+                    "{} stands twice: each of its events would count twice",
+                    path.display()
+                )));
+            }
+        }
         let (cluster, pace) = self.engine.resolve(&lanes)?;
         let status = JobStatus::default();
         let mut spec = JobSpec {
@@ -94,7 +104,9 @@ impl Run {
                 let mut edges = Edges::start()?;
                 let watched = Watched {
                     job: Some((status, rules)),
+                    lanes: self.lanes,
                     state: self.state.state,
+                    traffic: Arc::clone(&edges.traffic),
                     ..Watched::default()
                 };
                 listening("monitor", edges.listen(address, monitor(watched), 64)?);

@@ -62,6 +62,7 @@ impl Serve {
         if let Some(address) = &self.monitor {
             let watched = Watched {
                 board: Some((board, reading)),
+                traffic: Arc::clone(&edges.traffic),
                 ..Watched::default()
             };
             listening("monitor", edges.listen(address, monitor(watched), 64)?);

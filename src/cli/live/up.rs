@@ -129,9 +129,11 @@ impl Up {
         let watched = Watched {
             collector: Some(collector),
             job: Some((status, rules)),
+            lanes: vec![lane_path],
             state: state.state,
             currency: self.has_own_rules().then_some("EUR"),
             board: Some((board, reading)),
+            traffic: Arc::clone(&edges.traffic),
         };
         let router = monitor(watched).merge(pages::control(crowd));
         let control = edges.listen(&self.monitor, router, 64)?;
