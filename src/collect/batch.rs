@@ -9,6 +9,7 @@
 //! later: what is taken here is never refused there. A browser's visitor is the token's; a server names
 //! each. The schema is published as `data/events.schema.json`.
 
+use super::config::Orders;
 use super::identity::{Consent, Naming};
 use crate::event::{Kind, Reason};
 use crate::format::RawEvent;
@@ -19,7 +20,7 @@ use serde_json::value::RawValue;
 
 /// Deepest nesting of a body.
 pub const DEPTH_MAX: usize = 16;
-/// Longest text in a body, in bytes.
+/// Longest text in an event, in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 1_024;
 /// How long after it happened an event may come, in ms: what the lane's reader allows by default.
 pub const LATENESS_MS: u64 = 3_600_000;
@@ -57,7 +58,7 @@ struct Aside {
 pub struct Refusal {
     /// Its place in the batch, from 0.
     pub index: usize,
-    /// Why: a reason of the log's reader, or `consent`.
+    /// Why: a reason of the log's reader, `consent`, or `order`.
     pub reason: &'static str,
 }
 
@@ -84,6 +85,8 @@ pub enum Speaker<'a> {
         session: &'a str,
         /// The most that the browser's signals allow.
         allowed: Consent,
+        /// Who may send orders.
+        orders: Orders,
     },
     /// A server, for anyone.
     Server,
@@ -111,6 +114,9 @@ impl Batch<'_> {
         naming: &Naming,
         (now_ms, lines): (u64, &mut Vec<u8>),
     ) -> Result<bool, &'static str> {
+        if has_long_text(text) {
+            return Err(Reason::TooLong.name());
+        }
         let aside: Aside = serde_json::from_str(text).map_err(|_| Reason::Syntax.name())?;
         let said = match aside.consent.as_deref() {
             None => Consent::Full,
@@ -143,6 +149,18 @@ impl Batch<'_> {
             } => (*session, *allowed),
             Speaker::Server => (text(event.session)?, Consent::Full),
         };
+        let is_order = matches!(event.kind, Kind::Purchase | Kind::Refund);
+        if is_order
+            && matches!(
+                speaker,
+                Speaker::Browser {
+                    orders: Orders::Servers,
+                    ..
+                }
+            )
+        {
+            return Err("order");
+        }
         let visitor = text(event.visitor)?;
         // Who asks for an erasure may know no more than the name that was written down.
         let is_known = matches!(speaker, Speaker::Server)
@@ -179,43 +197,64 @@ impl Batch<'_> {
     }
 }
 
-/// Why a body is not looked at further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfit {
-    /// Nested too deep.
-    Depth,
-    /// A text too long.
-    Text,
-}
-
-/// Checks what a parser would not: how deep a body is nested, and how long its texts are.
-///
-/// # Errors
-/// [`Unfit`].
-pub fn check_shape(body: &[u8]) -> Result<(), Unfit> {
+/// Whether a body is nested no deeper than [`DEPTH_MAX`], which is seen without parsing it.
+pub fn is_flat(body: &[u8]) -> bool {
     let (mut depth, mut at) = (0_usize, 0);
     while at < body.len() {
         match body[at] {
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                let begin = at + 1;
-                at = begin;
-                while at < body.len() && body[at] != b'"' {
-                    at += 1 + usize::from(body[at] == b'\\');
-                }
-                if at.min(body.len()) - begin > TEXT_BYTES_MAX {
-                    return Err(Unfit::Text);
-                }
-            }
+            b'"' => at = text_at(body, at + 1).0,
             _ => {}
         }
         if depth > DEPTH_MAX {
-            return Err(Unfit::Depth);
+            return false;
         }
         at += 1;
     }
-    Ok(())
+    true
+}
+
+/// Whether an event has a text, be it of a member that nobody reads, that is too long.
+fn has_long_text(event: &str) -> bool {
+    let (event, mut at) = (event.as_bytes(), 0);
+    while at < event.len() {
+        if event[at] == b'"' {
+            let (end, bytes) = text_at(event, at + 1);
+            if bytes > TEXT_BYTES_MAX {
+                return true;
+            }
+            at = end;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Where a text of JSON that begins here ends, and its length in UTF-8.
+fn text_at(json: &[u8], begin: usize) -> (usize, usize) {
+    let (mut at, mut bytes) = (begin, 0);
+    while at < json.len() && json[at] != b'"' {
+        let escaped = json.get(at + 1).filter(|_| json[at] == b'\\');
+        let (from, to) = match escaped {
+            None => (1, 1),
+            Some(b'u') => {
+                let digits = json.get(at + 2..at + 6);
+                let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+                match digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
+                    Some(..=0x7f) => (6, 1),
+                    // Half of a pair is half of four bytes.
+                    Some(0x80..=0x7ff | 0xd800..=0xdfff) => (6, 2),
+                    Some(_) => (6, 3),
+                    None => (2, 1),
+                }
+            }
+            Some(_) => (2, 1),
+        };
+        at += from;
+        bytes += to;
+    }
+    (at, bytes)
 }
 
 #[cfg(test)]
@@ -234,6 +273,7 @@ mod tests {
             visitor: "ann",
             session: "1",
             allowed: Consent::Full,
+            orders: Orders::Any,
         }
     }
 
@@ -302,20 +342,53 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_length_are_seen_without_parsing() {
+    fn depth_is_seen_without_parsing() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert_eq!(check_shape(nested(DEPTH_MAX).as_bytes()), Ok(()));
-        assert_eq!(
-            check_shape(nested(DEPTH_MAX + 1).as_bytes()),
-            Err(Unfit::Depth)
-        );
-        let text = |length: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(length));
-        assert_eq!(check_shape(text(TEXT_BYTES_MAX).as_bytes()), Ok(()));
-        assert_eq!(
-            check_shape(text(TEXT_BYTES_MAX + 1).as_bytes()),
-            Err(Unfit::Text)
-        );
-        assert_eq!(check_shape(br#"{"a":"[[\"[[[[[[[[[[[[[[[[[[[["}"#), Ok(()));
-        assert_eq!(check_shape(b"\"\\"), Ok(()));
+        assert!(is_flat(nested(DEPTH_MAX).as_bytes()));
+        assert!(!is_flat(nested(DEPTH_MAX + 1).as_bytes()));
+        assert!(is_flat(br#"{"a":"[[\"[[[[[[[[[[[[[[[[[[[["}"#));
+        assert!(is_flat(b"\"\\") && is_flat(b"\"\\u12"));
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_costs_its_own_event_alone() {
+        let event = |text: &str| format!(r#"{{"event_ms":{NOW},"kind":"search",{text}}}"#);
+        let fits = [
+            "x".repeat(TEXT_BYTES_MAX),
+            "é".repeat(TEXT_BYTES_MAX / 2),
+            r"\u00e9".repeat(TEXT_BYTES_MAX / 2),
+            r"\ud83d\ude00".repeat(TEXT_BYTES_MAX / 4),
+            r"\n".repeat(TEXT_BYTES_MAX),
+        ];
+        for text in fits {
+            for member in ["page", "else"] {
+                let one = event(&format!(r#""{member}":"{text}""#));
+                let more = event(&format!(r#""{member}":"{text}x""#));
+                let body = format!(r#"{{"events":[{one},{more},{one}]}}"#);
+                let (lines, taken) = take(&body, &browser());
+                let refused: Vec<_> = taken.refused.iter().map(|r| (r.index, r.reason)).collect();
+                assert_eq!(refused, [(1, "too_long")], "{member} {text}");
+                assert_eq!((lines.len(), taken.events), (2, 2));
+            }
+        }
+    }
+
+    #[test]
+    fn orders_may_be_left_to_servers() {
+        let event = |kind: &str| format!(r#"{{"event_ms":{NOW},"visitor":"v","kind":"{kind}"}}"#);
+        let body = ["purchase", "refund", "search"].map(event).join(",");
+        let body = format!(r#"{{"events":[{body}]}}"#);
+        let strict = Speaker::Browser {
+            visitor: "ann",
+            session: "1",
+            allowed: Consent::Full,
+            orders: Orders::Servers,
+        };
+        let (_, taken) = take(&body, &strict);
+        let refused: Vec<_> = taken.refused.iter().map(|r| (r.index, r.reason)).collect();
+        assert_eq!(refused, [(0, "order"), (1, "order")]);
+        for speaker in [browser(), Speaker::Server] {
+            assert_eq!(take(&body, &speaker).1.events, 3);
+        }
     }
 }

@@ -27,6 +27,17 @@ pub struct Config {
     pub limits: Limits,
 }
 
+/// Who may send `purchase` and `refund`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orders {
+    /// Whoever may send anything: with the key of a page, anyone, of any worth.
+    #[default]
+    Any,
+    /// Servers alone.
+    Servers,
+}
+
 /// How much may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -81,6 +92,7 @@ struct File {
 struct Keys {
     write: BTreeSet<String>,
     servers: BTreeMap<String, String>,
+    orders: Orders,
 }
 
 #[derive(Deserialize, Default)]
@@ -104,6 +116,9 @@ pub enum ConfigError {
     /// A secret that could be guessed.
     #[error("{0} is shorter than {min} bytes", min = Secret::BYTES_MIN)]
     Short(String),
+    /// A key that cannot stand on a page, or is none.
+    #[error("`{0}` is no key: it has letters, digits, `-`, `_` and `.`, at most 128 of them")]
+    Key(String),
     /// An origin that no browser sends.
     #[error("`{0}` is no origin: write it as https://shop.example, without a path, never `*`")]
     Origin(String),
@@ -142,6 +157,12 @@ impl Config {
             if host.is_none_or(|host| host.is_empty() || host.contains(bad)) {
                 return Err(ConfigError::Origin(origin.clone()));
             }
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let is_key = |key: &str| matches!(key.len(), 1..=128) && key.chars().all(is_plain);
+        let mut keys = file.keys.write.iter().chain(file.keys.servers.keys());
+        if let Some(key) = keys.find(|key| !is_key(key)) {
+            return Err(ConfigError::Key(key.clone()));
         }
         let secret = |name: String, text: &str| {
             let secret = Secret::of(text.as_bytes());
@@ -214,6 +235,9 @@ mod tests {
         for (text, said) in [
             ("origins = [\"*\"]", "no origin"),
             ("origins = [\"https://a.example/\"]", "no origin"),
+            ("[keys]\nwrite = [\"\"]", "no key"),
+            ("[keys]\nwrite = [\"a\\\"b\"]", "no key"),
+            ("[keys]\norders = \"all\"", "servers"),
             ("[keys]\nservers = { erp = \"short\" }", "keys.servers.erp"),
             ("[tokens]\nsecret = \"short\"", "tokens.secret"),
             ("[visitors]\nhash = true", "needs tokens.secret"),

@@ -14,7 +14,7 @@
 //!
 //! All but the first have a body of problem details with the number of events `accepted`.
 
-use super::batch::{Batch, Speaker, Taken, Unfit, check_shape};
+use super::batch::{Batch, Speaker, Taken, is_flat};
 use super::committer::{Committer, now_ms};
 use super::config::Config;
 use super::identity::{Consent, Naming};
@@ -253,13 +253,10 @@ impl Sender {
                 Problem::new(StatusCode::BAD_REQUEST, "encoding", what)
             })?,
         };
-        check_shape(&body).map_err(|unfit| {
-            let what = match unfit {
-                Unfit::Depth => "the body is nested too deep",
-                Unfit::Text => "the body holds a text longer than 1 KiB",
-            };
-            Problem::new(StatusCode::BAD_REQUEST, "shape", what)
-        })?;
+        if !is_flat(&body) {
+            let what = "the body is nested too deep";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "shape", what));
+        }
         Ok(Sender {
             body,
             server: server.map(str::to_owned),
@@ -403,6 +400,7 @@ impl Collector {
                 visitor: &token.visitor,
                 session: visit,
                 allowed: Consent::allowed(&sender.headers),
+                orders: self.config.orders,
             },
             _ => Speaker::Server,
         };
@@ -419,11 +417,11 @@ impl Collector {
         if taken.refused.is_empty() {
             return Ok(("taken", StatusCode::NO_CONTENT.into_response()));
         }
-        let what = format!(
-            "{} of {} events were refused; the others were taken",
-            taken.refused.len(),
-            batch.events.len()
-        );
+        let (refused, all) = (taken.refused.len(), batch.events.len());
+        let what = match refused == all {
+            true => format!("all {all} events were refused"),
+            false => format!("{refused} of {all} events were refused; the others were taken"),
+        };
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "events", what);
         Err(problem
             .with("accepted", json!(taken.events))

@@ -114,6 +114,18 @@ fn what_is_hostile_is_refused_and_told_apart() {
             assert!(!answer.contains("<script>"), "{what}: {answer}");
         }
     }
+    // A text that is too long costs its own event alone.
+    let long = format!(
+        r#"{{"event_ms":{now},"kind":"search","page":"{}"}}"#,
+        "x".repeat(2_000)
+    );
+    let mixed = format!(r#"{{"key":"wk_test","token":"{token}","events":[{long},{event}]}}"#);
+    let (status, answer) = post(address, plain, mixed.as_bytes());
+    assert_eq!(status, 422, "{answer}");
+    assert!(
+        answer.contains(r#"[{"index":0,"reason":"too_long"}]"#),
+        "{answer}"
+    );
     let allowed = format!("{plain}origin: https://shop.example\r\n");
     let (status, answer) = post(address, &allowed, good.as_bytes());
     assert_eq!(status, 204, "{answer}");
@@ -138,7 +150,7 @@ fn what_is_hostile_is_refused_and_told_apart() {
 
     let lane = std::fs::read_to_string(dir.join("lane.jsonl")).expect("a lane");
     let taken = statuses.iter().filter(|status| **status == 204).count();
-    assert_eq!(lane.lines().count(), 2 + taken + 10);
+    assert_eq!(lane.lines().count(), 3 + taken + 10);
     assert!(!lane.contains("dance"));
 }
 

@@ -39,6 +39,12 @@ impl Collect {
         let stop = stop_at_signals()?;
         survive_hangups(Some("restage collect"))?;
         let config = self.config.read()?;
+        if config.write_keys.is_empty() && config.secrets.is_empty() {
+            return Err(Failure::usage(
+                "nobody could send anything: --config needs keys.write, keys.servers, or both (data/collect.toml is an example)",
+            ));
+        }
+        let hosts = config.hosts.clone();
         let (secret, connections) = (token_secret(&config)?, config.limits.connections);
         let lane = own_lane(&self.lane, &config)?;
         let collector = collector(config, secret, &lane);
