@@ -61,7 +61,7 @@ async fn browse(
             true => String::new(),
             false => format!("last-event-id: {last}\r\n"),
         };
-        let ask = format!("GET /v1/stream?token={token} HTTP/1.1\r\nhost: x\r\n{seen}\r\n");
+        let ask = format!("GET /v1/stream?token={token} HTTP/1.1\r\nhost: localhost\r\n{seen}\r\n");
         let (mut said, mut piece) = (Vec::new(), [0; 4_096]);
         if let Ok(mut stream) = TcpStream::connect(server).await
             && stream.write_all(ask.as_bytes()).await.is_ok()

@@ -60,7 +60,7 @@ async fn probe(address: SocketAddr, answers: &Answers) -> Option<f64> {
     let answer: Value = serde_json::from_slice(&answer).ok()?;
     let token = answer["token"].as_str()?.to_owned();
     let mut stream = TcpStream::connect(address).await.ok()?;
-    let ask = format!("GET /v1/stream?token={token} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let ask = format!("GET /v1/stream?token={token} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     stream.write_all(ask.as_bytes()).await.ok()?;
     read_until(&mut stream, "beat").await?;
     let (begin, now) = (Instant::now(), now_ms());

@@ -19,6 +19,10 @@ pub struct Config {
     pub origins: BTreeSet<String>,
     /// Proxies whose word on where a request came from is believed.
     pub trusted_proxies: Trusted,
+    /// Names that this machine answers to, where it listens for itself alone.
+    pub hosts: BTreeSet<String>,
+    /// Who may send orders.
+    pub orders: Orders,
     /// What tokens are signed with and ids are hashed by; drawn anew at every start if it is not given.
     pub token_secret: Option<Secret>,
     /// Whether visitors' ids are hashed before anything is written.
@@ -82,6 +86,7 @@ struct File {
     keys: Keys,
     origins: BTreeSet<String>,
     trusted_proxies: Trusted,
+    hosts: BTreeSet<String>,
     tokens: Tokens,
     visitors: Visitors,
     limits: Limits,
@@ -211,6 +216,8 @@ impl Config {
             secrets,
             origins: file.origins,
             trusted_proxies: file.trusted_proxies,
+            hosts: file.hosts,
+            orders: file.keys.orders,
             token_secret,
             hash_visitors: file.visitors.hash,
             limits,

@@ -3,6 +3,8 @@
 //! HTTP/1.1 only, without TLS: a proxy in front ends that, as it ends HTTP/2. Nothing here knows of
 //! events or decisions.
 
+pub mod heard;
+pub mod host;
 pub mod keyed;
 pub mod problem;
 pub mod proxy;

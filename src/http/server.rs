@@ -4,8 +4,13 @@
 //! Those that waited, and heads that did not come in time, are counted.
 //! Asked to stop, it takes no new connection, lets each end the request that it is at, and returns.
 
+use super::Problem;
+use super::heard::{Began, Heard};
+use super::host::Hosts;
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,16 +37,38 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Peer(pub IpAddr);
 
+/// Who may come in, and how many.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// The names that this server answers to; none if to all.
+    pub hosts: Option<Arc<Hosts>>,
+    /// Where connections are counted.
+    pub traffic: Arc<Traffic>,
+}
+
+/// What became of connections since the start.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Connections taken.
+    pub connections: AtomicU64,
+    /// Those among them that had to wait, as no more were allowed.
+    pub waited: AtomicU64,
+    /// Those that were closed because the head of a request did not come in time.
+    pub slow_heads: AtomicU64,
+}
+
 /// Turns true when the servers are to stop.
 pub type Stopping = watch::Receiver<bool>;
 
 /// Serves until it is asked to stop.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    connections_max: usize,
-    mut stopping: Stopping,
-) {
+pub async fn serve(listener: TcpListener, router: Router, door: Door, mut stopping: Stopping) {
+    let Door {
+        connections_max,
+        hosts,
+        traffic,
+    } = door;
     let room = Arc::new(Semaphore::new(connections_max));
     let mut stop = stopping.clone();
     loop {
@@ -75,9 +102,25 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         traffic.connections.fetch_add(1, Ordering::Relaxed);
         let (router, mut stopping) = (router.clone(), stopping.clone());
+        let (traffic, hosts) = (Arc::clone(&traffic), hosts.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            let served = service_fn(move |request| call(router.clone(), request, address));
+            let began = Began::default();
+            let stream = Heard::of(stream, began.clone());
+            let known = began.clone();
+            let served = service_fn(move |request| {
+                let is_own = hosts.as_ref().is_none_or(|hosts| is_for(hosts, &request));
+                let answered = call(router.clone(), request, address);
+                let known = known.clone();
+                async move {
+                    let answer = match is_own {
+                        true => answered.await,
+                        false => Ok(misdirected()),
+                    };
+                    known.over();
+                    answer
+                }
+            });
             let mut builder = http1::Builder::new();
             builder
                 .timer(TokioTimer::new())
@@ -114,4 +157,17 @@ async fn call(
     router
         .call(Request::from(request.map(axum::body::Body::new)))
         .await
+}
+
+/// Whether a request asks for one of these names. One that names none is no browser's.
+fn is_for(hosts: &Hosts, request: &hyper::Request<hyper::body::Incoming>) -> bool {
+    let named = request.headers().get(header::HOST);
+    let named = named.map(|host| host.to_str().unwrap_or("?"));
+    let written = request.uri().host();
+    named.into_iter().chain(written).all(|host| hosts.has(host))
+}
+
+fn misdirected() -> axum::response::Response {
+    let what = "this server listens for its own machine, and does not go by that name";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "host", what).into_response()
 }

@@ -160,7 +160,7 @@ fn a_server_may_send_a_mebibyte_and_the_slow_are_turned_away() {
     let layer = collect(&dir, "lane.jsonl");
     let address = layer.addresses[0];
     let slow = std::thread::spawn(move || {
-        let head = "POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{";
+        let head = "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{";
         let begin = Instant::now();
         (raw(address, head.as_bytes()), begin.elapsed())
     });

@@ -201,7 +201,7 @@ fn a_serving_layer_that_is_killed_under_load_leaves_no_gap() {
         let server = serve();
         let mut stream = TcpStream::connect(server.addresses[0]).expect("it listens");
         let ask = format!(
-            "GET /v1/stream?token={ann} HTTP/1.1\r\nhost: x\r\nlast-event-id: {last}\r\n\r\n"
+            "GET /v1/stream?token={ann} HTTP/1.1\r\nhost: localhost\r\nlast-event-id: {last}\r\n\r\n"
         );
         let ask = if round == 0 {
             ask.replace("last-event-id: \r\n", "")

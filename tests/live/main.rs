@@ -227,7 +227,7 @@ fn raw(address: SocketAddr, request: &[u8]) -> (u16, String) {
 
 fn post(address: SocketAddr, headers: &str, body: &[u8]) -> (u16, String) {
     let head = format!(
-        "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
+        "POST /v1/events HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n",
         body.len()
     );
     raw(address, &[head.as_bytes(), body].concat())
@@ -236,7 +236,7 @@ fn post(address: SocketAddr, headers: &str, body: &[u8]) -> (u16, String) {
 fn token(address: SocketAddr) -> String {
     let body = br#"{"key":"wk_test"}"#;
     let head = format!(
-        "POST /v1/session HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+        "POST /v1/session HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     let (status, text) = raw(address, &[head.as_bytes(), body].concat());
@@ -247,7 +247,7 @@ fn token(address: SocketAddr) -> String {
 
 /// A GET that is answered and over.
 fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     raw(address, request.as_bytes())
 }
 
@@ -255,7 +255,7 @@ fn get(address: SocketAddr, path: &str) -> (u16, String) {
 fn renewed(address: SocketAddr, token: &str) -> String {
     let body = format!(r#"{{"key":"wk_test","token":"{token}"}}"#);
     let request = format!(
-        "POST /v1/session HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /v1/session HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     let (status, text) = raw(address, request.as_bytes());

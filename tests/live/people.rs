@@ -20,7 +20,7 @@ fn nobody_reads_anothers_decisions_and_a_stream_goes_on_where_it_was() {
     let (ann, bob) = (token(collector.addresses[0]), token(collector.addresses[0]));
     let get = |path: &str, token: &str, headers: &str| {
         let request = format!(
-            "GET {path}?token={token} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
+            "GET {path}?token={token} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n"
         );
         let mut stream = TcpStream::connect(server.addresses[0]).expect("it listens");
         stream

@@ -57,7 +57,8 @@ impl Collect {
                 traffic: Arc::clone(&edges.traffic),
                 ..Watched::default()
             };
-            listening("monitor", edges.listen(address, monitor(watched), 64)?);
+            let at = edges.listen_here(address, monitor(watched), 64, &hosts)?;
+            listening("monitor", at);
         }
         edges.run(&stop);
         Ok(())

@@ -22,6 +22,7 @@ use super::Failure;
 use crate::collect::config::Config;
 use crate::collect::{Collector, Committer};
 use crate::flow::failure::{Stop, say};
+use crate::http::host::Hosts;
 use crate::http::keyed::Secret;
 use crate::http::server::{Door, Stopping, Traffic, serve as serve_http};
 use crate::lane::{LaneLock, LaneWriter};
@@ -166,6 +167,29 @@ impl Edges {
         router: Router,
         connections_max: usize,
     ) -> Result<SocketAddr, Failure> {
+        self.open(address, router, connections_max, None)
+    }
+
+    /// The same for those who run the shop: what listens for this machine alone answers to its own names
+    /// only, and to these.
+    fn listen_here(
+        &mut self,
+        address: &str,
+        router: Router,
+        connections_max: usize,
+        names: &BTreeSet<String>,
+    ) -> Result<SocketAddr, Failure> {
+        let hosts = Hosts::of(names, address);
+        self.open(address, router, connections_max, Some(hosts))
+    }
+
+    fn open(
+        &mut self,
+        address: &str,
+        router: Router,
+        connections_max: usize,
+        hosts: Option<Hosts>,
+    ) -> Result<SocketAddr, Failure> {
         let failed = |error: std::io::Error| {
             let what = format!("could not listen at {address}");
             Failure::new(5, anyhow::Error::new(error).context(what))
@@ -175,7 +199,12 @@ impl Edges {
             .block_on(TcpListener::bind(address))
             .map_err(failed)?;
         let at = listener.local_addr().map_err(failed)?;
-        let served = serve_http(listener, router, connections_max, self.stopping());
+        let door = Door {
+            connections_max,
+            hosts: hosts.filter(|_| at.ip().is_loopback()).map(Arc::new),
+            traffic: Arc::clone(&self.traffic),
+        };
+        let served = serve_http(listener, router, door, self.stopping());
         self.servers.push(self.runtime.spawn(served));
         Ok(at)
     }

@@ -109,7 +109,8 @@ impl Run {
                     traffic: Arc::clone(&edges.traffic),
                     ..Watched::default()
                 };
-                listening("monitor", edges.listen(address, monitor(watched), 64)?);
+                let at = edges.listen_here(address, monitor(watched), 64, &BTreeSet::new())?;
+                listening("monitor", at);
                 Some(edges)
             }
             None => None,

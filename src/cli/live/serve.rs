@@ -46,6 +46,7 @@ impl Serve {
                 "a serving layer of its own needs a --config with tokens.secret, the collector's: else it knows no token",
             ));
         }
+        let hosts = config.hosts.clone();
         let naming = Naming::of(token_secret(&config)?, config.hash_visitors);
         let board = Arc::<Board>::default();
         let reading = tail::follow(self.decisions.clone(), Arc::clone(&board), false);
@@ -65,7 +66,8 @@ impl Serve {
                 traffic: Arc::clone(&edges.traffic),
                 ..Watched::default()
             };
-            listening("monitor", edges.listen(address, monitor(watched), 64)?);
+            let at = edges.listen_here(address, monitor(watched), 64, &hosts)?;
+            listening("monitor", at);
         }
         edges.run(&stop);
         Ok(())

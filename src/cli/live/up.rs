@@ -91,7 +91,8 @@ impl Up {
             Some(secret) => secret.clone(),
             None => kept_secret(&self.dir.join("token.secret"))?,
         };
-        let origins = config.origins.clone();
+        let (origins, hosts) = (config.origins.clone(), config.hosts.clone());
+        let key = config.write_keys.first().cloned().unwrap_or_default();
         let collector = collector(config, secret, &lane);
 
         let status = JobStatus::default();
@@ -123,7 +124,7 @@ impl Up {
             .merge(crate::serve::router(server))
             .merge(pages::shop());
         reading.wait(|| stop.reason().is_some());
-        let at = edges.listen(&self.listen, router, connections)?;
+        let at = edges.listen_here(&self.listen, router, connections, &hosts)?;
         let crowd = Crowd::new(signer);
         crowd.to(at);
         let watched = Watched {
@@ -136,7 +137,7 @@ impl Up {
             traffic: Arc::clone(&edges.traffic),
         };
         let router = monitor(watched).merge(pages::control(crowd));
-        let control = edges.listen(&self.monitor, router, 64)?;
+        let control = edges.listen_here(&self.monitor, router, 64, &hosts)?;
         listening("the shop", at);
         listening("the control room", control);
         say(&format!(
