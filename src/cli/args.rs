@@ -458,18 +458,24 @@ pub struct EngineArgs {
 /// Most workers in a process, and most processes.
 const WORKERS_MAX: usize = 256;
 
+fn within(flag: &str, value: usize, most: usize) -> Result<(), Failure> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{flag} {value} does not lie between 1 and {most}"
+    )))
+}
+
+/// Whether a process may have so many workers.
+pub fn check_workers(workers: usize) -> Result<(), Failure> {
+    within("--workers", workers, WORKERS_MAX)
+}
+
 impl EngineArgs {
     /// Checks the numbers and reads the host file.
     pub fn resolve(&self, logs: &[Source]) -> Result<(Cluster, Pace), Failure> {
-        let within = |flag: &str, value: usize, most: usize| {
-            if (1..=most).contains(&value) {
-                return Ok(());
-            }
-            Err(Failure::usage(format!(
-                "{flag} {value} does not lie between 1 and {most}"
-            )))
-        };
-        within("--workers", self.workers, WORKERS_MAX)?;
+        check_workers(self.workers)?;
         within("--processes", self.processes, WORKERS_MAX)?;
         within("--batch", self.batch, 65_536)?;
         within("--read-ahead", self.read_ahead, 1024)?;

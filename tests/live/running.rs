@@ -17,11 +17,47 @@ fn a_lane_has_one_writer_and_a_live_job_keeps_its_state() {
             String::from_utf8_lossy(&ended.stderr).into_owned(),
         )
     };
-    let (code, said) = program(&["collect", "--lane", "lane.jsonl", "--listen", "127.0.0.1:0"]);
+    let flags = ["--config", "collect.toml", "--listen", "127.0.0.1:0"];
+    let (code, said) = program(&[&["collect", "--lane", "lane.jsonl"], &flags[..]].concat());
     assert!(
         code == Some(5) && said.contains("another process"),
         "{said}"
     );
+    let (code, said) = program(&[
+        "collect",
+        "--lane",
+        "other.jsonl",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    assert!(code == Some(2) && said.contains("keys.write"), "{said}");
+    let (code, said) = program(
+        &[
+            &["collect", "--lane", "o.jsonl"],
+            &flags[..2],
+            &["--listen", "foo"],
+        ]
+        .concat(),
+    );
+    assert!(code == Some(2) && said.contains("HOST:PORT"), "{said}");
+    let twice = [
+        "run",
+        "lane.jsonl",
+        "./lane.jsonl",
+        "--state",
+        "s",
+        "--out",
+        "d.jsonl",
+    ];
+    let (code, said) = program(&twice);
+    assert!(code == Some(2) && said.contains("twice"), "{said}");
+    for workers in ["0", "100000"] {
+        let (code, said) = program(&["up", "--workers", workers]);
+        assert!(
+            code == Some(2) && said.contains("between 1 and 256"),
+            "{said}"
+        );
+    }
     let (code, said) = program(&["run", "lane.jsonl", "--out", "d.jsonl"]);
     assert!(code == Some(2) && said.contains("--state"), "{said}");
     let (code, said) = program(&["serve", "d.jsonl", "--listen", "127.0.0.1:0"]);

@@ -9,6 +9,7 @@ use crate::cli::progress::stop_at_signals;
 use crate::collect::router;
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Take events over HTTP into a durable lane
 ///
@@ -36,6 +37,7 @@ pub struct Collect {
 impl Collect {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
+        check_addresses([&self.listen].into_iter().chain(&self.monitor))?;
         let stop = stop_at_signals()?;
         survive_hangups(Some("restage collect"))?;
         let config = self.config.read()?;

@@ -132,6 +132,20 @@ fn collector(config: Config, secret: Secret, lane: &OwnLane) -> Arc<Collector> {
     Arc::new(Collector::new(config, secret, lane.committer.clone()))
 }
 
+/// Refuses what is no address to listen at, before anything is made.
+fn check_addresses<'a>(addresses: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
+    let is_whole = |address: &str| {
+        let parts = address.rsplit_once(':');
+        parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    match addresses.into_iter().find(|address| !is_whole(address)) {
+        None => Ok(()),
+        Some(address) => Err(Failure::usage(format!(
+            "`{address}` is no address to listen at: write HOST:PORT, as 127.0.0.1:8700"
+        ))),
+    }
+}
+
 /// The edges of this process.
 struct Edges {
     runtime: Runtime,

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use std::sync::Arc;
 
 /// The demo shop's write key.
 pub const KEY: &str = "wk_demo";
@@ -28,8 +29,8 @@ const POLICY_OF_CONTENT: &str = "default-src 'none'; script-src 'self'; style-sr
 type Page = (&'static str, &'static str, &'static str);
 
 /// Path, type, text.
-const SHOP: [Page; 10] = [
-    ("/", HTML, include_str!("../../../web/shop/index.html")),
+const INDEX: &str = include_str!("../../../web/shop/index.html");
+const SHOP: [Page; 9] = [
     ("/shop.css", CSS, include_str!("../../../web/shop/shop.css")),
     (
         "/drawer.css",
@@ -97,7 +98,7 @@ const CONTROL: [Page; 5] = [
     ),
 ];
 
-fn page(form: &'static str, text: &'static str) -> Response {
+fn page(form: &'static str, text: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, form),
         (header::CONTENT_SECURITY_POLICY, POLICY_OF_CONTENT),
@@ -115,17 +116,24 @@ fn with<S: Clone + Send + Sync + 'static>(mut router: Router<S>, pages: &[Page])
     router
 }
 
-/// The demo shop's paths. Its products are asked for as they are sold.
-pub fn shop() -> Router {
+/// The demo shop's paths, whose page carries this write key. Its products are asked for as they are sold.
+pub fn shop(key: &str) -> Router {
     let router = with(Router::new(), &SHOP);
+    let own = |key: &str| format!("data-key=\"{key}\"");
+    let text: Arc<str> = INDEX.replace(&own(KEY), &own(key)).into();
     // Every view of the shop is a path of its own, of the same page.
-    let index = || async { page(HTML, SHOP[0].2) };
+    let index = move || {
+        let text = text.to_string();
+        async move { page(HTML, text) }
+    };
+    let index = get(index);
     router
-        .route("/c/{category}", get(index))
-        .route("/p/{item}", get(index))
-        .route("/cart", get(index))
-        .route("/checkout", get(index))
-        .route("/thanks", get(index))
+        .route("/", index.clone())
+        .route("/c/{category}", index.clone())
+        .route("/p/{item}", index.clone())
+        .route("/cart", index.clone())
+        .route("/checkout", index.clone())
+        .route("/thanks", index.clone())
         .route("/items.csv", get(|| async { page(CSV, ITEMS) }))
 }
 

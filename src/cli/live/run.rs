@@ -8,13 +8,14 @@ use crate::cli::reload::{Watches, reload_rules};
 use crate::cli::state::StateArgs;
 use crate::cli::supervise::SuperviseArgs;
 use crate::event::{Carry, LANES_MAX};
-use crate::flow::failure::Stop;
+use crate::flow::failure::{Stop, say};
 use crate::flow::job::{JobSpec, run};
 use crate::flow::sessions::Lines;
 use crate::flow::status::JobStatus;
 use crate::format::{FormatName, LaneOptions, Source};
 use crate::visit::plan::Plan;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,7 @@ impl Run {
             ));
         }
         self.supervise.supervise()?;
+        check_addresses(&self.monitor)?;
         let stop = stop_at_signals()?;
         survive_hangups(None)?;
         self.supervise.obey(&stop);

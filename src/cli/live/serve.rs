@@ -38,6 +38,7 @@ pub struct Serve {
 impl Serve {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
+        check_addresses([&self.listen].into_iter().chain(&self.monitor))?;
         let stop = stop_at_signals()?;
         survive_hangups(Some("restage serve"))?;
         let config = self.config.read()?;

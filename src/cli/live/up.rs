@@ -76,6 +76,8 @@ fn crowd_signer(config: &mut Config) -> Result<Signer, Failure> {
 impl Up {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
+        check_workers(self.workers)?;
+        check_addresses([&self.listen, &self.monitor])?;
         let stop = stop_at_signals()?;
         survive_hangups(None)?;
         let mut config = self.config.read()?;
@@ -96,7 +98,7 @@ impl Up {
         let collector = collector(config, secret, &lane);
 
         let status = JobStatus::default();
-        let mut spec = live_job(plan, vec![Source::Path(lane_path)], &status, &stop);
+        let mut spec = live_job(plan, vec![Source::Path(lane_path.clone())], &status, &stop);
         let rules = Arc::clone(&spec.rules);
         spec.cluster = Cluster::local(self.workers);
         let state = StateArgs {
@@ -122,7 +124,7 @@ impl Up {
         });
         let router = crate::collect::router(Arc::clone(&collector))
             .merge(crate::serve::router(server))
-            .merge(pages::shop());
+            .merge(pages::shop(&key));
         reading.wait(|| stop.reason().is_some());
         let at = edges.listen_here(&self.listen, router, connections, &hosts)?;
         let crowd = Crowd::new(signer);
