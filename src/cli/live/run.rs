@@ -95,6 +95,7 @@ impl Run {
         };
         let rules = Arc::clone(&spec.rules);
         self.clocks.apply(&mut spec.lane_options)?;
+        say_of_ids(&spec);
         let alive = self.state.open(&mut spec, Some(&self.out))?;
         let watches = Watches {
             catalogue: true,
@@ -144,6 +145,21 @@ pub fn live_job(plan: Plan, lanes: Vec<Source>, status: &JobStatus, stop: &Stop)
         stop: stop.clone(),
         plan,
         ..JobSpec::of(rules, lanes)
+    }
+}
+
+/// Says what an event costs that is sent again after its id was forgotten.
+pub fn say_of_ids(spec: &JobSpec) {
+    let (keep_ms, late_ms) = (
+        spec.rules.policy.limits.event_ids_keep_ms,
+        spec.lane_options.lateness_ms,
+    );
+    if keep_ms < late_ms {
+        say(&format!(
+            "restage: event ids are remembered for {} s, and events are taken {} s after they happened: one that is sent again in between counts twice (limits.event_ids_keep of the policy; 30 bytes an id)",
+            keep_ms / 1_000,
+            late_ms / 1_000
+        ));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::kept::kept_secret;
 use super::monitor::{Watched, monitor};
-use super::run::{end_job, live_job, outlet_in};
+use super::run::{end_job, live_job, outlet_in, say_of_ids};
 use super::simulated::Crowd;
 use super::{
     ConfigArgs, Edges, Failure, check_addresses, collector, listening, own_lane, pages,
@@ -101,6 +101,7 @@ impl Up {
         let mut spec = live_job(plan, vec![Source::Path(lane_path.clone())], &status, &stop);
         let rules = Arc::clone(&spec.rules);
         spec.cluster = Cluster::local(self.workers);
+        say_of_ids(&spec);
         let state = StateArgs {
             state: Some(self.dir.join("state")),
             snapshot_every: self.snapshot_every.clone(),
