@@ -36,6 +36,8 @@ pub enum Told {
 #[derive(Default)]
 struct Visitor {
     ring: VecDeque<Arc<Served>>,
+    /// The id of the decision that left the ring last.
+    before: Option<String>,
     readers: Vec<Sender<Told>>,
     /// Its place among the visitors by when they were last decided for.
     turn: u64,
@@ -87,7 +89,7 @@ impl Board {
         all.by_turn.insert(all.turn, visitor.to_owned());
         known.ring.push_back(Arc::clone(&served));
         if known.ring.len() > RING {
-            known.ring.pop_front();
+            known.before = known.ring.pop_front().map(|served| served.id.clone());
         }
         let lagging = &mut all.counts.lagging;
         known.readers.retain(|reader| {
@@ -178,9 +180,11 @@ impl Visitor {
         let Some(after) = after else {
             return latest.map(Told::Decision).into_iter().collect();
         };
-        match self.ring.iter().position(|served| served.id == after) {
-            Some(place) => {
-                let rest = self.ring.iter().skip(place + 1).cloned();
+        let is_before = self.before.as_deref() == Some(after);
+        let place = self.ring.iter().position(|served| served.id == after);
+        match place.map(|place| place + 1).or(is_before.then_some(0)) {
+            Some(seen) => {
+                let rest = self.ring.iter().skip(seen).cloned();
                 rest.map(Told::Decision).collect()
             }
             None => vec![Told::Resync(latest)],
@@ -230,7 +234,8 @@ mod tests {
         assert_eq!(ids(&mut board.watch("ann", None)), ["1/73"]);
         assert_eq!(ids(&mut board.watch("ann", Some("1/71"))), ["1/72", "1/73"]);
         assert!(ids(&mut board.watch("ann", Some("1/73"))).is_empty());
-        assert_eq!(ids(&mut board.watch("ann", Some("1/9"))), ["resync 1/73"]);
+        assert_eq!(ids(&mut board.watch("ann", Some("1/9"))).len(), RING);
+        assert_eq!(ids(&mut board.watch("ann", Some("1/8"))), ["resync 1/73"]);
         assert_eq!(ids(&mut board.watch("bob", Some("1/9"))), ["resync -"]);
         assert_eq!(ids(&mut board.watch("ann", Some("1/10"))).len(), RING - 1);
     }
