@@ -15,6 +15,7 @@ const count = (number) => Math.round(number ?? 0).toLocaleString("en");
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const signed = (share) => `${share > 0 ? "+" : ""}${percent(share)}`;
 const words = (name) => name.replaceAll("_", " ");
+const many = (number, name) => `${count(number)} ${number === 1 ? name.replace(/(s)$/, "") : name}`;
 const time = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 const size = (bytes) => (bytes < 1 << 20 ? `${count(bytes / 1024)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`);
 const COLOURS = ["#2f6fde", "#d9822b", "#3f8a5a", "#8a5fb0", "#b8486b", "#5b7083", "#a38a2b", "#2b97a3"];
@@ -66,14 +67,16 @@ const plot = (id, names) => {
   const width = () => by(id).clientWidth;
   const grid = { stroke: "#eef0f3" };
   const clock = (_, ticks) => ticks.map((tick) => time(1000 * tick).slice(0, tick % 60 ? 8 : 5));
+  // Three minutes up to now, also when there is less to show; ticks on whole seconds.
+  const x = { range: () => [Date.now() / 1000 - KEPT, Date.now() / 1000] };
   const made = new uPlot(
     {
       width: width(),
       height: HEIGHT,
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
-      axes: [{ stroke: "#66707e", grid, values: clock, space: 90 }, { stroke: "#66707e", grid, size: 50 }],
+      scales: { x, y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
+      axes: [{ stroke: "#66707e", grid, values: clock, space: 90, incrs: [15, 30, 60, 120] }, { stroke: "#66707e", grid, size: 50 }],
       series: [{}, ...names.map((label, at) => ({ label, stroke: COLOURS[at], width: 1.7, points: { show: false }, fill: at ? undefined : `${COLOURS[at]}14` }))],
     },
     [[], ...names.map(() => [])],
@@ -143,7 +146,7 @@ const draw = (page) => {
   lifted(page.lift);
   alerts(page);
   drifted(page.drift);
-  table(by("lanes"), ["lane", "behind", "read"], page.lanes.map((lane) => [lane.lane, `${count(lane.lag_ms)} ms`, size(lane.bytes)]));
+  table(by("lanes"), ["lane", "behind", "read"], page.lanes.map((lane) => [lane.lane, lane.lag_ms === null ? "not begun" : `${count(lane.lag_ms)} ms`, size(lane.bytes)]));
   const kept = page.snapshots ?? [];
   const number = (snapshot) => snapshot.file.replace(/^snapshot-0*/, "").replace(/-0*(\d)/, " · $1");
   table(by("snapshots"), ["snapshot", "size", "age"], kept.map((snapshot) => [number(snapshot), size(snapshot.bytes), `${count(snapshot.age_s)} s`]), "none yet");
@@ -163,7 +166,7 @@ const collected = (collect) => {
     ["batches taken", count(collect.requests.taken)],
     ["browsers that came", count(collect.requests.session)],
     ["withheld for want of consent", count(collect.withheld)],
-    { cells: ["lost by browsers whose queue ran over", count(collect.dropped)], name: collect.dropped ? "bad" : "" },
+    { cells: ["lost by browsers", count(collect.dropped)], name: collect.dropped ? "bad" : "" },
     ...Object.entries(collect.refused).map(([why, n]) => ({ cells: [`event refused: ${words(why)}`, count(n)], name: "bad" })),
     ...bad.map(([how, n]) => ({ cells: [`request refused: ${words(how)}`, `${count(n)} (${percent(n / share)})`], name: "bad" })),
   ]);
@@ -190,7 +193,10 @@ const learned = (slot) => {
     const name = text("span", words(arm.arm), null, "arm");
     name.style.setProperty("--colour", colour(arm.arm));
     const known = arm.exposures > 0 && arm.interval;
-    return [name, count(arm.exposures), known ? mean(arm).toFixed(3) : "–", known ? reach(arm.interval, mean(arm), [0, most], colour(arm.arm)) : ""];
+    const span = known ? arm.interval.map((end) => end.toFixed(3)).join(" to ") : "";
+    const drawn = text("div", "");
+    if (known) drawn.append(reach(arm.interval, mean(arm), [0, most], colour(arm.arm)), text("span", span, null, "small"));
+    return [name, count(arm.exposures), known ? mean(arm).toFixed(3) : "–", drawn];
   });
   table(text("table", "", node, "arms"), ["arm", "shown", "reward", "95 % interval"], rows);
   const seen = (leaf) => leaf.held + leaf.arms.reduce((all, arm) => all + arm.exposures, 0);
@@ -236,9 +242,11 @@ const lifted = (lift) => {
     last.append(drawn, ends);
     return [said, is(metric.treated, unit), is(metric.held, unit), is(metric.difference, unit), is(metric.relative, signed), last];
   });
-  table(text("table", "", text("div", "", node, "scroll")), ["", "Restage", "holdout", "difference", "lift", "interval"], rows);
+  // Until there is enough of it, nobody is to read a verdict from figures.
+  const early = lift.verdict === "collecting" ? " early" : "";
+  table(text("table", "", text("div", "", node, `scroll${early}`)), ["", "Restage", "holdout", "difference", "lift", "interval"], rows);
   const share = lift.visitors.held / Math.max(1, lift.visitors.treated + lift.visitors.held);
-  text("p", `${count(lift.visitors.treated)} visitors with Restage, ${count(lift.visitors.held)} in the holdout (${percent(share)}).`, node, "words");
+  text("p", `${early ? "Too early to read anything from these. " : ""}${many(lift.visitors.treated, "visitors")} with Restage, ${count(lift.visitors.held)} in the holdout (${percent(share)}).`, node, "words");
 };
 
 const drifted = (all) => {
@@ -246,7 +254,7 @@ const drifted = (all) => {
   if (!all.length) text("p", "Nothing to say yet: what a visit was like is compared with the training once it is over.", by("drift"), "words");
   for (const drift of all) {
     text("p", drift.verdict === "none" ? "none" : drift.verdict, by("drift"), `verdict ${drift.verdict === "far" ? "behind" : ""}`);
-    text("p", `${count(drift.sessions)} sessions, model ${drift.model}`, by("drift"), "words");
+    text("p", `${many(drift.sessions, "sessions")}, model ${drift.model}`, by("drift"), "words");
     const most = Object.entries(drift.psi).filter(([, psi]) => psi !== null).sort((a, b) => b[1] - a[1]).slice(0, 6);
     // Below 0.1 little has changed, above 0.25 much: the track ends at 0.5.
     const colour = (psi) => (psi > 0.25 ? COLOURS[4] : psi > 0.1 ? COLOURS[1] : COLOURS[2]);
@@ -259,7 +267,11 @@ const alerts = (page) => {
   const said = [];
   const say = (level, what) => said.push([level, what]);
   if (page.lift?.verdict === "unhealthy") say("alarm", page.lift.words);
-  for (const lane of page.lanes) if (lane.lag_ms > 5000) say("alarm", `lane ${lane.lane} is ${count(lane.lag_ms)} ms behind`);
+  for (const lane of page.lanes) {
+    if (lane.lag_ms === null) say("alarm", `lane ${lane.lane} has not been begun: nothing is decided until its collector starts`);
+    else if (lane.lag_ms > 5000) say("alarm", `lane ${lane.lane} is ${count(lane.lag_ms)} ms behind, and holds up all others`);
+    else if (!lane.is_written) say("warning", `no collector writes lane ${lane.lane}`);
+  }
   for (const slot of page.slots) {
     if (slot.frozen) say("alarm", `${words(slot.slot)}: visitors do not fall into the groups as drawn; its weights are frozen`);
     for (const arm of slot.arms) {
@@ -268,9 +280,9 @@ const alerts = (page) => {
     }
   }
   for (const drift of page.drift) if (drift.verdict === "far") say("warning", "visitors behave unlike those that the model was trained on");
-  if (page.collect?.requests.behind) say("warning", `the disk was behind ${count(page.collect.requests.behind)} times: senders were told to come again`);
-  if (page.collect?.dropped) say("warning", `browsers lost ${count(page.collect.dropped)} events while the collector was away`);
-  for (const [why, n] of Object.entries(page.set_aside)) say("note", `set aside, as it should be: ${count(n)} ${words(why)}`);
+  if (page.collect?.requests.behind) say("warning", `the disk was behind ${many(page.collect.requests.behind, "times")}: senders were told to come again`);
+  if (page.collect?.dropped) say("warning", `browsers could not send ${many(page.collect.dropped, "events")}: the collector was away, or refused them`);
+  for (const [why, n] of Object.entries(page.set_aside)) say("note", `set aside, as it should be: ${many(n, words(why))}`);
   const calm = said.every(([level]) => level === "note");
   const all = calm ? [["well", "All is well: sizes of the groups, drift, budgets, harmful arms and lanes were looked at."], ...said] : said;
   const order = ["alarm", "warning", "well", "note"];

@@ -40,7 +40,7 @@ const bars = (said) => {
     row.append(text("span", feature(name)));
     const bar = text("i", "", by < 0 ? "down" : "up");
     bar.style.setProperty("--part", Math.abs(by) / most);
-    row.append(bar, text("em", by < 0 ? "less" : "more"));
+    row.append(bar, text("em", `${by < 0 ? "less" : "more"} ${by < 0 ? "−" : "+"}${Math.abs(by).toFixed(2)}`));
     return row;
   });
 };
@@ -85,6 +85,23 @@ const tell = (said) => {
   if (said.seq > 0) mark(changed);
 };
 
+// What the page has told, summed up as the features of the visit are; a page that is loaded anew begins anew.
+const visit = {};
+const begin = () => Object.assign(visit, { since: Date.now(), events: 0, products: 0, inBasket: 0, worth: 0, stayed: 0, depth: 0 });
+const count = (kind, said) => {
+  if (!visit.since) begin();
+  visit.events++;
+  if (kind === "item_view") visit.products++;
+  if (kind === "dwell") visit.stayed += said.value;
+  if (kind === "scroll") visit.depth = Math.max(visit.depth, said.value);
+  const into = { add_to_cart: 1, remove_from_cart: -1 }[kind] ?? 0;
+  visit.inBasket += into * (said.quantity ?? 1);
+  visit.worth += into * (said.quantity ?? 1) * (said.price ?? 0);
+  if (kind === "purchase") visit.inBasket = visit.worth = 0;
+  const rows = [["events", visit.events], ["products opened", visit.products], ["pieces put into the basket", visit.inBasket], ["worth of them", `€ ${visit.worth.toFixed(2)}`], ["seconds on pages", Math.round(visit.stayed)], ["scrolled to", percent(visit.depth)], ["minutes since the first", Math.floor((Date.now() - visit.since) / 60_000)]];
+  by("visit").replaceChildren(...rows.flatMap(([name, value]) => [text("dt", name), text("dd", String(value))]));
+};
+
 const EVENT = {
   dwell: (said) => `stayed ${Math.round(said.value)} s`,
   scroll: (said) => `scrolled to ${percent(said.value)}`,
@@ -98,10 +115,15 @@ export const start = (anew) => {
     by("drawer").hidden = !wanted;
     document.body.classList.toggle("open", wanted);
     by("open").setAttribute("aria-expanded", String(wanted));
+    by(wanted ? "drawer" : "open").focus({ preventScroll: true });
   };
+  addEventListener("keydown", ({ key }) => key === "Escape" && !by("drawer").hidden && open(false));
   by("open").addEventListener("click", () => open(by("drawer").hidden));
   by("close").addEventListener("click", () => open(false));
-  by("anew").addEventListener("click", anew);
+  by("anew").addEventListener("click", () => {
+    begin();
+    anew();
+  });
   by("phases").append(
     ...Object.keys(PHASES).map((name) => {
       const step = text("li", name);
@@ -116,6 +138,7 @@ export const start = (anew) => {
       const line = text("li", "");
       line.append(text("time", new Date().toLocaleTimeString("en-GB")), text("span", event(id, said)));
       by("events").prepend(line);
+      count(id, said ?? {});
       while (by("events").children.length > 12) by("events").lastChild.remove();
     }
     if (state !== "applied" || !said) return;

@@ -54,7 +54,7 @@ for (const scene of document.querySelectorAll("[data-room]")) scene.append(room(
 by("grid").append(...items.map(card));
 document.body.classList.add("ready");
 
-const SECTIONS = ["banner", "tiles", "list", "product", "cart", "pay", "thanks"];
+const SECTIONS = ["banner", "tiles", "list", "product", "cart", "pay", "thanks", "missing"];
 const show = (...ids) => {
   for (const id of SECTIONS) by(id).hidden = !ids.includes(id);
 };
@@ -100,6 +100,11 @@ const VIEWS = {
     title("While you wait");
     return ["page_view"];
   },
+  missing() {
+    show("missing", "list");
+    title("For you");
+    return ["page_view"];
+  },
   home() {
     show("banner", "tiles", "list");
     title("For you");
@@ -108,8 +113,8 @@ const VIEWS = {
 };
 const viewOf = (path) => {
   const [, view, name] = path.split("/");
-  if (view === "p") return known.has(name) ? ["p", name] : ["home"];
-  if (view === "c") return categories.includes(name) ? ["c", name] : ["home"];
+  if (view === "p") return known.has(name) ? ["p", name] : ["missing"];
+  if (view === "c") return categories.includes(name) ? ["c", name] : ["missing"];
   if (view === "checkout") return [basket.count ? "checkout" : "cart"];
   if (view === "thanks") return [basket.last() ? "thanks" : "home"];
   return [view === "cart" ? "cart" : "home"];
