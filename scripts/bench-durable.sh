@@ -7,6 +7,7 @@
 # the default policy and data/learning.toml): the ratio of each pair, and the median. Both write --out.
 # Recovery: a run with about N live sessions (100,000 and 1,000,000), killed once it is past a snapshot that
 # holds them, and started again: from its start to its first new byte of decisions. Prints figures only.
+# RESTAGE_BIN names a program that is built already.
 set -euo pipefail
 events=2000000 runs=5 policies=() live=()
 while [ $# -gt 0 ]; do
@@ -15,13 +16,14 @@ while [ $# -gt 0 ]; do
         --runs) runs=$2; shift 2 ;;
         --policy) policies+=("$(realpath "$2")"); shift 2 ;;
         --live) live+=("$2"); shift 2 ;;
-        *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
+restage=${RESTAGE_BIN:-}
+[ -z "$restage" ] || restage=$(realpath "$restage")
 cd "$(dirname "$0")/.."
 [ ${#policies[@]} -gt 0 ] || policies=(data/policy.toml data/learning.toml)
 [ ${#live[@]} -gt 0 ] || live=(100000 1000000)
-restage=${RESTAGE_BIN:-}
 [ -n "$restage" ] || { cargo build --release --quiet; restage=target/release/restage; }
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
@@ -33,7 +35,7 @@ once() {
         grep -o '"events_per_s":[^,}]*' | cut -d: -f2
 }
 
-median() { sort -n | awk '{ x[NR] = $1 } END { printf "%s (%s to %s)", x[int((NR + 1) / 2)], x[1], x[NR] }'; }
+median() { sort -n | awk '{ x[NR] = $1 } END { printf "%s (%s to %s)\n", x[int((NR + 1) / 2)], x[1], x[NR] }'; }
 
 "$restage" simulate --events "$events" --seed 1 -o "$folder/log.csv" > /dev/null
 for policy in "${policies[@]}"; do
@@ -66,11 +68,15 @@ for count in "${live[@]}"; do
         # The bytes of the newest snapshot say how much of the state it holds.
         newest=$(find "$folder/state" -name 'snapshot-*-*' ! -name '*.new' -printf '%s\n' 2> /dev/null | sort -n | tail -1 || true)
         [ "${newest:-0}" -gt "$held" ] && held=$newest
-        lines=$(wc -l < "$folder/out.jsonl" 2> /dev/null || echo 0)
+        lines=$( (cat "$folder/out.jsonl" 2> /dev/null || true) | wc -l)
         [ "$lines" -ge "$count" ] && [ "$held" -gt 0 ] && { kill -9 $pid; break; }
         sleep 0.05
     done
     wait $pid 2> /dev/null || true
+    if [ "$held" -eq 0 ]; then
+        echo "recovery of $count live sessions: they were decided before there was a snapshot; take more"
+        continue
+    fi
     sessions_held=$("$restage" snapshot inspect "$folder/state" --json | grep -o '"live_sessions":[0-9]*' | head -1 | cut -d: -f2)
     bytes=$(stat -c %s "$folder/out.jsonl")
     begun=$(date +%s%N)

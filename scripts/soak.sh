@@ -5,7 +5,7 @@
 #
 # 5.6 million events of the simulated shop are two days. The process's resident memory is read four times a
 # second; printed are its size after a tenth, a quarter, a half and all of the run. With --plot a plot of it
-# is written to DIR/soak-memory.svg.
+# is written to DIR/soak-memory.svg. RESTAGE_BIN names a program that is built already.
 set -eu
 events=5600000 policy='' plot=''
 while [ $# -gt 0 ]; do
@@ -16,9 +16,12 @@ while [ $# -gt 0 ]; do
     *) echo "usage: $0 [--events N] [--policy FILE] [--plot DIR]" >&2; exit 2 ;;
   esac
 done
+restage=${RESTAGE_BIN:-}
+[ -z "$restage" ] || restage=$(realpath "$restage")
+[ -z "$policy" ] || policy=$(realpath "$policy")
+[ -z "$plot" ] || plot=$(realpath "$plot")
 cd "$(dirname "$0")/.."
-cargo build --release --quiet
-restage=$PWD/target/release/restage
+[ -n "$restage" ] || { cargo build --release --quiet; restage=$PWD/target/release/restage; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$restage" simulate --events "$events" -o "$work/log.csv" >/dev/null
