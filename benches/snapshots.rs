@@ -112,7 +112,7 @@ impl Job {
             totals: Totals::default(),
             committed: Vec::new(),
             rounds: Rounds::new(every, rules.policy.quantum_ms, (1, true), 0),
-            policy: rules.policy.label.clone(),
+            policies: vec![(0, rules.policy.label.clone())],
             milestones: None,
         };
         let collected = Rc::new(RefCell::new(Collected {

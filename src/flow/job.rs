@@ -246,6 +246,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
             index: 0,
             name: "memory".into(),
             reader,
+            over: None,
         });
     }
     let bytes: Option<u64> = lanes
@@ -280,7 +281,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let mut restored = None;
     if let (Some(durability), Some(state)) = (&spec.durability, spec.state.take()) {
         let workers = spec.cluster.workers * spec.cluster.processes();
-        let begin = begin_of((&spec.rules, workers), durability, &state);
+        let begin = begin_of((&spec.plan, workers), durability, &state);
         restored = state.restored;
         let begin = Begin {
             milestones: spec.milestones.clone(),
@@ -408,8 +409,9 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
 }
 
 /// What a keeper begins with.
-fn begin_of((rules, workers): (&Rules, usize), durability: &Durability, state: &State) -> Begin {
-    let policy = &rules.policy;
+fn begin_of((plan, workers): (&Plan, usize), durability: &Durability, state: &State) -> Begin {
+    // Neither the quantum nor whether anything is learned can change.
+    let policy = &plan.first().policy;
     let jobs = (workers, policy.learns());
     let known_ms = durability.known_ms();
     Begin {
@@ -417,21 +419,24 @@ fn begin_of((rules, workers): (&Rules, usize), durability: &Durability, state: &
         totals: state.totals,
         committed: state.committed.clone(),
         rounds: Rounds::new(durability.every, policy.quantum_ms, jobs, known_ms),
-        policy: policy.label.clone(),
+        policies: plan.labels().collect(),
         milestones: None,
     }
 }
 
 /// A durable run ends where it is: what was handed over is committed, and another run goes on.
 pub fn end(signal: i32, closer: Option<Closer>) -> ! {
+    let committed = closer.is_some();
     let closed = closer.is_none_or(|closer| closer.close(false));
     if !closed {
         let late = format!("signal {signal} came, and the last commit did not end in time");
         failure::leave(&late, 1);
     }
-    failure::say(&format!(
-        "restage: stopped by signal {signal}; what was decided so far is committed, and the same command goes on from there"
-    ));
+    let what = match committed {
+        true => "what was decided so far is committed, and the same command goes on from there",
+        false => "the same command goes on from what is committed",
+    };
+    failure::say(&format!("restage: stopped by signal {signal}; {what}"));
     // Asked to end by whoever runs it, it has done what it should; a user's ^C is told as such.
     std::process::exit(if signal == SIGTERM { 0 } else { 128 + signal })
 }
@@ -464,6 +469,7 @@ fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
                 index: lane.0,
                 name: source.to_string(),
                 reader,
+                over: None,
             });
         }
     }
@@ -483,18 +489,19 @@ fn packed(spec: &JobSpec, source: &Source, lane: Lane) -> Option<PackedLane> {
     })
 }
 
-/// In a run that was taken up, lanes are read from their marks.
+/// In a run that was taken up, lanes are read from their marks, and end where they ended.
 fn go_on(lanes: &mut [Vec<OpenLane>], spec: &JobSpec) -> Result<(), JobError> {
-    let resume = spec.durability.as_ref().and_then(|d| d.resume.as_ref());
+    let Some(resume) = spec.durability.as_ref().and_then(|d| d.resume.as_ref()) else {
+        return Ok(());
+    };
     for lane in lanes.iter_mut().flatten() {
-        let marks = resume.iter().flat_map(|resume| &resume.lanes);
-        let mark = marks
-            .filter(|(_, mark)| mark.lines > 0)
-            .find(|(of, _)| *of == lane.index);
-        if let Some((_, mark)) = mark {
+        let mut marks = resume.lanes.iter().filter(|(_, mark)| mark.lines > 0);
+        if let Some((_, mark)) = marks.find(|(of, _)| *of == lane.index) {
             lane.reader
                 .go_on(&spec.logs[usize::from(lane.index)], mark)?;
         }
+        let mut over = resume.over.iter().filter(|(of, _)| *of == lane.index);
+        lane.over = over.next().map(|(_, bytes)| *bytes);
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use super::watchdog;
 use crate::event::{ArrivalMs, Batch, Reject};
 use crate::format::mark::LaneMark;
 use crate::format::{LaneRead, LaneTally};
+use crate::log::error::LogError;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -58,6 +59,8 @@ pub struct OpenLane {
     pub name: String,
     /// The lane itself.
     pub reader: Box<dyn LaneRead>,
+    /// Its bytes, if the state that is gone on from has seen its end.
+    pub over: Option<u64>,
 }
 
 /// Bytes read so far over all lanes of this process, for a progress bar.
@@ -281,6 +284,10 @@ impl Feed {
                 }
                 last_ms = last_ms.max(chunk.clock.0);
                 if chunk.ended.is_some() {
+                    if let Some(durable) = durable {
+                        let (lane, last_ms) = (lanes[behind].index, chunk.clock.0);
+                        durable.shared.ended(lane, last_ms, chunk.offset);
+                    }
                     lanes.swap_remove(behind);
                 }
             }
@@ -422,11 +429,15 @@ impl OpenLane {
         let mut rejects = Vec::new();
         let mark = self.reader.mark();
         let more = self.reader.fill(&mut batch, &mut rejects, events_max);
-        let clock = self.reader.clock();
+        let (clock, offset) = (self.reader.clock(), self.reader.tally().bytes);
+        if self.over.is_some_and(|bytes| offset > bytes) {
+            let (name, grown) = (&self.name, LogError::Grown);
+            failure::leave(&format!("{name}: {grown}"), grown.exit_code());
+        }
         let ended = !matches!(more, Ok(true));
         Chunk {
             mark,
-            offset: self.reader.tally().bytes,
+            offset,
             batch,
             rejects,
             clock,

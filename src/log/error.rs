@@ -49,7 +49,7 @@ pub enum LogError {
         newest: Generation,
     },
     /// The replay gave another output than the one that was committed.
-    #[error("replay of epoch {} gave other output than was committed (digest {found:032x}, committed {committed:032x}); the logs are not the ones of the first run; put them back as they were, or begin a new folder", epoch.0)]
+    #[error("replay of epoch {} gave other output than was committed (digest {found:032x}, committed {committed:032x}); the logs are not the ones of the first run, or this program decides otherwise than the one that began it; go on with those, or begin a new folder", epoch.0)]
     Mismatch {
         /// The epoch up to which digests were added up.
         epoch: Epoch,

@@ -233,6 +233,12 @@ impl Plan {
         label
     }
 
+    /// From when on each policy holds, in ms, and what it is called.
+    pub fn labels(&self) -> impl Iterator<Item = (u64, String)> {
+        let terms = self.terms.iter();
+        terms.map(|term| (term.from.0, term.rules.policy.label.clone()))
+    }
+
     /// What policies are called, in order, likewise.
     pub fn policies(&self) -> String {
         let mut label = self.first().policy.label.clone();

@@ -2,22 +2,6 @@
 
 use super::*;
 
-/// Sends a signal to a process, or with a minus to its group.
-fn signal(name: &str, id: impl std::fmt::Display) {
-    let id = id.to_string();
-    let sent = Command::new("kill").args([name, "--", &id]).status();
-    assert!(sent.unwrap().success(), "{name} {id}");
-}
-
-/// Waits until it holds; a test that waits for half a minute has failed.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Asked to end, it commits and ends with 0; so does its report, once it is through, say all.
 #[test]
 fn asked_to_end_a_run_commits_and_goes_on_later() {

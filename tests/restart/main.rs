@@ -10,6 +10,7 @@ mod common;
 mod cluster;
 mod ends;
 mod refused;
+mod switch;
 
 use common::{free_addresses, restage, simulated, text};
 use std::os::unix::process::ExitStatusExt;
@@ -43,6 +44,8 @@ fn together() -> String {
 struct Shop {
     dir: TempDir,
     arguments: Vec<String>,
+    /// What only the first process of a durable run is given.
+    of_first: Vec<String>,
     right: Vec<u8>,
 }
 
@@ -84,6 +87,7 @@ impl Shop {
         Shop {
             dir,
             arguments,
+            of_first: Vec::new(),
             right,
         }
     }
@@ -122,6 +126,7 @@ impl Shop {
         ]);
         // Small steps: there is time for snapshots in between.
         command.args(["--out", text(&self.path("out.jsonl")), "--batch", "128"]);
+        command.args(&self.of_first);
         command
     }
 
@@ -166,6 +171,22 @@ fn ends(children: Vec<Child>) -> Vec<Output> {
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Sends a signal to a process, or with a minus to its group.
+fn signal(name: &str, id: impl std::fmt::Display) {
+    let id = id.to_string();
+    let sent = Command::new("kill").args([name, "--", &id]).status();
+    assert!(sent.unwrap().success(), "{name} {id}");
+}
+
+/// Waits until it holds; a test that waits for half a minute has failed.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Operations of opening a new folder: the last is the sync of the folder with the copy of the rules.

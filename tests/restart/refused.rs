@@ -114,6 +114,48 @@ fn paths_plots_and_ends() {
     assert!(other.out() == other.right, "nothing is written");
 }
 
+/// A snapshot's end may lie after the end of the log. What is appended then and belongs before it is refused,
+/// although nothing that was committed would change.
+#[test]
+fn a_log_that_grew_within_its_last_snapshot_is_refused() {
+    let shop = Shop::new(100, "policy.toml");
+    let row = |ms: u64, visitor: u64| format!("{ms},v{visitor},page_view\n");
+    let (begin_ms, last_ms) = (1_767_571_200_000, 1_767_571_203_599);
+    let rows = (0..).map(|at| (begin_ms + at / 6, at % 3_000));
+    let rows = rows.take_while(|(ms, _)| *ms <= last_ms);
+    let rows: String = rows.map(|(ms, visitor)| row(ms, visitor)).collect();
+    let log = "event_ms,visitor,kind\n".to_owned() + &rows;
+    std::fs::write(shop.path("log.csv"), &log).unwrap();
+    let (state, out) = (shop.path("state"), shop.path("out.jsonl"));
+    let mut run = shop.command();
+    run.args(["--state", text(&state), "--out", text(&out)]);
+    run.args(["--snapshot-every", "1ms", "--batch", "8"]);
+    // How far its last snapshot reaches is the clock's affair.
+    let reaches = (0..20).any(|_| {
+        shop.clear();
+        let done = run.output().unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+        let look = ["snapshot", "ls", text(&state), "--json"];
+        let output = restage().args(look).output().unwrap();
+        let page: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        page["snapshots"][0]["until_ms"].as_u64() > Some(last_ms)
+    });
+    assert!(reaches, "no snapshot ends after the log");
+    let committed = shop.out();
+    let grown = log.clone() + &row(last_ms + 20, 9_999);
+    std::fs::write(shop.path("log.csv"), grown).unwrap();
+    for _ in 0..2 {
+        let output = run.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("have grown"), "{}", said(&output));
+        assert!(shop.out() == committed, "nothing is written");
+    }
+    std::fs::write(shop.path("log.csv"), log).unwrap();
+    let done = run.output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(shop.out() == committed);
+}
+
 /// A log without a head is no lane yet: `restage run` says once what it waits for.
 #[test]
 fn a_lane_without_a_head_is_named() {

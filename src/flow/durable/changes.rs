@@ -41,8 +41,8 @@ pub struct Change {
     pub order: Order,
     /// What people are told.
     pub told: String,
-    /// The policy that takes over, if one does.
-    pub policy: Option<String>,
+    /// The policy that takes over, if one does: from when on, in ms, and its label.
+    pub policy: Option<(u64, String)>,
     /// The whole journal.
     pub journal: String,
 }
@@ -144,7 +144,7 @@ impl Inner {
                     "policy {policy} and model {model} take over at {} ms",
                     from.0
                 ),
-                policy: Some(policy.clone()),
+                policy: Some((from.0, policy.clone())),
                 journal: self.journal(),
                 order: Order::Rules(from.0, text),
             }

@@ -117,7 +117,7 @@ pub struct Keeper {
     lanes: BTreeMap<Lane, Offset>,
     output: Vec<u8>,
     rounds: Rounds,
-    policy: String,
+    policies: Vec<(u64, String)>,
     /// The totals at the end of the round.
     at_end: Option<Totals>,
     /// The epochs of the last row handed over and of the last one committed, in ms.
@@ -135,8 +135,8 @@ pub struct Begin {
     pub committed: Vec<Row>,
     /// When snapshots are taken.
     pub rounds: Rounds,
-    /// The policy's label.
-    pub policy: String,
+    /// From when on which policy holds, in ms and by its label.
+    pub policies: Vec<(u64, String)>,
     /// Where commits are noted, if anyone measures.
     pub milestones: Option<Milestones>,
 }
@@ -163,7 +163,7 @@ impl Keeper {
             lanes: BTreeMap::new(),
             output: Vec::new(),
             rounds: begin.rounds,
-            policy: begin.policy,
+            policies: begin.policies,
             at_end: None,
             handed_ms: 0,
             committed_ms,
@@ -192,9 +192,7 @@ impl Keeper {
 
     /// Something else holds from now on: it is written down before any row that is handed over after this.
     pub fn take_over(&mut self, change: &mut Change) {
-        if let Some(policy) = &change.policy {
-            self.policy.clone_from(policy);
-        }
+        self.policies.extend(change.policy.take());
         self.ask(Work::Rules(std::mem::take(&mut change.journal)));
     }
 
@@ -275,11 +273,13 @@ impl Keeper {
         if !self.rounds.is_whole() || !self.output.is_empty() || !self.committed.is_empty() {
             return;
         }
+        let mut in_force = self.policies.iter().rev();
+        let policy = in_force.find(|(from_ms, _)| *from_ms < end_ms);
         let about = About {
             begin_ms,
             end_ms,
             release: env!("CARGO_PKG_VERSION").into(),
-            policy: self.policy.clone(),
+            policy: policy.map_or(String::new(), |(_, label)| label.clone()),
         };
         self.ask(Work::Part(Part::of(PartKind::About, 0, &about).into()));
         self.ask(Work::Finish(Epoch(end_ms), totals));

@@ -32,6 +32,10 @@
 //! on the job is the one that was killed. Its output is compared with the rows that were committed, and
 //! only what comes after the last row is written ([`keeper`]).
 //!
+//! A log may end while a round is on, whose end then lies after the log's: the snapshot holds what was decided
+//! because nothing more came. So it says which lanes were over, and at which byte. *If such a lane has grown
+//! since, its new events would belong before the end, where no output leaves: the run is refused instead.*
+//!
 //! Invariant: whether, when and how often snapshots are taken cannot be seen in the output. Cost: some
 //! 500 bytes of disk a live session and round, and about 1 µs.
 
@@ -194,6 +198,8 @@ pub struct Counted {
     pub tally: crate::visit::tally::Tally,
     /// The digest of the decision records.
     pub digest: u128,
+    /// Its lanes that had ended by then, and how many bytes they had.
+    pub over: Vec<(u16, u64)>,
 }
 
 /// From where a run goes on; the same in every process.
@@ -205,6 +211,8 @@ pub struct Resume {
     pub end_ms: u64,
     /// Where each lane is read from.
     pub lanes: Vec<(u16, LaneMark)>,
+    /// Lanes that had ended by then, and how many bytes they had.
+    pub over: Vec<(u16, u64)>,
 }
 
 /// How a run is durable; the same in every process.
@@ -238,6 +246,8 @@ pub struct Shared {
     /// Up to where epochs are closed, in ms.
     pub closed_ms: Cell<u64>,
     marks: RefCell<BTreeMap<u16, VecDeque<LaneMark>>>,
+    /// Lanes that have ended: the last arrival in ms, and the bytes.
+    over: RefCell<BTreeMap<u16, (u64, u64)>>,
 }
 
 impl Shared {
@@ -254,6 +264,18 @@ impl Shared {
         {
             of_lane.pop_front();
         }
+    }
+
+    /// Notes that a lane has ended, before its end can be seen in the frontier.
+    pub fn ended(&self, lane: u16, last_ms: u64, bytes: u64) {
+        self.over.borrow_mut().insert(lane, (last_ms, bytes));
+    }
+
+    /// Lanes that ended before `end_ms`, and their bytes. What came after these would belong before the end.
+    pub fn over_before(&self, end_ms: u64) -> Vec<(u16, u64)> {
+        let over = self.over.borrow();
+        let before = over.iter().filter(|(_, (last_ms, _))| *last_ms < end_ms);
+        before.map(|(lane, (_, bytes))| (*lane, *bytes)).collect()
     }
 
     /// The last mark of each lane before which nothing arrived at `begin_ms` or later.

@@ -68,6 +68,7 @@ impl Restored {
             ..Restored::default()
         };
         let (mut tally, mut digest) = (Tally::default(), Digest::default());
+        let mut over = Vec::new();
         for part in parts {
             let part = Part::try_from(part).map_err(|unknown| unknown.to_string())?;
             let (kind, number, bytes) = (part.kind, part.number as usize, part.bytes);
@@ -88,6 +89,7 @@ impl Restored {
                     let counted: Counted = decoded("counters", &bytes);
                     tally.merge(&counted.tally);
                     digest.merge(Digest(counted.digest));
+                    over.extend(counted.over);
                 }
                 PartKind::Learned => {
                     whole
@@ -106,6 +108,7 @@ impl Restored {
         whole.counted = Counted {
             tally,
             digest: digest.0,
+            over,
         };
         if neighbours {
             whole.find_neighbours();
@@ -145,6 +148,7 @@ impl Restored {
             begin_ms: self.about.begin_ms,
             end_ms: self.about.end_ms,
             lanes: self.lanes.clone(),
+            over: self.counted.over.clone(),
         }
     }
 

@@ -153,6 +153,7 @@ impl Saving {
                     let counted = Counted {
                         tally: visits.tally().clone(),
                         digest: digest.0,
+                        over: self.shared.over_before(stop_ms),
                     };
                     self.part(PartKind::Counted, self.worker, &counted);
                 }
@@ -192,11 +193,14 @@ impl Saving {
     }
 }
 
-/// State that was checked byte by byte when it was read: what does not fit is of another program.
+/// State that was checked byte by byte when it was read: what does not fit, or leaves bytes over, is of
+/// another program.
 pub fn decoded<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> T {
-    postcard::from_bytes(bytes).unwrap_or_else(|error| {
-        let message =
-            format!("state was damaged: {what} in the snapshot could not be read ({error})");
-        failure::leave(&message, 4)
-    })
+    let why = match postcard::take_from_bytes(bytes) {
+        Ok((state, [])) => return state,
+        Ok((_, rest)) => format!("{} bytes were left over", rest.len()),
+        Err(error) => error.to_string(),
+    };
+    let what = format!("state was damaged: {what} in the snapshot could not be read ({why})");
+    failure::leave(&what, 4)
 }
