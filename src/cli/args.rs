@@ -547,6 +547,12 @@ impl EngineArgs {
             let message = format!("{}: `{wrong}` is not host:port", path.display());
             return Err(Failure::usage(message));
         }
+        let is_again = |at: &usize| hosts[..*at].contains(&hosts[*at]);
+        if let Some(at) = (0..hosts.len()).find(is_again) {
+            let (path, host) = (path.display(), &hosts[at]);
+            let message = format!("{path} names {host} twice: each process needs its own");
+            return Err(Failure::usage(message));
+        }
         Ok(if self.processes > 1 {
             hosts
         } else {

@@ -42,7 +42,7 @@ pub fn install_hook() {
             .unwrap_or("no message");
         if message.starts_with("timely communication error") {
             say(&format!(
-                "restage: the connection to another process of the job was lost; the run has failed ({message})"
+                "restage: error: the connection to another process of the job was lost; the run has failed ({message})"
             ));
         } else {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
@@ -52,7 +52,7 @@ pub fn install_hook() {
                 .map_or("no worker".into(), |index| format!("worker {index}"));
             let epoch = epoch.map_or("no epoch".into(), |epoch| format!("epoch {epoch}"));
             say(&format!(
-                "restage: a broken invariant ended the run: {message} ({worker}, {epoch}, {phase}, at {place})"
+                "restage: error: a broken invariant ended the run: {message} ({worker}, {epoch}, {phase}, at {place})"
             ));
         }
         remove_unfinished();

@@ -23,6 +23,7 @@ mod greeting;
 #[cfg(test)]
 mod tests;
 
+use super::failure;
 pub use greeting::{Greeting, PROTOCOL};
 use greeting::{call, exchange, read_until};
 use std::collections::hash_map::RandomState;
@@ -109,6 +110,8 @@ pub struct Connected {
 
 /// How long a process waits for the others.
 pub const WAIT: Duration = Duration::from_secs(60);
+/// How long it waits before it says for whom.
+const SAY_AFTER: Duration = Duration::from_secs(3);
 /// Longest briefing in bytes.
 const BRIEFING_BYTES_MAX: u32 = 256 << 20;
 /// Callers that are greeted at once; more are hung up on, and call again if they are of the job.
@@ -139,11 +142,15 @@ pub fn connect(
     let listener = TcpListener::bind(addresses[me].as_str()).map_err(listen)?;
     listener.set_nonblocking(true).map_err(listen)?;
     tracing::info!(process = me, address = %addresses[me], "waiting for the other processes");
-    let until = Instant::now() + wait;
+    let begun = Instant::now();
+    let (until, mut say_at) = (begun + wait, Some(begun + SAY_AFTER));
     let mut meeting = Meeting::new(addresses, own);
     while !meeting.is_complete() {
         if Instant::now() >= until {
             return Err(meeting.incomplete(wait));
+        }
+        if say_at.take_if(|at| Instant::now() >= *at).is_some() {
+            failure::say(&meeting.waits(wait));
         }
         meeting.forget_closed();
         meeting.call_missing();
@@ -215,6 +222,16 @@ impl<'a> Meeting<'a> {
 
     fn is_complete(&self) -> bool {
         self.missing().is_empty()
+    }
+
+    fn waits(&self, wait: Duration) -> String {
+        let missing = self.missing();
+        let missing = missing
+            .iter()
+            .map(|other| format!("process {other} ({})", self.addresses[*other]));
+        let (me, missing) = (self.me(), missing.collect::<Vec<_>>().join(", "));
+        let seconds = wait.as_secs();
+        format!("restage: process {me} waits for {missing}, up to {seconds} s in all")
     }
 
     fn incomplete(&self, wait: Duration) -> MeshError {
