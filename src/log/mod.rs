@@ -62,7 +62,7 @@
 //!
 //! Everything read is hostile: lengths are bounded, hashes come first, and what does not fit is an error
 //! that names the file and the byte. The format's version is in every header; a release reads its own and
-//! the one before.
+//! the one before. There has been one so far, and nothing in here or in [`crate::flow::durable`] asks which.
 //!
 //! Invariant: what readers are shown is at every moment a prefix of the one right output. Cost: the output
 //! is written twice and hashed; a sync a group; [`writer`] says the rest.
@@ -86,6 +86,7 @@ pub mod writer;
 
 use crate::event::{Lane, Offset};
 use error::{Damage, LogError};
+pub use frame::{VERSION, VERSION_OLDEST};
 use manifest::Manifest;
 use names::Name;
 use outlet::Outlet;
