@@ -33,9 +33,11 @@ impl Shop {
             .unwrap();
         assert!(made.status.success(), "{}", said(&made));
         let all = fs::read_to_string(path("all.csv")).unwrap();
-        let mut rows = all.lines().map(|row| format!("{row},"));
-        let header = rows.next().unwrap() + "stock";
-        let rows = rows.collect();
+        // Item, category and price as they are at first: what is in stock is this test's affair.
+        assert!(all.starts_with("item,category,price,stock,at_ms\n"));
+        let first = all.lines().skip(1).filter(|row| row.ends_with(','));
+        let rows = first.map(|row| row.splitn(4, ',').take(3).collect::<Vec<_>>().join(",") + ",");
+        let (header, rows) = ("item,category,price,stock".into(), rows.collect());
         fs::create_dir(dir.path().join("run")).unwrap();
         let shop = Shop { dir, header, rows };
         shop.write(&shop.first());
