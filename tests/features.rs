@@ -396,8 +396,8 @@ fn a_full_table_keeps_the_cart_right() {
     for event in &events {
         overflows += u32::from(session.observe(event, &limits).item);
     }
-    assert_eq!((session.cart_units, session.cart().value), (1, 2_000_000));
+    assert_eq!((session.cart().units, session.cart().value), (1, 2_000_000));
     assert!(session.in_cart(Id(2)) && !session.in_cart(Id(1)));
     assert_eq!(overflows, 35, "37 views, of which two found room");
-    assert_eq!(session.categories.distinct(), 2);
+    assert_eq!(session.touched.categories_count(), 2);
 }

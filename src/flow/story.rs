@@ -75,7 +75,7 @@ fn paragraph(
                 } else {
                     ""
                 };
-                let bot = match visit.ruled_out {
+                let bot = match visit.ruled_out() {
                     Some((Rule::Known, _)) => ", of a visitor known for a bot: it teaches nothing",
                     _ => "",
                 };
@@ -127,7 +127,7 @@ fn paragraph(
 
 /// Whether this very event made the session a bot's, and by which rule.
 fn ruled_out(visit: &Visit, rules: &Rules, out: &mut Vec<u8>) -> std::io::Result<()> {
-    let Some((rule, at_event)) = visit.ruled_out else {
+    let Some((rule, at_event)) = visit.ruled_out() else {
         return Ok(());
     };
     if at_event != visit.session.events {

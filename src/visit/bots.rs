@@ -15,8 +15,8 @@
 //! about the pace: it neither adds to a row nor ends one by its gap.
 //!
 //! [`Pace`] keeps two rows as saturating counters, so it is a pure function of the session's events
-//! and of the two times. Cost: 40 bytes a session, and a few comparisons an event, which a replay of
-//! a million events does not show.
+//! and of the two times in [`Since`], which the visit keeps with its others. Cost: 24 bytes a session, and a
+//! few comparisons an event, which a replay of a million events does not show.
 
 use super::session::Session;
 use crate::event::{Event, EventMs, Id, Kind};
@@ -87,16 +87,23 @@ pub enum Verdict {
 }
 
 /// How fast a session goes on: the rows of item views without dwell and of gaps too short.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// The item in view and since when; 0 while there is none.
-    item: Id,
-    view: EventMs,
-    /// The latest action and its time; 0 before the first.
-    action: EventMs,
-    kind: Option<Kind>,
-    views: u16,
-    gaps: u16,
+    /// The item in view.
+    pub(super) item: Id,
+    /// What the latest action was.
+    pub(super) kind: Option<Kind>,
+    pub(super) views: u16,
+    pub(super) gaps: u16,
+}
+
+/// The times that [`Pace`] goes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// Since when the item is in view; 0 while there is none.
+    pub view: EventMs,
+    /// When the latest action was; 0 before the first.
+    pub action: EventMs,
 }
 
 impl Rule {
@@ -132,7 +139,7 @@ impl Bots {
     /// The verdict on a session as it is now: by the first rule that holds, if any does.
     #[inline]
     pub fn verdict(&self, session: &Session, pace: &Pace) -> Option<Verdict> {
-        let (events, active_ms) = (u64::from(session.events), session.active_ms);
+        let (events, active_ms) = (u64::from(session.events), session.active_ms());
         if self.per_minute > 0
             && events >= self.events_min
             && events * 60_000 > self.per_minute * active_ms.max(1)
@@ -195,53 +202,53 @@ impl Verdict {
 impl Pace {
     /// Takes the session's next event in canonical order.
     #[inline]
-    pub fn observe(&mut self, event: &Event, bots: &Bots) {
+    pub fn observe(&mut self, since: &mut Since, event: &Event, bots: &Bots) {
         match event.kind {
-            Kind::ItemView => self.view(event, bots.dwell_min_ms),
+            Kind::ItemView => self.view(since, event, bots.dwell_min_ms),
             // Pages that are passed through on the way to the next item.
             Kind::PageView | Kind::ListView => {}
             Kind::Dwell if shorter(event, bots.dwell_min_ms) => return,
-            Kind::Scroll | Kind::Dwell => return self.stay(),
+            Kind::Scroll | Kind::Dwell => return self.stay(since),
             Kind::Impression | Kind::ExitIntent | Kind::Refund | Kind::Consent | Kind::Erase => {
                 return;
             }
-            _ => self.stay(),
+            _ => self.stay(since),
         }
-        self.act(event, bots.gap_min_ms);
+        self.act(since, event, bots.gap_min_ms);
     }
 
     /// Something was done with the item in view.
-    fn stay(&mut self) {
-        (self.view, self.views) = (EventMs(0), 0);
+    fn stay(&mut self, since: &mut Since) {
+        (since.view, self.views) = (EventMs(0), 0);
     }
 
-    fn view(&mut self, event: &Event, dwell_min_ms: u64) {
-        let open = self.view.0 > 0;
+    fn view(&mut self, since: &mut Since, event: &Event, dwell_min_ms: u64) {
+        let open = since.view.0 > 0;
         // The same page again is the same view; one told late was left nobody knows when.
-        if open && (event.item == self.item || event.time < self.view) {
+        if open && (event.item == self.item || event.time < since.view) {
             return;
         }
-        let quick = open && event.time.0 - self.view.0 < dwell_min_ms;
+        let quick = open && event.time.0 - since.view.0 < dwell_min_ms;
         self.views = next(self.views, quick);
-        (self.item, self.view) = (event.item, event.time);
+        (self.item, since.view) = (event.item, event.time);
     }
 
-    fn act(&mut self, event: &Event, gap_min_ms: u64) {
-        if event.time < self.action || self.is_row_of_one(event) {
+    fn act(&mut self, since: &mut Since, event: &Event, gap_min_ms: u64) {
+        if event.time < since.action || self.is_row_of_one(since, event) {
             return;
         }
-        let quick = self.kind.is_some() && event.time.0 - self.action.0 < gap_min_ms;
+        let quick = self.kind.is_some() && event.time.0 - since.action.0 < gap_min_ms;
         self.gaps = next(self.gaps, quick);
-        (self.action, self.kind) = (event.time, Some(event.kind));
+        (since.action, self.kind) = (event.time, Some(event.kind));
     }
 
     /// Whether an event is another row of the basket or the order before it.
-    fn is_row_of_one(&self, event: &Event) -> bool {
+    fn is_row_of_one(&self, since: &Since, event: &Event) -> bool {
         let in_rows = matches!(
             event.kind,
             Kind::AddToCart | Kind::RemoveFromCart | Kind::Purchase
         );
-        in_rows && self.kind == Some(event.kind) && self.action == event.time
+        in_rows && self.kind == Some(event.kind) && since.action == event.time
     }
 }
 
@@ -298,11 +305,12 @@ mod tests {
             categories_max: 4,
         };
         let (mut session, mut pace) = (Session::default(), Pace::default());
+        let mut since = Since::default();
         for (place, event) in events.iter().enumerate() {
             if place == 0 {
                 session.begin(event.time, Default::default());
             }
-            pace.observe(event, bots);
+            pace.observe(&mut since, event, bots);
             session.observe(event, &limits);
             if let Some(verdict) = bots.verdict(&session, &pace) {
                 return Some((place + 1, verdict));

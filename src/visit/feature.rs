@@ -96,23 +96,23 @@ features! {
     distinct_items, "items", ANY, MOE,
         "different items touched", |s, _| f64::from(s.counters.get(Of::DistinctItems));
     distinct_categories, "categories", ANY, MOE,
-        "different categories touched", |s, _| s.categories.distinct() as f64;
+        "different categories touched", |s, _| s.touched.categories_count() as f64;
     repeat_views, "events", ANY, MOE,
         "product pages opened that had been open before", |s, _| f64::from(s.counters.get(Of::RepeatViews));
     views_of_one_item_max, "events", ANY, ROMOV,
         "most views of a single item", |s, _| f64::from(s.counters.get(Of::ViewsOfOneItemMax));
     dwell_sum, "s", ANY, SAKAR,
-        "time spent, as dwell events report it", |s, _| units(s.dwell_sum);
+        "time spent, as dwell events report it", |s, _| units(s.dwell_sum());
     dwell_mean, "s", ANY, GU,
-        "mean of the dwell events", |s, _| ratio(units(s.dwell_sum), s.counters.get(Of::Dwells));
+        "mean of the dwell events", |s, _| ratio(units(s.dwell_sum()), s.counters.get(Of::Dwells));
     dwell_max, "s", ANY, GU,
-        "longest dwell event", |s, _| units(s.dwell_max);
+        "longest dwell event", |s, _| units(s.dwell_max());
     scroll_mean, "depth", (0.0, 1.0), LAGUN,
-        "mean scroll depth", |s, _| ratio(units(s.scroll_sum), s.counters.get(Of::Scrolls));
+        "mean scroll depth", |s, _| ratio(units(s.scroll_sum()), s.counters.get(Of::Scrolls));
     scroll_max, "depth", (0.0, 1.0), LAGUN,
-        "greatest scroll depth", |s, _| units(s.scroll_max);
+        "greatest scroll depth", |s, _| units(s.scroll_max());
     cart_size, "units", ANY, SISMEIRO,
-        "units in the cart", |s, _| f64::from(s.cart_units);
+        "units in the cart", |s, _| f64::from(s.cart().units);
     cart_value, "currency", ANY, KUKAR,
         "worth of the cart at the prices when added", |s, _| units(s.cart().value);
     cart_age, "s", ANY, KUKAR,
@@ -122,7 +122,7 @@ features! {
     views_per_cart_add, "ratio", ANY, MOE,
         "product views per addition to the cart", |s, _| ratio(n(s, Kind::ItemView), s.count(Kind::AddToCart));
     gap_last, "s", ANY, ROMOV,
-        "time between the last two events", |s, _| seconds(s.gap_last);
+        "time between the last two events", |s, _| seconds(s.gap_last());
     gap_mean, "s", ANY, ROMOV,
         "mean time between events", |s, _| ratio(seconds(s.last.0.saturating_sub(s.start.0)), s.events - 1);
     gap_weighted, "s", ANY, ROMOV,
@@ -138,9 +138,9 @@ features! {
     cart_item_in_focus, "yes", (0.0, 1.0), KUKAR,
         "1 while the latest item touched is in the cart", |s, _| f64::from(u8::from(s.cart_item_in_focus));
     active_time, "s", ANY, BUCKLIN,
-        "time between events, no gap counting for more than ten minutes", |s, _| seconds(s.active_ms);
+        "time between events, no gap counting for more than ten minutes", |s, _| seconds(s.active_ms());
     category_concentration, "index", (0.0, 1.0), HIRSCHMAN,
-        "Herfindahl–Hirschman index of the categories touched", |s, _| s.categories.concentration().unwrap_or(f64::NAN);
+        "Herfindahl–Hirschman index of the categories touched", |s, _| s.touched.concentration().unwrap_or(f64::NAN);
     price_seen, "currency", ANY, ROMOV,
         "mean price of the product views", |s, _| ratio(units(s.price_seen_sum), s.counters.get(Of::PricedViews));
     price_in_cart, "currency", ANY, KUKAR,

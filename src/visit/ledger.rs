@@ -23,7 +23,7 @@ use super::learn::moments::Account;
 use super::learn::store::FactStore;
 use super::learned::Said;
 use super::live::promises::Spend;
-use super::live::{Rules, Visit};
+use super::live::{Mark, Rules, Visit};
 use super::output::Output;
 use super::rank::window::Window;
 use super::tally::Tally;
@@ -218,8 +218,8 @@ impl Ledger {
     pub fn touches_facts(&self, event: &Event, visit: &Visit, rules: &Rules) -> bool {
         match event.kind {
             Kind::Purchase | Kind::Refund | Kind::Impression => true,
-            Kind::AddToCart if !visit.carted => true,
-            _ => !visit.muted && verdict(visit, rules).is_some(),
+            Kind::AddToCart if !visit.is(Mark::Carted) => true,
+            _ => !visit.is(Mark::Muted) && verdict(visit, rules).is_some(),
         }
     }
 
@@ -253,11 +253,13 @@ impl Ledger {
             Kind::Consent | Kind::Erase => return,
             _ => {}
         }
-        if visit.muted {
+        if visit.is(Mark::Muted) {
             return;
         }
-        if counts && !visit.counted {
-            desk.settle(visit, at, |visit| visit.counted = true);
+        if counts && !visit.is(Mark::Counted) {
+            desk.settle(visit, at, |visit| {
+                visit.mark(Mark::Counted, true);
+            });
         }
         let touched = matches!(event.kind, Kind::ItemView | Kind::Click | Kind::AddToCart);
         if touched && desk.rules.index().is_some_and(|index| index.growing) {
@@ -285,7 +287,7 @@ impl Ledger {
         if !counts {
             return desk.settle_past(visit, event.arrival, |account| account.before += 1);
         }
-        let (visitor, session) = (event.visitor, visit.session_number);
+        let (visitor, session) = (event.visitor, visit.session_number());
         let facts = self.bin(visitor, event.arrival, desk.out);
         let known = |(_, order): (Outcome, Id)| !order.is_none() && order == event.event_id;
         if facts.orders(visitor).any(known) {
@@ -299,7 +301,7 @@ impl Ledger {
         self.take_promise(event.arrival, visit, desk);
         desk.spend(event.arrival, visitor, &visit.redeem(value, policy));
         let number = self.of(visitor).next_number();
-        visit.ordered = true;
+        visit.mark(Mark::Ordered, true);
         let fact = Fact::Outcome(Outcome {
             at_ms: event.time.0,
             session,
@@ -309,9 +311,9 @@ impl Ledger {
             margin,
         });
         self.state(event.arrival, visitor, fact, event.event_id, desk);
-        visit.orders += 1;
+        visit.set_orders(visit.orders() + 1);
         let more = Account {
-            converted: i64::from(visit.orders == 1),
+            converted: i64::from(visit.orders() == 1),
             revenue: value,
             margin,
             ..Account::default()
@@ -323,13 +325,13 @@ impl Ledger {
     fn cart(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
         let policy = &desk.rules.policy;
         let reward = policy.learning.reward;
-        if std::mem::replace(&mut visit.carted, true) {
+        if visit.mark(Mark::Carted, true) {
             return;
         }
         let mut state = |ledger: &mut Ledger, kind| {
             let fact = Fact::Outcome(Outcome {
                 at_ms: event.time.0,
-                session: visit.session_number,
+                session: visit.session_number(),
                 number: ledger.of(event.visitor).next_number(),
                 kind,
                 ..Outcome::default()
@@ -339,18 +341,18 @@ impl Ledger {
         if reward.wants_carts() {
             state(self, OutcomeKind::Cart);
         }
-        if reward.provisional > 0 && !visit.ordered {
+        if reward.provisional > 0 && !visit.is(Mark::Ordered) {
             state(self, OutcomeKind::Promise);
-            visit.promised = true;
+            visit.mark(Mark::Promised, true);
         }
     }
 
     /// What an addition to the cart promised is settled: the order is there, or will not come.
     fn take_promise(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        if !std::mem::take(&mut visit.promised) {
+        if !visit.mark(Mark::Promised, false) {
             return;
         }
-        let session = visit.session_number;
+        let session = visit.session_number();
         let promise = |fact: &Fact| {
             matches!(fact, Fact::Outcome(outcome)
                 if outcome.session == session && outcome.kind == OutcomeKind::Promise)
@@ -371,10 +373,10 @@ impl Ledger {
             return;
         };
         let whole = back == 0 || order.value == back;
-        let live = order.session == visit.session_number;
+        let live = order.session == visit.session_number();
         // Of the live session, orders that were forgotten are counted, too.
         let standing = if live {
-            visit.orders as usize
+            visit.orders() as usize
         } else {
             let of_session = |other: &Outcome| other.session == order.session;
             orders().filter(of_session).count()
@@ -402,7 +404,7 @@ impl Ledger {
             ..Account::default()
         };
         if live {
-            visit.orders -= u32::from(whole);
+            visit.set_orders(visit.orders() - u32::from(whole));
             desk.settle(visit, at, |visit| visit.earn(&less));
         } else {
             desk.settle_past(visit, at, |account| account.add(&less));
@@ -441,7 +443,7 @@ impl Ledger {
         desk: &mut Desk<'_, impl Output>,
     ) {
         let earlier = desk.rules.policy.bots.earlier;
-        let (visitor, session) = (visit.visitor, visit.session_number);
+        let (visitor, session) = (visit.visitor, visit.session_number());
         let taught = |fact: &Fact| match fact {
             Fact::Exposure(exposure) => earlier || exposure.session == session,
             Fact::Outcome(outcome) => earlier || outcome.session == session,
@@ -457,12 +459,12 @@ impl Ledger {
             let sessions = visit.account().sessions;
             desk.tally.bots.earlier += u64::try_from(sessions).unwrap_or(0);
             desk.settle_past(visit, at, |account| *account = Account::default());
-            if std::mem::take(&mut visit.compared) {
+            if visit.mark(Mark::Compared, false) {
                 desk.compare(at, visitor, (visit.holdout(), visit.held()), -1);
             }
-            visit.bot = true;
+            visit.mark(Mark::Bot, true);
         }
-        visit.ruled_out = Some((rule, visit.session.events));
+        visit.rule_out(rule);
         visit.mute();
     }
 
@@ -476,12 +478,12 @@ impl Ledger {
     ) {
         desk.spend(at, visit.visitor, &said.spends);
         said.spends.clear();
-        if let Some(mut rise) = said.risen.take().filter(|_| !visit.muted) {
+        if let Some(mut rise) = said.risen.take().filter(|_| !visit.is(Mark::Muted)) {
             rise.number = self.of(visit.visitor).next_number();
             self.state(at, visit.visitor, Fact::Outcome(rise), Id::NONE, desk);
         }
         for exposure in said.exposures.drain(..) {
-            if visit.muted {
+            if visit.is(Mark::Muted) {
                 continue;
             }
             if desk.rules.policy.learning.seen && visit.seen_seq() != Some(exposure.seq) {
@@ -499,7 +501,7 @@ impl Ledger {
         exposure: Exposure,
         desk: &mut Desk<'_, impl Output>,
     ) {
-        if !std::mem::replace(&mut visit.compared, true) {
+        if !visit.mark(Mark::Compared, true) {
             let group = (visit.holdout(), visit.held());
             desk.compare(at, visit.visitor, group, 1);
         }
@@ -527,12 +529,12 @@ impl Ledger {
     /// A session has ended: it enters the index, and what it was promised without ordering is not
     /// spent.
     pub fn end(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        if !visit.muted && desk.rules.index().is_some_and(|index| !index.growing) {
+        if !visit.is(Mark::Muted) && desk.rules.index().is_some_and(|index| !index.growing) {
             self.index(at, visit, desk);
         }
         self.take_promise(at, visit, desk);
         desk.spend(at, visit.visitor, &visit.break_promises());
-        if let Some((rule, _)) = visit.ruled_out {
+        if let Some((rule, _)) = visit.ruled_out() {
             desk.tally.bots.count(rule, visit.session.events);
         }
     }

@@ -6,28 +6,34 @@
 //! and the decision, if there is one, is returned. So the second halves may lag behind the first, as
 //! long as those of a visit keep their order. Stability is kept here: cooldown, least gain, most
 //! changes. Cost: about 300 ns an event, of which the fold is a tenth.
+//!
+//! Memory: 288 bytes and what the session's tables hold. What few visits have lies behind pointers
+//! ([`aside`], [`seldom`]), times are distances ([`times`]), and what a snapshot holds is said apart ([`saved`]).
 
 mod aside;
 mod asked;
 mod handover;
+mod marks;
 mod page;
 pub mod promises;
+mod saved;
+mod seldom;
 mod standing;
+mod times;
 
-use super::bots::{Pace, Rule};
+use super::bots::Pace;
 use super::choose::Why;
 use super::decision::{Decision, Factors, PerSlot, Trigger};
 use super::feature::{FEATURE_COUNT, Vector, fill};
 use super::history::History;
 use super::learn::fact::{Outcome, OutcomeKind};
-use super::learn::moments::Account;
 use super::learn::tables::Tables;
 use super::learned::Said;
 use super::model::schedule::Schedule;
 use super::model::{Label, Scores};
+use super::narrow::Narrow;
 use super::phase::{Phase, PhaseState};
 use super::policy::{Policy, SLOTS_MAX};
-use super::products::browsed::Browsed;
 use super::products::catalogue::Catalogue;
 use super::products::propose::category_in_view;
 use super::products::shelf::{Restocked, Shelf};
@@ -35,12 +41,16 @@ use super::rank::Ranker;
 use super::rank::recommender::IndexSpec;
 use super::session::{Overflow, Session};
 use super::tally::Histogram;
-use crate::event::{ArrivalMs, Device, Event, EventMs, Id, Kind, VisitorId};
+use crate::event::{ArrivalMs, Device, Event, EventMs, Kind, VisitorId};
 use aside::Aside;
+pub use marks::Mark;
+use marks::Marks;
 use page::Moves;
+use seldom::Seldom;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use times::{TIMES, Time};
 
 /// What decisions go by, until other rules take over ([`super::plan`]).
 #[derive(Debug)]
@@ -61,90 +71,48 @@ impl Rules {
 }
 
 /// A visitor with a live session.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(from = "saved::Saved<'static>")]
 pub struct Visit {
     /// Who.
     pub visitor: VisitorId,
     /// The visitor's id as the log has it.
     pub visitor_text: Box<[u8]>,
-    /// What the log calls the session, where sessions are the log's.
-    log_session: Option<Box<LogSession>>,
-    /// Event time of the session's first event in ms, or one more than the visitor's last number,
-    /// whichever is greater; so that no two sessions of a visitor share one.
-    pub session_number: u64,
+    times: Narrow<TIMES>,
     /// The fold.
     pub session: Session,
-    /// Arrival of the last event.
-    pub last_arrival: ArrivalMs,
-    /// When the visit counts as stalled; none while the timer is off.
-    pub stalls_at: Due,
-    /// Whether it counts as stalled.
-    stalled: bool,
-    /// The deadline that the wheel holds for this visit.
-    pub timer: Due,
+    /// The scores of the last judgement.
+    pub scores: Scores,
+    /// What the scores of the last fold or stall rest on, if that is one number.
+    footprint: Option<NonZeroU64>,
+    /// How fast the session goes on.
+    pub pace: Pace,
+    /// What visits have whose slots are drawn, or that were promised something.
+    aside: Option<Box<Aside>>,
+    /// What most visits have nothing of.
+    seldom: Option<Box<Seldom>>,
     /// Number of the next decision.
     pub next_seq: u32,
+    changes: u32,
+    /// `p_purchase` in millionths when a higher phase was last reached, or at the start.
+    intent_ppm: i32,
+    layout: PerSlot<u8>,
+    why: PerSlot<Why>,
+    marks: Marks,
     /// Bit per phase reached.
     pub reached: u8,
     /// One more than the bar of the highest `p_purchase` before the first purchase, in a histogram of
     /// scores; 0 before the first score.
     peak: u8,
-    /// `p_purchase` in millionths when a higher phase was last reached, or at the start.
-    intent_ppm: i32,
-    /// The scores of the last judgement.
-    pub scores: Scores,
-    /// Number of the model that gave them.
+    /// Number of the model that gave the scores.
     pub model: u8,
-    /// What the scores of the last fold or stall rest on, if that is one number.
-    footprint: Option<NonZeroU64>,
     phase: PhaseState,
-    layout: PerSlot<u8>,
-    why: PerSlot<Why>,
-    changes: u32,
-    changed_at: ArrivalMs,
-    holdout: bool,
     /// Bit per slot whose default is kept for comparison.
     held: u8,
     device: Device,
-    /// Whether the session counts in its visitor's account.
-    pub counted: bool,
-    /// What else it has added to that account.
-    sales: Option<Box<Account>>,
-    /// Whether the visitor counts among those who are compared slot by slot.
-    pub compared: bool,
-    /// Whether the visitor was found to be a bot: later sessions teach nothing.
-    pub bot: bool,
-    /// Its orders that stand.
-    pub orders: u32,
-    /// Whether the session teaches nothing any more.
-    pub muted: bool,
-    /// How fast the session goes on.
-    pub pace: Pace,
-    /// The rule by which the session was taken for a bot's, and the number of the event at which.
-    pub ruled_out: Option<(Rule, u32)>,
-    /// Whether something went into the cart.
-    pub carted: bool,
-    /// Whether an order was booked.
-    pub ordered: bool,
-    /// Whether an addition to the cart counts for an order that may follow.
-    pub promised: bool,
-    /// What most visits have nothing of.
-    aside: Option<Box<Aside>>,
-    /// The products shown, where any are.
-    products: Option<Box<Shown>>,
 }
 
-/// The products that a visit is shown, and what they are chosen by.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Shown {
-    browsed: Browsed,
-    /// By number, first to last.
-    list: Vec<u32>,
-    /// Whether something that matters has happened since it was made.
-    stale: bool,
-    /// The shelf's version by which it was made.
-    version: u64,
-}
+const _: () = assert!(size_of::<Visit>() == 288);
 
 /// When something comes due on the arrival clock, or never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -169,14 +137,6 @@ impl Default for Due {
     fn default() -> Due {
         Due::NEVER
     }
-}
-
-/// A session's name in the log.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct LogSession {
-    id: Id,
-    /// Empty if its first event had none.
-    text: Box<[u8]>,
 }
 
 /// Most exposures of a session that wait for an impression.
@@ -214,44 +174,33 @@ impl Visit {
         history: History,
         rules: &Rules,
     ) {
-        let policy = &rules.policy;
-        let mut session = std::mem::take(&mut self.session);
-        session.begin(event.time, history);
+        let (policy, timer) = (&rules.policy, self.timer());
         let session_number = event.time.0.max(history.last_session + 1);
-        let by_log = policy.session.from_log.then(|| LogSession {
-            id: event.session,
-            text: log_session.into(),
-        });
         let mut layout = [0; SLOTS_MAX];
         for (arm, slot) in layout.iter_mut().zip(&policy.slots) {
             *arm = slot.default as u8;
         }
-        let shows = policy.products().is_some();
+        let by_log = policy.session.from_log;
         *self = Visit {
-            products: shows.then(Box::default),
             visitor: event.visitor,
             visitor_text: visitor.into(),
-            log_session: by_log.map(Box::new),
-            session_number,
-            session,
+            seldom: Seldom::at_start(event, log_session, &history, policy),
             // A log may come back to one of its session ids: numbering goes on, so that
             // visitor/session/seq stays unique.
-            next_seq: if policy.session.from_log {
-                history.next_seq
-            } else {
-                0
-            },
-            holdout: policy.holdout.holds(event.visitor),
+            next_seq: if by_log { history.next_seq } else { 0 },
             held: policy.held(event.visitor),
             device: event.device,
             layout,
-            compared: history.compared,
-            bot: history.bot,
-            timer: self.timer,
-            muted: history.bot,
-            ruled_out: history.bot.then_some((Rule::Known, 0)),
+            marks: Marks::default()
+                .with(Mark::Holdout, policy.holdout.holds(event.visitor))
+                .with(Mark::Compared, history.compared)
+                .with(Mark::Bot, history.bot)
+                .with(Mark::Muted, history.bot),
             ..Visit::default()
         };
+        self.session.begin(event.time, history);
+        self.put_time(Time::Number, session_number);
+        self.set_timer(timer);
     }
 
     /// Folds one event and reads the features. The first event of a session is judged as
@@ -262,28 +211,23 @@ impl Visit {
         rules: &Rules,
         features: &mut Vector,
     ) -> (Judgement, Overflow) {
-        if let Some(shown) = &mut self.products {
-            shown.stale |= shown.browsed.observe(event, &self.session.items);
+        if let Some(seldom) = &mut self.seldom {
+            seldom.observe(event, &self.session);
         }
-        self.pace.observe(event, &rules.policy.bots);
+        let mut since = self.since();
+        self.pace.observe(&mut since, event, &rules.policy.bots);
+        self.put_since(since);
         let overflow = self.session.observe(event, &rules.policy.limits.session);
-        self.last_arrival = event.arrival;
-        if let Some(known) = &mut self.log_session
-            && known.id.is_none()
-        {
-            known.id = event.session;
-        }
+        self.put_time(Time::Arrival, event.arrival.0);
         let moves_on = matches!(
             event.kind,
             Kind::AddToCart | Kind::BeginCheckout | Kind::Purchase
         );
-        let cart = self.session.cart_units > 0;
-        self.stalled &= cart && !moves_on;
-        self.stalls_at = rules
-            .policy
-            .hesitation_ms
-            .filter(|_| cart && !self.stalled)
-            .map_or(Due::NEVER, |ms| Due(event.arrival.0 + ms));
+        let cart = self.session.cart().units > 0;
+        let stalled = self.is(Mark::Stalled) && cart && !moves_on;
+        self.mark(Mark::Stalled, stalled);
+        let waits_ms = rules.policy.hesitation_ms.filter(|_| cart && !stalled);
+        self.stalls(waits_ms.map_or(Due::NEVER, |ms| Due(event.arrival.0 + ms)));
         let trigger = if self.session.events == 1 {
             Trigger::Start
         } else {
@@ -298,8 +242,8 @@ impl Visit {
 
     /// The hesitation timer has fired: reads the features as they are now.
     pub fn stall(&mut self, at: ArrivalMs, rules: &Rules, features: &mut Vector) -> Judgement {
-        self.stalls_at = Due::NEVER;
-        self.stalled = true;
+        self.stalls(Due::NEVER);
+        self.mark(Mark::Stalled, true);
         let now = self.session.last.max(EventMs(at.0));
         fill(&self.session, now, features);
         self.judgement(at, Trigger::Hesitation, rules, features)
@@ -318,16 +262,16 @@ impl Visit {
         self.judgement(at, trigger, rules, features)
     }
 
-    /// The items that the visit has touched, latest last, where products are shown.
-    pub fn trail(&self) -> &[Id] {
-        self.products
-            .as_ref()
-            .map_or(&[], |shown| shown.browsed.trail())
+    /// Whether something is so.
+    #[inline]
+    pub fn is(&self, mark: Mark) -> bool {
+        self.marks.has(mark)
     }
 
-    /// The products shown after the last judgement, by number.
-    pub fn list(&self) -> &[u32] {
-        self.products.as_ref().map_or(&[], |shown| &shown.list)
+    /// Says whether something is so. Returns whether it was.
+    #[inline]
+    pub fn mark(&mut self, mark: Mark, is: bool) -> bool {
+        self.marks.put(mark, is)
     }
 
     /// Reads a number from every line of memory that an event will read first. What comes out means
@@ -336,14 +280,11 @@ impl Visit {
     pub(super) fn touch(&self) -> u64 {
         let session = &self.session;
         session.last.0
-            ^ self.last_arrival.0
-            ^ self.timer.0
-            ^ self.changed_at.0
+            ^ self.times.get(Time::Arrival as usize)
             ^ u64::from(session.events)
             ^ u64::from(session.count(Kind::PageView))
-            ^ session.gap_last
+            ^ session.gap_last()
             ^ session.price_seen_sum as u64
-            ^ u64::from(self.orders)
             ^ self.scores.purchase.to_bits()
             ^ u64::from(self.layout[0])
     }
@@ -351,7 +292,7 @@ impl Visit {
     /// Whether what changed on the shelf may change the list of products without an event: it is on
     /// the page, the page lacks something that there is now, or its prices are what the list goes by.
     pub fn is_touched(&self, changed: &Restocked, policy: &Policy, shelf: &Shelf) -> bool {
-        let (Some(shown), Some((index, slot, spec))) = (&self.products, policy.products()) else {
+        let (Some(shown), Some((index, slot, spec))) = (self.shown(), policy.products()) else {
             return false;
         };
         let is_on_page = |number: &u32| changed.items.binary_search(number).is_ok();
@@ -385,9 +326,9 @@ impl Visit {
             trigger,
             model,
             moved: footprint.is_none() || footprint != before,
-            cart: self.session.cart_units > 0,
+            cart: self.session.cart().units > 0,
             cart_value: self.session.cart().value,
-            stalled: self.stalled,
+            stalled: self.is(Mark::Stalled),
             bought: self.session.count(Kind::Purchase) > 0,
         }
     }
@@ -456,7 +397,7 @@ impl Visit {
             visitor: &self.visitor_text,
             session: match self.log_text() {
                 Some(text) => text,
-                None => said.digits.of(self.session_number),
+                None => said.digits.of(self.session_number()),
             },
             seq,
             trigger,
@@ -487,8 +428,8 @@ impl Visit {
             why: self.why,
             device: self.device,
             returning: self.session.history().returning(),
-            holdout: self.holdout,
-            items: self.products.as_ref().map(|shown| &shown.list[..]),
+            holdout: self.is(Mark::Holdout),
+            items: self.shown().map(|shown| &shown.list[..]),
             shelf: by_shelf.then_some(&said.sold_out[..]),
         })
     }
@@ -513,19 +454,10 @@ impl Visit {
         Some(Outcome {
             // Before the page that it leads to is drawn.
             at_ms: judgement.at.0.saturating_sub(1),
-            session: self.session_number,
+            session: self.session_number(),
             kind: OutcomeKind::Intent,
             value: risen.into(),
             ..Outcome::default()
         })
-    }
-
-    /// From now on the session teaches nothing.
-    pub fn mute(&mut self) {
-        self.muted = true;
-        self.promised = false;
-        self.unearn();
-        self.orders = 0;
-        self.await_nothing();
     }
 }

@@ -25,7 +25,7 @@ use super::judging::{Judging, QUEUE_MAX, Reach};
 use super::learn::tables::{Change, Tables};
 use super::learned::Said;
 use super::ledger::{Desk, Ledger};
-use super::live::{Due, Judgement, Rules, Visit};
+use super::live::{Due, Judgement, Mark, Rules, Visit};
 use super::lookup::Lookup;
 use super::memory::Memory;
 use super::products::shelf::Shelf;
@@ -153,9 +153,7 @@ impl Visitors {
             sum ^= self.visits.get(*key).touch();
         }
         for key in &keys[..known] {
-            let session = &self.visits.get(*key).session;
-            sum ^= session.items.last().map_or(0, |item| item.id.0);
-            sum ^= session.categories.last().map_or(0, |(id, _)| id.0);
+            sum ^= self.visits.get(*key).session.touched.touch();
         }
         black_box(sum);
     }
@@ -333,7 +331,7 @@ impl Visitors {
                 .recall(event.visitor, event.arrival, limits.history_keep_ms);
         self.tally.visitors += u64::from(history.is_none());
         let key = self.visits.take_key();
-        self.visits.get_mut(key).timer = Due::NEVER;
+        self.visits.get_mut(key).set_timer(Due::NEVER);
         self.begin(key, event, texts, history.unwrap_or_default());
         self.list(bin, key);
         if self.live > self.tally.live_sessions_peak {
@@ -416,13 +414,13 @@ impl Visitors {
     fn set_timer(&mut self, key: u32) {
         let idle_ms = self.rules.policy.session.idle_ms;
         let visit = self.visits.get_mut(key);
-        let idle_at = ArrivalMs(visit.last_arrival.0 + idle_ms);
+        let idle_at = ArrivalMs(visit.last_arrival().0 + idle_ms);
         let deadline = visit
-            .stalls_at
+            .stalls_at()
             .get()
             .map_or(idle_at, |stalls_at| stalls_at.min(idle_at));
-        if Due::at(deadline) < visit.timer {
-            visit.timer = Due::at(deadline);
+        if Due::at(deadline) < visit.timer() {
+            visit.set_timer(Due::at(deadline));
             self.wheel.set(Timer {
                 deadline: deadline.0,
                 key,
@@ -431,7 +429,7 @@ impl Visitors {
             if self.wheel.len() > 4 * self.live as usize + STALE_TIMERS_MAX {
                 let visits = &self.visits;
                 self.wheel.retain(|timer| {
-                    visits.get(timer.key).timer == Due::at(ArrivalMs(timer.deadline))
+                    visits.get(timer.key).timer() == Due::at(ArrivalMs(timer.deadline))
                 });
             }
         }
@@ -441,13 +439,13 @@ impl Visitors {
         let idle_ms = self.rules.policy.session.idle_ms;
         let at = ArrivalMs(timer.deadline);
         let visit = self.visits.get_mut(timer.key);
-        if visit.timer != Due::at(at) {
+        if visit.timer() != Due::at(at) {
             return;
         }
-        visit.timer = Due::NEVER;
-        if visit.stalls_at == Due::at(at) {
+        visit.set_timer(Due::NEVER);
+        if visit.stalls_at() == Due::at(at) {
             self.stall(timer.key, at, out);
-        } else if visit.last_arrival.0 + idle_ms == at.0 {
+        } else if visit.last_arrival().0 + idle_ms == at.0 {
             self.leave(timer.key, at, Ending::Idle, out);
             return;
         }
@@ -478,7 +476,7 @@ impl Visitors {
             limits.history_keep_ms,
             limits.histories_per_bin,
         );
-        self.visits.get_mut(key).timer = Due::NEVER;
+        self.visits.get_mut(key).set_timer(Due::NEVER);
         self.visits.give_back(key);
     }
 
@@ -506,7 +504,7 @@ impl Visitors {
 
     /// Counts what a session came to.
     fn end(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) -> History {
-        if self.judging.owes(key) || self.visits.get(key).promised {
+        if self.judging.owes(key) || self.visits.get(key).is(Mark::Promised) {
             // A promise is a fact: it goes when those before it have come.
             self.settle(out);
         }
@@ -565,7 +563,7 @@ impl Visitors {
             .keys()
             .map(|key| {
                 let visit = self.visits.get(key);
-                (visit.last_arrival, visit.visitor, key)
+                (visit.last_arrival(), visit.visitor, key)
             })
             .collect();
         sessions.sort_unstable();

@@ -157,7 +157,7 @@ impl Pairing {
             at_ms: judgement.at.0,
             trigger: trigger_hash(judgement.trigger.name()),
             visitor: visit.visitor,
-            session: visit.session_number,
+            session: visit.session_number(),
             phase: visit.phase(),
             view: Box::new(view.clone()),
         };

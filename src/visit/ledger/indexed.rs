@@ -57,8 +57,8 @@ impl Ledger {
             return;
         };
         let seen = Seen {
-            session: SessionKey::of(visit.visitor, visit.session_number),
-            at_ms: visit.last_arrival.0,
+            session: SessionKey::of(visit.visitor, visit.session_number()),
+            at_ms: visit.last_arrival().0,
             items: visit.trail().into(),
         };
         let until = (at.0.saturating_add(index.window_ms), index.sessions_per_bin);

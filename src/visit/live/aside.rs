@@ -1,4 +1,4 @@
-//! What most visits have nothing of: draws, promises, and exposures that wait to be seen.
+//! What visits have whose slots are drawn: draws, promises, and exposures that wait to be seen.
 //!
 //! It is kept aside, behind one pointer, and made when there is something to keep: in a session whose
 //! slots are drawn by learned weights, or that was shown an arm with a cap or a cost. So a visit whose

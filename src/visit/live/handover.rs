@@ -28,7 +28,7 @@ impl Visit {
             }
             shows_gone |= new.arms[usize::from(self.layout[index])].retired;
         }
-        if let Some(shown) = &mut self.products {
+        if let Some(shown) = self.seldom.as_mut().and_then(|it| it.products.as_mut()) {
             shown.stale = true;
         }
         shows_gone

@@ -4,8 +4,7 @@
 //! ([`crate::visit::learned`]). The facts of what was shown are said aside and booked by the ledger;
 //! where only what was seen counts they wait aside for the impression of their decision.
 
-use super::Visit;
-use super::{Judgement, Rules};
+use super::{Judgement, Mark, Rules, Time, Visit};
 use crate::event::ArrivalMs;
 use crate::visit::choose::{CERTAIN_PPM, Why, choose, keeps};
 use crate::visit::decision::{PerSlot, Trigger};
@@ -80,7 +79,7 @@ impl Visit {
             if slot.learn.is_some() {
                 continue;
             }
-            if self.holdout {
+            if self.is(Mark::Holdout) {
                 continue;
             }
             let shown = usize::from(self.layout[index]);
@@ -99,7 +98,7 @@ impl Visit {
         }
         moves.arms = moves.changed;
         if moves.arms != 0 {
-            self.changed_at = at;
+            self.put_time(Time::Changed, at.0);
             self.changes += u32::from(!starts);
         }
         let free = rested || moves.arms != 0;
@@ -125,14 +124,14 @@ impl Visit {
         said: &mut Said,
         moves: &mut Moves,
     ) {
-        let (Some(_), Some(shelf)) = (&self.products, &tables.shelf) else {
+        let (Some(seldom), Some(shelf)) = (&mut self.seldom, &tables.shelf) else {
             return;
         };
         let Some((index, slot, spec)) = policy.products() else {
             return;
         };
         let arm = &slot.arms[usize::from(self.layout[index])];
-        let (Some(shown), Some(ranker)) = (&mut self.products, arm.ranker) else {
+        let (Some(shown), Some(ranker)) = (&mut seldom.products, arm.ranker) else {
             return;
         };
         let starts = judgement.trigger == Trigger::Start;
@@ -142,7 +141,7 @@ impl Visit {
         }
         let whom = For {
             browsed: &shown.browsed,
-            items: &self.session.items,
+            session: &self.session,
         };
         let sources = Sources {
             shelf,
@@ -174,7 +173,7 @@ impl Visit {
             moves.listed = true;
             moves.changed |= u8::from(!starts) << index;
             if free && !starts && !merely_mended {
-                self.changed_at = judgement.at;
+                self.put_time(Time::Changed, judgement.at.0);
             }
         }
     }
@@ -186,7 +185,7 @@ impl Visit {
 
     /// Whether the page was left alone for long enough.
     fn is_rested(&self, at: ArrivalMs, policy: &Policy) -> bool {
-        at.0 - self.changed_at.0 >= policy.stability.cooldown_ms
+        at.0 - self.changed_at().0 >= policy.stability.cooldown_ms
     }
 
     /// The arm that a slot had in this phase's leaf before.
@@ -288,7 +287,7 @@ impl Visit {
         };
         let drawer = Drawer {
             visitor: self.visitor,
-            session: self.session_number,
+            session: self.session_number(),
             slot: index,
             leaf: leaf_of(&slot.context, phase, self.device, returning),
             tables_ms: tables.version_at(at),
@@ -348,7 +347,7 @@ impl Visit {
     fn exposure(&self, cell: Cell, propensity_ppm: u32, drawer: Drawer, at: ArrivalMs) -> Exposure {
         Exposure {
             at_ms: at.0,
-            session: self.session_number,
+            session: self.session_number(),
             seq: 0,
             cell,
             propensity_ppm,

@@ -8,7 +8,7 @@
 //! Invariant: of each promise, changes sum up to its amount and what the orders took. Cost: a
 //! comparison a promise and judgement.
 
-use super::Visit;
+use super::{Mark, Visit};
 use crate::visit::policy::Policy;
 use crate::visit::policy::learning::Cost;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ impl Visit {
 
     /// Promises follow the cart.
     pub(super) fn keep_promises(&mut self, cart: i64, policy: &Policy, spends: &mut Vec<Spend>) {
-        let idle = self.ordered && cart == 0;
+        let idle = self.is(Mark::Ordered) && cart == 0;
         let promises = self.aside.iter_mut().flat_map(|aside| &mut aside.promises);
         for promise in promises {
             let now = if idle {

@@ -1,11 +1,10 @@
 //! How a visit stands: what others may ask of it.
 
-use super::{LogSession, Shown, Visit};
-use crate::event::{Id, Kind};
+use super::{Mark, Visit};
+use crate::event::Kind;
 use crate::visit::choose::Why;
 use crate::visit::decision::PerSlot;
 use crate::visit::history::History;
-use crate::visit::learn::moments::Account;
 use crate::visit::phase::Phase;
 use std::borrow::Cow;
 
@@ -14,43 +13,8 @@ impl Visit {
     pub fn session_text(&self) -> Cow<'_, [u8]> {
         match self.log_text() {
             Some(text) => Cow::Borrowed(text),
-            None => Cow::Owned(self.session_number.to_string().into_bytes()),
+            None => Cow::Owned(self.session_number().to_string().into_bytes()),
         }
-    }
-
-    pub(super) fn log_text(&self) -> Option<&[u8]> {
-        let text = &self.log_session.as_ref()?.text;
-        (!text.is_empty()).then_some(text)
-    }
-
-    /// The log's own id of the session; none where sessions are not the log's.
-    pub fn log_session(&self) -> Id {
-        let known = self.log_session.as_ref();
-        known.map_or(Id::NONE, |known| known.id)
-    }
-
-    /// What the visitor came to, this session included.
-    pub fn account(&self) -> Account {
-        let mut account = self.session.history().account;
-        account.add(&self.earned());
-        account
-    }
-
-    /// What the session has added to its visitor's account.
-    fn earned(&self) -> Account {
-        let mut earned = self.sales.as_deref().copied().unwrap_or_default();
-        earned.sessions += i64::from(self.counted);
-        earned
-    }
-
-    /// Adds to what the session has added.
-    pub fn earn(&mut self, more: &Account) {
-        self.sales.get_or_insert_default().add(more);
-    }
-
-    /// Takes back all that the session has added.
-    pub fn unearn(&mut self) {
-        (self.counted, self.sales) = (false, None);
     }
 
     /// The bar of the highest `p_purchase` before the first purchase in a histogram of scores.
@@ -62,8 +26,8 @@ impl Visit {
     pub fn past(&self) -> History {
         History {
             account: self.account(),
-            compared: self.compared,
-            bot: self.bot,
+            compared: self.is(Mark::Compared),
+            bot: self.is(Mark::Bot),
             ..*self.session.history()
         }
     }
@@ -80,7 +44,7 @@ impl Visit {
                 .abandoned_carts
                 .saturating_add(u32::from(self.session.abandons_cart())),
             last: self.session.last,
-            last_session: self.session_number,
+            last_session: self.session_number(),
             next_seq: self.next_seq,
             ..before
         }
@@ -103,7 +67,7 @@ impl Visit {
 
     /// Whether the visitor keeps the default layout.
     pub fn holdout(&self) -> bool {
-        self.holdout
+        self.is(Mark::Holdout)
     }
 
     /// Bit per slot whose default the visitor keeps for comparison.
@@ -114,17 +78,9 @@ impl Visit {
     /// Bytes held on the heap.
     pub fn bytes(&self) -> usize {
         self.visitor_text.len()
-            + self
-                .log_session
-                .as_ref()
-                .map_or(0, |known| size_of::<LogSession>() + known.text.len())
+            + self.times.bytes()
             + self.session.bytes()
-            + self.sales.as_ref().map_or(0, |_| size_of::<Account>())
             + self.aside.as_ref().map_or(0, |aside| aside.bytes())
-            + self.products.as_ref().map_or(0, |shown| {
-                size_of::<Shown>()
-                    + shown.browsed.bytes()
-                    + shown.list.capacity() * size_of::<u32>()
-            })
+            + self.seldom.as_ref().map_or(0, |seldom| seldom.bytes())
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Cost: O(1) an event; memory: 8 bytes an entry, only in policies that show products.
 
-use super::super::items::Items;
+use super::super::session::Session;
 use crate::event::{Event, Id, Kind};
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +23,9 @@ pub struct Browsed {
 }
 
 impl Browsed {
-    /// Takes an event, before the session has folded it: `items` still hold what was in the cart.
+    /// Takes an event, before the session has folded it: `session` still holds what was in the cart.
     /// Whether it matters for a list.
-    pub fn observe(&mut self, event: &Event, items: &Items) -> bool {
+    pub fn observe(&mut self, event: &Event, session: &Session) -> bool {
         match event.kind {
             Kind::ItemView | Kind::Click | Kind::AddToCart => {
                 let touched = !event.item.is_none();
@@ -36,9 +36,10 @@ impl Browsed {
             }
             Kind::RemoveFromCart => true,
             Kind::Purchase => {
-                let in_cart = items.iter().filter(|item| item.units > 0);
+                let items = session.touched.items().map(|(item, _)| item);
+                let in_cart = items.filter(|item| session.in_cart(*item));
                 let named = [event.item].into_iter().filter(|item| !item.is_none());
-                for item in in_cart.map(|item| item.id).chain(named) {
+                for item in in_cart.chain(named) {
                     if !self.bought.contains(&item) {
                         keep(&mut self.bought, item, BOUGHT_MAX);
                     }
@@ -75,7 +76,7 @@ fn keep(items: &mut Vec<Id>, item: Id, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visit::session::{Session, SessionLimits};
+    use crate::visit::session::SessionLimits;
 
     const LIMITS: SessionLimits = SessionLimits {
         items_max: 128,
@@ -90,7 +91,7 @@ mod tests {
     fn the_trail_is_what_was_touched_and_an_order_takes_the_cart() {
         let (mut browsed, mut session) = (Browsed::default(), Session::default());
         let mut take = |event: &Event| {
-            let matters = browsed.observe(event, &session.items);
+            let matters = browsed.observe(event, &session);
             session.observe(event, &LIMITS);
             matters
         };
@@ -111,8 +112,8 @@ mod tests {
     fn it_is_bounded() {
         let mut browsed = Browsed::default();
         for item in 1..1_000 {
-            browsed.observe(&event(Kind::ItemView, item), &Items::default());
-            browsed.observe(&event(Kind::Purchase, item), &Items::default());
+            browsed.observe(&event(Kind::ItemView, item), &Session::default());
+            browsed.observe(&event(Kind::Purchase, item), &Session::default());
         }
         assert_eq!((browsed.trail().len(), browsed.bought().len()), (64, 64));
         assert_eq!(browsed.trail().last(), Some(&Id(999)));

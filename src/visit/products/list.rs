@@ -18,8 +18,8 @@
 //! [`LOOKED_AT_MAX`], times the list; a few µs for lists of
 //! a dozen, tens of µs where the policy moves items.
 
-use super::super::items::Items;
 use super::super::rank::Ranker;
+use super::super::session::Session;
 use super::browsed::Browsed;
 use super::catalogue::Product;
 use super::propose::{Room, Sources};
@@ -81,8 +81,8 @@ pub struct ListSpec {
 pub struct For<'a> {
     /// What it has done with items.
     pub browsed: &'a Browsed,
-    /// What the session remembers of items.
-    pub items: &'a Items,
+    /// Its session, for what is in the cart and what was viewed.
+    pub session: &'a Session,
 }
 
 /// Makes a list: the numbers of the products, first to last.
@@ -185,10 +185,11 @@ impl Maker<'_> {
         if !spec.no_cart && !spec.no_viewed {
             return true;
         }
-        let known = self.whom.items.find(item);
+        let session = self.whom.session;
+        let known = session.touched.find(item);
         known.is_none_or(|at| {
-            let item = self.whom.items.get(at);
-            !(spec.no_cart && item.units > 0 || spec.no_viewed && item.views > 0)
+            !(spec.no_cart && session.in_cart(item)
+                || spec.no_viewed && session.touched.views(at) > 0)
         })
     }
 
@@ -277,7 +278,7 @@ mod tests {
     use super::super::testing::event;
     use super::*;
     use crate::event::Kind;
-    use crate::visit::session::{Session, SessionLimits};
+    use crate::visit::session::SessionLimits;
     use std::sync::Arc;
 
     /// Items `0`, `1`, … of category number % 3, dearer from one to the next.
@@ -305,7 +306,7 @@ mod tests {
         let (mut browsed, mut session) = (Browsed::default(), Session::default());
         for (kind, item) in acts {
             let event = event(*kind, id(item));
-            browsed.observe(&event, &session.items);
+            browsed.observe(&event, &session);
             let limits = SessionLimits {
                 items_max: 128,
                 categories_max: 64,
@@ -319,7 +320,7 @@ mod tests {
         let (shelf, (browsed, session)) = (shelf(12), visit(acts));
         let whom = For {
             browsed: &browsed,
-            items: &session.items,
+            session: &session,
         };
         let sources = Sources {
             shelf: &shelf,

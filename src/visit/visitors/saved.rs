@@ -105,7 +105,7 @@ impl Visitors {
         ahead[bin] = saved.at_ms;
         for visit in saved.visits {
             let key = self.visits.take_key();
-            if let Some(deadline) = visit.timer.get() {
+            if let Some(deadline) = visit.timer().get() {
                 let deadline = deadline.0;
                 self.wheel.set(Timer { deadline, key });
             }
