@@ -398,7 +398,7 @@ mod tests {
         let (shelf, (browsed, session)) = (shelf(12), visit(&[(Kind::AddToCart, "1")]));
         let whom = For {
             browsed: &browsed,
-            items: &session.items,
+            session: &session,
         };
         let sources = Sources {
             shelf: &shelf,
