@@ -198,6 +198,15 @@ fn propensities_down_to_a_millionth_bring_a_warning() {
         assert_eq!(output.status.code(), Some(0), "{page}");
         let has = said.contains("propensities go down to 1.0e-6");
         assert_eq!(has, warned, "{page}");
+        assert_eq!(
+            said.contains("verdict not known: the mean weight is"),
+            warned,
+            "{page}"
+        );
+        let led = page
+            .lines()
+            .filter(|line| line.starts_with("ipw") && line.contains(" %"));
+        assert_eq!(led.count() == 0, warned, "{page}");
     }
 }
 

@@ -383,6 +383,40 @@ fn the_comparison_is_the_same_on_any_number_of_workers() {
     }
 }
 
+/// Shoppers of the plain simulation do not react to the page: no policy is worth more or less than
+/// another. One that shows to full carts what the log never could must not be said to be.
+#[test]
+fn where_nothing_matters_nothing_is_said_to() {
+    let folder = Folder::new();
+    for seed in ["1", "3", "4"] {
+        let log = folder.path(&format!("shop{seed}.csv"));
+        let made = [
+            "simulate",
+            "--events",
+            "100000",
+            "--seed",
+            seed,
+            "--visits-per-hour",
+            "3000",
+        ];
+        run(&[&made[..], &["-o", text(&log)]].concat());
+        let beside = report(&[
+            "replay",
+            text(&log),
+            "--policy",
+            "data/learning.toml",
+            "--against",
+            "data/policy.toml",
+        ]);
+        let worth = beside["against"]["worth"].as_array().unwrap();
+        assert_eq!(worth.len(), 4);
+        for slot in worth {
+            let word = slot["verdict"].as_str().unwrap();
+            assert!(!["more", "less"].contains(&word), "seed {seed}: {slot}");
+        }
+    }
+}
+
 #[test]
 fn what_the_log_cannot_support_is_said() {
     let folder = Folder::new();
@@ -429,7 +463,7 @@ fn what_the_log_cannot_support_is_said() {
     let page = String::from_utf8(page.stdout).unwrap();
     for words in [
         "bold instead of plain: 3,000 sessions",
-        "not known: the log could not show 100 % of what it would choose",
+        "not known: the log could not show 100.0 % of what it would choose",
     ] {
         assert!(page.contains(words), "{page}");
     }

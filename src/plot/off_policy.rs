@@ -73,7 +73,8 @@ fn draw(drawn: &Drawn, svg: &mut String) -> io::Result<()> {
         line(&mut sheet, &axis, n, name, values[n], intervals[n])?;
     }
     sheet.ground(FRAME)?;
-    warned(&mut sheet, overall.warnings.len())?;
+    let known = overall.verdict.is_known();
+    warned(&mut sheet, overall.warnings.len(), known)?;
     sheet.finish()
 }
 
@@ -108,15 +109,17 @@ fn line(
     sheet.text(&text, (NUMBERS, y), Hold::Left, Face::SMALL)
 }
 
-fn warned(sheet: &mut Sheet<'_>, warnings: usize) -> io::Result<()> {
+fn warned(sheet: &mut Sheet<'_>, warnings: usize, known: bool) -> io::Result<()> {
     let at = (24, 516);
     if warnings == 0 {
         return sheet.text("no warnings", at, Hold::Left, Face::SMALL);
     }
-    let said = format!(
-        "{}: read them in the report before believing a number",
-        things(warnings as u64, "warning", "warnings")
-    );
+    let warnings = things(warnings as u64, "warning", "warnings");
+    let said = if known {
+        format!("{warnings}: read them in the report before believing a number")
+    } else {
+        format!("{warnings}; not known: believe none of these numbers, the report says why")
+    };
     sheet.text(&said, at, Hold::Left, Face::SMALL.strong(VERMILION))
 }
 
@@ -240,6 +243,6 @@ mod tests {
         }
         assert!(drawn(&rows(0, 1.0, 0.5), 0).contains("no rows"));
         assert!(drawn(&rows(900, 1.0, 0.5), 0).contains("no warnings"));
-        assert!(drawn(&rows(900, 1.0, 1e-6), 0).contains("read them in the report"));
+        assert!(drawn(&rows(900, 1.0, 1e-6), 0).contains("believe none of these numbers"));
     }
 }

@@ -3,9 +3,9 @@
 //! A log says what one policy chose, with which probability, and what that earned. The rewards of
 //! choices that were not made are missing; each estimator fills the gap in another way (the table
 //! in [`sums`]; Saito et al. 2021 compare them on the Open Bandit Dataset). [`estimate`] gives all
-//! of them side by side, for all rows and for each group, with intervals by a bootstrap over units
-//! and with [`warning`]s: where the log cannot answer the question, it says so rather than giving a
-//! proud number. [`rows`] is what goes in, [`report`] what comes out, with a [`page`] for people;
+//! of them side by side, for all rows and for each group, with intervals by a bootstrap over units,
+//! with [`warning`]s and a [`verdict`]: where the log cannot answer the question, it says so rather
+//! than giving a proud number. [`rows`] is what goes in, [`report`] what comes out, with a [`page`] for people;
 //! [`mod@model`], [`plan`], [`switch`] and [`mod@weights`] are the steps between. [`obd`], [`prior`] and
 //! [`thompson`] bring the Open Bandit Dataset in.
 //!
@@ -21,8 +21,10 @@ pub mod prior;
 pub mod report;
 pub mod rows;
 pub mod sums;
+mod support;
 pub mod switch;
 pub mod thompson;
+pub mod verdict;
 pub mod warning;
 pub mod weights;
 
@@ -35,6 +37,7 @@ use report::{Estimate, Estimates, GroupEstimate};
 use rows::Rows;
 use sums::{ESTIMATORS, PerEstimator, Sums};
 use switch::{Switch, switch_at};
+use verdict::Verdict;
 use warning::warnings;
 use weights::weights;
 
@@ -93,11 +96,12 @@ pub fn estimate(rows: &Rows, options: &Options) -> Estimates {
             .filter(move |(_, of, ..)| group.is_none_or(|group| *of as usize == group));
         let weights = weights(
             rows,
+            &plan.support,
             among.clone().map(|(unit, _, row, term)| (unit, row, term)),
         );
         let clicks = among.filter(|(.., term)| term.reward > 0.0).count() as u64;
         let (count, ess) = (sums.rows as u64, sums.ess());
-        Estimate {
+        let mut estimate = Estimate {
             rows: count,
             clicks,
             estimates: sums.estimates(),
@@ -105,7 +109,10 @@ pub fn estimate(rows: &Rows, options: &Options) -> Estimates {
             interval: intervals(replicates.iter().map(|replicate| &replicate[place])),
             warnings: warnings(count, clicks, ess, &weights, &rows.names),
             weights,
-        }
+            verdict: Verdict::default(),
+        };
+        estimate.verdict = Verdict::of(&estimate);
+        estimate
     };
     let groups = plan.groups.iter().zip(&sums).enumerate();
     Estimates {

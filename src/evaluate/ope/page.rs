@@ -1,12 +1,11 @@
 //! Off-policy estimates as a page for people.
 //!
 //! First what the log is, then every estimator with its interval and its lead over the log's own
-//! policy, then the groups, then what the weights look like, and last the warnings. What the rows
-//! do not define is a dash. Cost: none to speak of.
+//! policy and the verdict, then the groups, then what the weights look like, and last the warnings. What
+//! the rows do not define is a dash, and so are leads where the verdict is that nothing is known. Cost: none to speak of.
 
 use super::report::{Estimate, Estimates};
 use super::sums::PerEstimator;
-use super::warning::UNSUPPORTED_LEAD_MAX;
 use crate::evaluate::bootstrap::Interval;
 use crate::evaluate::page::{named, table};
 use crate::grouped::grouped;
@@ -37,11 +36,10 @@ impl Estimates {
             String::new(),
         ];
         lines.extend(estimators(overall));
-        if !answers(overall) {
-            let share = overall.weights.unsupported * 100.0;
-            let what =
-                format!("left out: the log could not show {share:.0} % of the target's choices");
-            lines.push(named("vs log", &what));
+        lines.push(named_lines("verdict", &overall.verdict.line()));
+        if !overall.verdict.is_known() {
+            let what = "do not believe the estimates above: they show what the formulas give on such a log";
+            lines.push(named("", what));
         }
         lines.push(String::new());
         if self.groups.len() > 1 {
@@ -62,9 +60,7 @@ impl Estimates {
             lines.push(named("intervals", &value));
         }
         for warning in &overall.warnings {
-            let names = std::iter::once("warning").chain(std::iter::repeat(""));
-            let wrapped = wrapped(&warning.to_string());
-            lines.extend(names.zip(wrapped).map(|(name, line)| named(name, &line)));
+            lines.push(named_lines("warning", &warning.to_string()));
         }
         lines.join("\n") + "\n"
     }
@@ -111,14 +107,9 @@ fn counted(estimate: &Estimate) -> String {
     )
 }
 
-/// Whether the log can tell of a lead: what it could not show is a guess.
-fn answers(estimate: &Estimate) -> bool {
-    estimate.weights.unsupported <= UNSUPPORTED_LEAD_MAX
-}
-
 /// A line an estimator, under a line of names.
 fn estimators(estimate: &Estimate) -> Vec<String> {
-    let answers = answers(estimate);
+    let answers = estimate.verdict.is_known();
     let on_policy = estimate.estimates.on_policy;
     let mut cells = vec![
         ["estimator", "per row", "95 % interval", "vs log"]
@@ -169,6 +160,14 @@ pub fn number(value: Option<f64>) -> String {
     };
     let places = (3.0 - magnitude).clamp(0.0, 9.0) as usize;
     format!("{value:.places$}")
+}
+
+/// A text behind its name, in lines of a length that is read easily.
+fn named_lines(name: &str, text: &str) -> String {
+    let names = std::iter::once(name).chain(std::iter::repeat(""));
+    let lines = names.zip(wrapped(text));
+    let lines: Vec<String> = lines.map(|(name, line)| named(name, &line)).collect();
+    lines.join("\n")
 }
 
 /// A text in lines of a length that is read easily.

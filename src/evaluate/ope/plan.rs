@@ -11,6 +11,7 @@
 use super::model::{Moments, Tree};
 use super::rows::{Logged, Rows, TargetId};
 use super::sums::{Sums, Term};
+use super::support::{Support, only};
 use crate::event::mix;
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,11 +29,13 @@ struct Planned {
 }
 
 /// A distribution in a place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Situation {
     /// The first cell of the (group, context).
     first_cell: u32,
     target: TargetId,
+    /// Arms of the target that the log could not show there.
+    missing: Vec<u16>,
 }
 
 /// Rows, ready to be summed.
@@ -43,6 +46,8 @@ pub(super) struct Plan<'a> {
     situations: Vec<Situation>,
     tree: Tree,
     folds: usize,
+    /// What the log could show.
+    pub support: Support,
     /// How many units there are.
     pub units: u32,
     /// The groups' numbers, rising.
@@ -52,7 +57,15 @@ pub(super) struct Plan<'a> {
 /// The model's guesses: by fold, then by cell or by situation.
 pub(super) struct Guesses {
     of_cells: Vec<Vec<f64>>,
-    of_situations: Vec<Vec<f64>>,
+    of_situations: Vec<Vec<Guess>>,
+}
+
+/// The guess for a target policy in a situation.
+#[derive(Clone, Copy)]
+struct Guess {
+    value: f64,
+    /// The part that stands for arms that the log could not show.
+    missing: f64,
 }
 
 /// Numbers in the order of first appearance.
@@ -78,17 +91,20 @@ impl<'a> Plan<'a> {
         let mut groups: Vec<u32> = rows.rows().iter().map(|row| row.group).collect();
         groups.sort_unstable();
         groups.dedup();
-        let cells = Cells::new(rows);
+        let (cells, support) = (Cells::new(rows), Support::of(rows));
         let mut units = Numbers::new();
         let mut known = Numbers::new();
         let mut situations = Vec::new();
         let mut planned = Vec::with_capacity(rows.rows().len());
         for row in rows.rows() {
             let first_cell = cells.first[&(row.group, row.context)];
-            let (situation, new) = known.of((first_cell, row.target));
+            let (situation, new) = known.of((first_cell, row.target, only(row)));
             if new {
-                let target = row.target;
-                situations.push(Situation { first_cell, target });
+                situations.push(Situation {
+                    first_cell,
+                    target: row.target,
+                    missing: support.missing(rows, row),
+                });
             }
             let target = rows.target(row.target)[usize::from(row.arm)];
             planned.push(Planned {
@@ -107,6 +123,7 @@ impl<'a> Plan<'a> {
             planned,
             situations,
             tree: cells.tree(share_arms),
+            support,
             folds: usize::from(folds),
             units: units.0.len() as u32,
             groups,
@@ -124,9 +141,17 @@ impl<'a> Plan<'a> {
         let of_cells = self.tree.cross_fit(&moments);
         let of_fold = |guesses: &Vec<f64>| {
             let value = |situation: &Situation| {
-                let arms = self.rows.target(situation.target).iter();
+                let chances = self.rows.target(situation.target);
                 let guesses = &guesses[situation.first_cell as usize..];
-                arms.zip(guesses).map(|(p, guess)| p * guess).sum()
+                let of = |arm: usize| chances[arm] * guesses[arm];
+                Guess {
+                    value: (0..chances.len()).map(of).sum(),
+                    missing: situation
+                        .missing
+                        .iter()
+                        .map(|arm| of(usize::from(*arm)))
+                        .sum(),
+                }
             };
             self.situations.iter().map(value).collect()
         };
@@ -162,12 +187,14 @@ impl<'a> Plan<'a> {
 impl Guesses {
     fn term(&self, row: &Planned) -> Term {
         let fold = usize::from(row.fold);
+        let guess = self.of_situations[fold][row.situation as usize];
         Term {
             target: row.target,
             weight: row.weight,
             reward: row.reward,
             guess: self.of_cells[fold][row.cell as usize],
-            value: self.of_situations[fold][row.situation as usize],
+            value: guess.value,
+            missing: guess.missing,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! none to speak of.
 
 use super::sums::PerEstimator;
+use super::verdict::Verdict;
 use super::warning::Warning;
 use super::weights::Weights;
 use crate::evaluate::bootstrap::Interval;
@@ -28,6 +29,9 @@ pub struct Estimate {
     pub weights: Weights,
     /// Reasons to doubt, the gravest first.
     pub warnings: Vec<Warning>,
+    /// What it all says of the target.
+    #[serde(flatten)]
+    pub verdict: Verdict,
 }
 
 /// The estimates over a group's rows.

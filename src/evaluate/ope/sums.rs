@@ -94,6 +94,8 @@ pub(super) struct Term {
     pub guess: f64,
     /// The model's guess for the target policy.
     pub value: f64,
+    /// The part of it that stands for arms that the log could not show there.
+    pub missing: f64,
 }
 
 impl Term {
@@ -185,6 +187,7 @@ mod tests {
             reward,
             guess,
             value,
+            missing: 0.0,
         }
     }
 

@@ -98,6 +98,7 @@ mod tests {
             reward,
             guess: 0.5,
             value: 0.5,
+            missing: 0.0,
         }
     }
 

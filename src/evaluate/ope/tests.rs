@@ -376,6 +376,59 @@ fn propensities_down_to_a_millionth_bring_the_warning() {
         said.contains("1.0e-6") && said.contains("1 effective rows of 2,001"),
         "{said}"
     );
+    let page = estimate(&rows, &Options::default()).text("new", "old");
+    assert!(page.contains("not known: the mean weight is"), "{page}");
+    assert!(!page.contains("+"), "no lead of such figures: {page}");
+}
+
+/// One visitor in fifty fills a cart and buys nearly all; there the log shows `plain` for certain,
+/// elsewhere it draws. A target that shows `bold` to full carts is worth nobody knows what, however
+/// few choices they are; and bold that sells half as much again elsewhere is worth more.
+#[test]
+fn few_choices_of_those_who_earn_most_decide() {
+    let mut rng = Rng::new(8);
+    let mut log = |bold_sells: f64, to_carts: f64, carts: f64| {
+        let mut rows = Rows::default();
+        let target = rows.push_target(&[0.0, 1.0]).unwrap();
+        let plain = rows.push_target(&[1.0 - to_carts, to_carts]).unwrap();
+        for unit in 0..20_000 {
+            let full = rng.chance(carts);
+            let arm = u16::from(!full && rng.chance(0.5));
+            let chance = match (full, arm) {
+                (true, _) => 0.9,
+                (false, 0) => 0.05,
+                (false, _) => 0.05 * bold_sells,
+            };
+            rows.push(Logged {
+                unit,
+                group: 0,
+                context: 0,
+                arm,
+                propensity: if full { 1.0 } else { 0.5 },
+                reward: f64::from(u8::from(rng.chance(chance))),
+                target: if full { plain } else { target },
+            })
+            .unwrap();
+        }
+        let options = Options {
+            replicates: 100,
+            ..options()
+        };
+        estimate(&rows, &options).overall
+    };
+    let found = log(1.0, 1.0, 0.02);
+    assert!(found.weights.unsupported < 0.05 && found.weights.unsupported_reward > 0.2);
+    assert_eq!(found.verdict.verdict, "not known", "{:?}", found.verdict);
+    // Few enough, and still as much as what is to be found out.
+    let close = log(1.08, 1.0, 0.002);
+    assert!(close.weights.unsupported_reward < 0.05);
+    let why = close.verdict.why.unwrap_or_default();
+    let decided = close.verdict.verdict == "no difference so far";
+    assert!(decided || why.contains("that decides"), "{why}");
+    for (to_carts, carts) in [(0.0, 0.02), (1.0, 0.001)] {
+        assert_eq!(log(1.5, to_carts, carts).verdict.verdict, "more");
+        assert_eq!(log(0.6, to_carts, carts).verdict.verdict, "less");
+    }
 }
 
 #[test]
@@ -383,7 +436,7 @@ fn arms_that_the_log_never_chose_are_named_with_their_share() {
     let mut rows = two_arms(0.5, 0.0, [0.1, 0.2], 0.25, 1_000);
     rows.names.arms = vec![vec!["plain".into(), "flash sale".into()]];
     let warnings = warned(&rows);
-    let Some(Warning::Unsupported { share, arms }) = warnings.first() else {
+    let Some(Warning::Unsupported { share, arms, .. }) = warnings.first() else {
         panic!("{warnings:?}")
     };
     assert!((share - 0.25).abs() < 1e-12);

@@ -18,12 +18,15 @@ pub const ESS_SHARE_MIN: f64 = 0.01;
 pub const CONTRIBUTION_MAX: f64 = 0.2;
 /// More of the target's probability than this must not lie where the log never went.
 pub const UNSUPPORTED_MAX: f64 = 0.001;
-/// Beyond this, no estimate is held against what the log earned.
+/// Beyond this share, of its choices or of what was earned in their place, nothing is held against
+/// what the log earned.
 pub const UNSUPPORTED_LEAD_MAX: f64 = 0.05;
 /// How many standard errors the mean weight may be from what is expected, and how much at least.
 pub const MEAN_ERRORS_MAX: f64 = 4.0;
 /// A smaller deviation of the mean weight changes no decision.
 pub const MEAN_OFF_MIN: f64 = 0.02;
+/// A greater one is too much, whatever its standard error: one monstrous weight makes both.
+pub const MEAN_OFF_MAX: f64 = 0.25;
 /// Fewer rewarded rows make for a rough interval.
 pub const REWARDED_MIN: u64 = 50;
 /// Arms named in a warning.
@@ -57,6 +60,8 @@ pub enum Warning {
     Unsupported {
         /// The target's probability of it.
         share: f64,
+        /// The share of the log's rewards that came where it would.
+        reward: f64,
         /// The arms' names with their shares, the largest first.
         arms: Vec<(String, f64)>,
     },
@@ -95,23 +100,25 @@ pub(super) fn warnings(
         return vec![Warning::NoRows];
     }
     let mut said = Vec::new();
-    if weights.unsupported > UNSUPPORTED_MAX {
+    if weights.unsupported.max(weights.unsupported_reward) > UNSUPPORTED_MAX {
         let name = |(group, arm, share): &(u32, u16, f64)| {
             let (arm, group) = (names.arm(*group, *arm), names.group(*group));
             (format!("{arm} at {group}"), *share)
         };
         let share = weights.unsupported;
         let arms = weights.unsupported_arms.iter().map(name).collect();
-        said.push(Warning::Unsupported { share, arms });
+        let reward = weights.unsupported_reward;
+        said.push(Warning::Unsupported {
+            share,
+            reward,
+            arms,
+        });
     }
-    let (mean, error) = (weights.mean, weights.mean_error);
-    let expected = 1.0 - weights.unsupported;
-    let off = (mean - expected).abs();
-    if off > MEAN_OFF_MIN && off > MEAN_ERRORS_MAX * error {
+    if let (true, expected) = mean_off(weights) {
         said.push(Warning::MeanWeight {
-            mean,
+            mean: weights.mean,
             expected,
-            error,
+            error: weights.mean_error,
         });
     }
     if ess < ESS_MIN || ess < ESS_SHARE_MIN * rows as f64 {
@@ -143,6 +150,14 @@ pub(super) fn warnings(
     said
 }
 
+/// Whether the mean weight is not what it must be, and what it must be.
+pub(super) fn mean_off(weights: &Weights) -> (bool, f64) {
+    let expected = 1.0 - weights.unsupported;
+    let off = (weights.mean - expected).abs();
+    let surely = off > MEAN_OFF_MIN && off > MEAN_ERRORS_MAX * weights.mean_error;
+    (surely || off > MEAN_OFF_MAX, expected)
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -166,12 +181,17 @@ impl fmt::Display for Warning {
                 grouped(*rows),
                 1.0 / smallest
             ),
-            Warning::Unsupported { share, arms } => {
+            Warning::Unsupported {
+                share,
+                reward,
+                arms,
+            } => {
                 write!(
                     f,
-                    "{} of the target's choices are of arms that the log never showed there ({}): ipw counts them as worth nothing, dm and dr guess",
+                    "{} of the target's choices are of arms that the log never showed there ({}), where {} of what it earned came from: ipw counts them as worth nothing, dm and dr guess",
                     percent(*share),
-                    listed(arms)
+                    listed(arms),
+                    percent(*reward)
                 )
             }
             Warning::MeanWeight {
@@ -180,7 +200,7 @@ impl fmt::Display for Warning {
                 error,
             } => write!(
                 f,
-                "the mean weight is {mean:.3} where {expected:.3} is expected (standard error {error:.3}): the logged propensities are not those that the log was drawn with, or are those of another policy"
+                "the mean weight is {mean:.3} where {expected:.3} is expected (standard error {error:.3}): the logged propensities are not those that the log was drawn with, or are those of another policy, or a few rows carry all"
             ),
             Warning::Rewarded { rows } => write!(
                 f,

@@ -2,15 +2,15 @@
 //!
 //! Weighting moves the variance of an estimate into a few rows; these figures say how few. The mean
 //! weight is 1 on average where propensities are true and the log could show all that the target
-//! shows; how far it may stray by chance comes from the units, as rows of one hang together. An arm
-//! counts as supported in its group and context if the log chose it there at least once: what the
-//! log could have chosen but never did is not known. Where a row's propensity is 1 the log could
-//! not have chosen anything else, whatever it chose elsewhere. Cost: a sort of the weights.
+//! shows; how far it may stray by chance comes from the units, as rows of one hang together. What the
+//! log could not show ([`super::support`]) is counted by choices and by what was earned there: few
+//! choices may be those of the visitors who earn most. Cost: a sort of the weights.
 
 use super::rows::{Logged, Rows, TargetId};
 use super::sums::Term;
+use super::support::{Support, only};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Figures on the weights of rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -35,6 +35,11 @@ pub struct Weights {
     pub uniform: bool,
     /// The target's probability of arms that the log never chose, over all rows.
     pub unsupported: f64,
+    /// The share of all rewards that were earned where it would have chosen such an arm, each by
+    /// the arm's probability.
+    pub unsupported_reward: f64,
+    /// What the model guesses for such arms, as a part of `dm` and `dr`.
+    pub unsupported_guess: f64,
     /// Those arms with their shares, the largest first: group, arm, share.
     #[serde(skip)]
     pub unsupported_arms: Vec<(u32, u16, f64)>,
@@ -46,6 +51,7 @@ const EVEN: f64 = 0.01;
 /// Looks at the weights of the rows: unit, row and terms.
 pub(super) fn weights<'a>(
     rows: &Rows,
+    support: &Support,
     terms: impl Iterator<Item = (u32, &'a Logged, Term)> + Clone,
 ) -> Weights {
     let mut each: Vec<f64> = terms.clone().map(|(_, _, term)| term.weight).collect();
@@ -59,7 +65,7 @@ pub(super) fn weights<'a>(
     let top: f64 = each[each.len() - top..].iter().sum();
     let propensities = terms.clone().map(|(_, row, _)| row.propensity);
     let below = |bound: f64| propensities.clone().filter(|p| *p < bound).count() as u64;
-    let (unsupported, unsupported_arms) = unsupported(rows, terms.clone().map(|(_, row, _)| row));
+    let missing = missing(rows, support, terms.clone().map(|(_, row, _)| row));
     Weights {
         mean,
         mean_error: mean_error(terms.clone(), mean, count),
@@ -72,9 +78,11 @@ pub(super) fn weights<'a>(
         ],
         below_thousandth: below(1e-3),
         below_ten_thousandth: below(1e-4),
-        uniform: uniform(terms.map(|(_, row, _)| row)),
-        unsupported,
-        unsupported_arms,
+        uniform: uniform(terms.clone().map(|(_, row, _)| row)),
+        unsupported: missing.choices,
+        unsupported_reward: missing.reward,
+        unsupported_guess: terms.map(|(.., term)| term.missing).sum::<f64>() / count,
+        unsupported_arms: missing.arms,
     }
 }
 
@@ -112,35 +120,40 @@ fn uniform<'a>(rows: impl Iterator<Item = &'a Logged>) -> bool {
     spans.values().all(|[low, high]| high - low <= EVEN * high)
 }
 
-/// The target's share of arms that the log never chose, and the arms.
-fn unsupported<'a>(
+/// What the target would have chosen and the log could not show.
+struct Missing {
+    /// Its share of the choices.
+    choices: f64,
+    /// Its share of what was earned.
+    reward: f64,
+    /// Group, arm and share of the choices, the largest first.
+    arms: Vec<(u32, u16, f64)>,
+}
+
+fn missing<'a>(
     rows: &Rows,
-    logged: impl Iterator<Item = &'a Logged> + Clone,
-) -> (f64, Vec<(u32, u16, f64)>) {
-    let chosen: BTreeSet<(u32, u32, u16)> = logged
-        .clone()
-        .map(|row| (row.group, row.context, row.arm))
-        .collect();
-    // Rows of the same group, context and distribution, and the one arm possible there, if any.
-    let mut situations: BTreeMap<(u32, u32, TargetId, Option<u16>), f64> = BTreeMap::new();
-    let mut count = 0.0;
+    support: &Support,
+    logged: impl Iterator<Item = &'a Logged>,
+) -> Missing {
+    // Rows that are alike in all that matters here: one of them, how many, and what they earned.
+    type Alike = (u32, u32, TargetId, Option<u16>);
+    let mut situations: BTreeMap<Alike, (&Logged, f64, f64)> = BTreeMap::new();
+    let (mut count, mut earned) = (0.0, 0.0);
     for row in logged {
-        let only = (row.propensity >= 1.0).then_some(row.arm);
-        *situations
-            .entry((row.group, row.context, row.target, only))
-            .or_default() += 1.0;
+        let alike = (row.group, row.context, row.target, only(row));
+        let (_, times, reward) = situations.entry(alike).or_insert((row, 0.0, 0.0));
+        *times += 1.0;
+        *reward += row.reward.abs();
         count += 1.0;
+        earned += row.reward;
     }
     let mut of_arms: BTreeMap<(u32, u16), f64> = BTreeMap::new();
-    for ((group, context, target, only), times) in situations {
-        for (arm, p) in (0..).zip(rows.target(target)) {
-            let possible = match only {
-                Some(only) => only == arm,
-                None => chosen.contains(&(group, context, arm)),
-            };
-            if *p > 0.0 && !possible {
-                *of_arms.entry((group, arm)).or_default() += times * p / count;
-            }
+    let mut lost = 0.0;
+    for (row, times, reward) in situations.values() {
+        for arm in support.missing(rows, row) {
+            let p = rows.target(row.target)[usize::from(arm)];
+            *of_arms.entry((row.group, arm)).or_default() += times * p / count;
+            lost += reward * p;
         }
     }
     let mut arms: Vec<(u32, u16, f64)> = of_arms
@@ -149,5 +162,13 @@ fn unsupported<'a>(
         .collect();
     // Stable: arms of one share stay in their order.
     arms.sort_by(|left, right| right.2.total_cmp(&left.2));
-    (arms.iter().map(|arm| arm.2).sum(), arms)
+    Missing {
+        choices: arms.iter().map(|arm| arm.2).sum(),
+        reward: if lost > 0.0 && earned != 0.0 {
+            lost / f64::abs(earned)
+        } else {
+            f64::from(u8::from(lost > 0.0))
+        },
+        arms,
+    }
 }

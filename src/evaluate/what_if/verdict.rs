@@ -1,10 +1,7 @@
 //! What a policy is worth, slot by slot, in words that claim no more than the log can answer.
 //!
-//! The doubly robust estimate and its interval stand for all estimators; the table beside it has the
-//! others. `not known` where the log cannot tell: where more than a twentieth of the target's choices
-//! could not have been made, where the weights leave few choices that count, or where little was
-//! earned at all. Else the policy's own mean lies below the interval (`more`), above it (`less`), or
-//! in it (`no difference so far`).
+//! The word is that of the slot's estimates ([`crate::evaluate::ope::verdict`]), but for a slot in which
+//! the two choose alike: that is `the same`, whatever the log can tell.
 //!
 //! How much the target would choose otherwise, whatever the luck of two draws, is the distance of the
 //! two distributions in total variation, Σ (p − π)⁺, of which the mean of (1 − π/p)⁺ over the logged
@@ -16,9 +13,7 @@ use crate::evaluate::bootstrap::Interval;
 use crate::evaluate::ope::page::number;
 use crate::evaluate::ope::report::{Estimate, Estimates};
 use crate::evaluate::ope::rows::Names;
-use crate::evaluate::ope::warning::{ESS_MIN, REWARDED_MIN, UNSUPPORTED_LEAD_MAX};
 use crate::evaluate::page::named;
-use crate::grouped::grouped;
 use crate::visit::learn::attribution::Reward;
 use serde::Serialize;
 
@@ -69,24 +64,19 @@ pub fn lines(verdicts: &[Verdict], reward: Reward) -> Vec<String> {
 
 impl Verdict {
     fn of(slot: String, otherwise: f64, estimate: &Estimate) -> Verdict {
-        let (earned, interval) = (estimate.estimates.on_policy, estimate.interval.dr);
-        let why = doubt(estimate).filter(|_| otherwise > 0.0);
-        let verdict = match (earned, interval) {
-            _ if otherwise == 0.0 => "the same",
-            _ if why.is_some() => "not known",
-            (Some(earned), Some(interval)) if earned < interval.lo => "more",
-            (Some(earned), Some(interval)) if earned > interval.hi => "less",
-            (Some(_), Some(_)) => "no difference so far",
-            _ => "not known",
+        let (verdict, why) = if otherwise == 0.0 {
+            ("the same", None)
+        } else {
+            (estimate.verdict.verdict, estimate.verdict.why.clone())
         };
         Verdict {
             slot,
             verdict,
             why,
             otherwise,
-            earned,
+            earned: estimate.estimates.on_policy,
             would_earn: estimate.estimates.dr,
-            interval,
+            interval: estimate.interval.dr,
         }
     }
 
@@ -115,31 +105,6 @@ impl Verdict {
             number(self.earned),
         )
     }
-}
-
-/// Why the log cannot tell, if it cannot.
-fn doubt(estimate: &Estimate) -> Option<String> {
-    let unsupported = estimate.weights.unsupported;
-    if unsupported > UNSUPPORTED_LEAD_MAX {
-        return Some(format!(
-            "the log could not show {:.0} % of what it would choose",
-            unsupported * 100.0
-        ));
-    }
-    if estimate.clicks < REWARDED_MIN {
-        return Some(format!(
-            "only {} of {} choices earned anything",
-            grouped(estimate.clicks),
-            grouped(estimate.rows)
-        ));
-    }
-    (estimate.ess < ESS_MIN).then(|| {
-        format!(
-            "the weights leave {:.0} effective choices of {}",
-            estimate.ess,
-            grouped(estimate.rows)
-        )
-    })
 }
 
 fn unit(reward: Reward) -> &'static str {
