@@ -195,13 +195,15 @@ fn a_promotion_that_leaves_too_little_is_not_drawn() {
     assert!(drawn(1) > 60);
 }
 
-/// A visitor who is promised the voucher with nothing in the cart, fills it, and orders.
+/// A visitor who is promised the voucher with little in the cart, fills it, and orders.
 fn late_carts(count: u64) -> Vec<Told> {
     let mut log = Vec::new();
     for n in 0..count {
         let (at, who) = (START_MS + n * 10_000, format!("v{n}"));
-        log.push(Told::new(at, &who, Kind::PageView));
-        log.push(cart(at + 1, &who, 100));
+        log.push(cart(at, &who, 10));
+        let mut more = cart(at + 1, &who, 90);
+        more.event.item = Id(2);
+        log.push(more);
         let mut order = Told::new(at + 2, &who, Kind::Purchase);
         order.event.value = Micros::new(100_000_000);
         log.push(order);
@@ -214,9 +216,9 @@ fn shown(world: &World) -> usize {
     decisions.filter(|seen| seen.layout[0] == 1).count()
 }
 
-/// What a discount takes is known with the order: a draw before the cart promised nothing yet.
+/// What a discount takes is known with the order: a draw before the cart was full promised less.
 #[test]
-fn a_discount_drawn_before_the_cart_costs_what_the_order_takes() {
+fn a_discount_drawn_before_the_cart_is_full_costs_what_the_order_takes() {
     let rules = policy("discount = 0.1, budget = 50.0", "");
     let mut world = World::new(&rules);
     world.play(&late_carts(400));
@@ -226,6 +228,39 @@ fn a_discount_drawn_before_the_cart_costs_what_the_order_takes() {
     let late = (rules.policy.lag_ms + rules.policy.quantum_ms) / 10_000;
     let most = 50.0 + 10.0 * (late + 1) as f64;
     assert!(spent >= 50.0 && spent <= most, "{spent} of {most}");
+}
+
+/// Visitors come every other second, look around for five minutes, fill a cart or none, search, which
+/// is another leaf, and order: with nothing in the cart a discount takes nothing that a budget could
+/// be held against, and everyone who is there would be promised it.
+#[test]
+fn a_discount_with_a_budget_waits_for_a_cart() {
+    for fills in [true, false] {
+        let rules = policy("discount = 0.2, budget = 100.0", "");
+        let mut log = Vec::new();
+        for n in 0..1_000u64 {
+            let (at, who) = (START_MS + n * 2_000, format!("v{n}"));
+            log.push(Told::new(at, &who, Kind::PageView));
+            if fills {
+                log.push(cart(at + 300_000, &who, 50));
+            }
+            log.push(Told::new(at + 310_000, &who, Kind::Search));
+            if n % 2 == 0 {
+                let mut order = Told::new(at + 320_000, &who, Kind::Purchase);
+                order.event.value = Micros::new(50_000_000);
+                log.push(order);
+            }
+        }
+        log.sort_by_key(|told| told.event.arrival);
+        let mut world = World::new(&rules);
+        world.play(&log);
+        let voucher = &world.learner.report(&rules.policy)[0].arms[1];
+        let late = (rules.policy.lag_ms + rules.policy.quantum_ms) / 2_000;
+        let most = 100.0 + 10.0 * (late + 1) as f64;
+        let promised = voucher.promised.unwrap_or(0.0);
+        assert!(promised <= most, "{promised} of {most}");
+        assert_eq!(shown(&world) > 0, fills);
+    }
 }
 
 /// The budget closes on what carts are worth now, before anybody orders.

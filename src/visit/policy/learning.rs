@@ -90,8 +90,12 @@ impl Promotions {
         goods as i64 - cost
     }
 
-    /// Whether a promotion leaves enough of a cart of this value.
+    /// Whether a promotion leaves enough of a cart of this value. A discount against a budget needs a
+    /// cart: of an empty one it takes nothing, and could be promised to everyone.
     pub fn allows(&self, cart_value: i64, cost: &Cost) -> bool {
+        if cost.needs_cart() && cart_value <= 0 {
+            return false;
+        }
         let least = i128::from(cart_value) * i128::from(self.floor_ppm) / 1_000_000;
         cost.is_none() || i128::from(self.margin(cart_value, cost.of(cart_value))) >= least
     }
@@ -101,6 +105,11 @@ impl Cost {
     /// Whether nothing is handed out.
     pub fn is_none(&self) -> bool {
         self.fixed == 0 && self.discount_ppm == 0
+    }
+
+    /// Whether what it hands out is bounded, and only the cart says what it would be.
+    pub fn needs_cart(&self) -> bool {
+        self.discount_ppm > 0 && self.budget.is_some()
     }
 
     /// What is handed out with an order of this value, in millionths.
@@ -133,5 +142,11 @@ mod tests {
         assert!(!promotions.allows(cart, &cost(1, 200_000)));
         assert!(!promotions.allows(0, &cost(1, 0)));
         assert!(promotions.allows(0, &Cost::default()));
+        let budgeted = Cost {
+            budget: Some(1),
+            ..cost(0, 100_000)
+        };
+        assert!(promotions.allows(0, &cost(0, 100_000)));
+        assert!(!promotions.allows(0, &budgeted) && promotions.allows(cart, &budgeted));
     }
 }
