@@ -10,6 +10,7 @@
 
 use super::plain_loop::Said;
 use crate::event::{ArrivalMs, VisitorId};
+use crate::flow::learning::sum_of;
 use crate::flow::sessions::{Credited, credited_by};
 use crate::visit::learn::attribution::rewards;
 use crate::visit::learn::fact::{Exposure, Fact, Outcome, version_after};
@@ -162,7 +163,7 @@ impl Learning {
 }
 
 /// Tells the learner what these facts have earned, or takes it back.
-fn tell(rules: &Rules, facts: &Facts, sign: i64, learner: &mut Learner) {
+fn tell(rules: &Rules, facts: &Facts, sign: isize, learner: &mut Learner) {
     let (mut exposures, mut outcomes): (Vec<&Exposure>, Vec<&Outcome>) = (Vec::new(), Vec::new());
     for fact in facts.keys() {
         match fact {
@@ -173,12 +174,9 @@ fn tell(rules: &Rules, facts: &Facts, sign: i64, learner: &mut Learner) {
     }
     let learning = &rules.policy.learning;
     let by = (learning.credit, learning.reward, learning.window_ms);
-    rewards(by, &exposures, &outcomes, |cell, reward| {
-        let earned = Stat {
-            trials: 0,
-            ..Stat::of(reward)
-        };
-        let earned = if sign < 0 { earned.negated() } else { earned };
-        learner.add(Subject::Cell(cell), &earned);
+    rewards(by, &exposures, &outcomes, |cell, reward, settled| {
+        for (subject, reward, times) in Subject::of_reward(cell, reward, settled) {
+            learner.add(subject, &sum_of(reward, times * sign));
+        }
     });
 }

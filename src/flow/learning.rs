@@ -37,7 +37,7 @@ use super::status::Teller;
 use super::versions::Versions;
 use crate::event::ArrivalMs;
 use crate::visit::learn::attribution::{self, Credit, RewardSpec};
-use crate::visit::learn::fact::{Cell, Fact, JOINT};
+use crate::visit::learn::fact::{Fact, JOINT};
 use crate::visit::learn::group::joint_slots;
 use crate::visit::learn::learner::{Learner, Subject};
 use crate::visit::learn::stat::Stat;
@@ -145,7 +145,7 @@ fn rewards<'scope>(
         "Facts",
         ValBatcher::new,
     )
-    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Credited, (Cell, i64), u64, isize>, _, _>(
+    .reduce_abelian::<_, ValBuilder<_, _, _, _>, ValSpine<Credited, (Subject, i64), u64, isize>, _, _>(
         "Rewards",
         move |_, facts, out| {
             let (mut exposures, mut outcomes) = (Vec::new(), Vec::new());
@@ -157,8 +157,9 @@ fn rewards<'scope>(
                 }
             }
             let by = (credit, spec, window_ms);
-            attribution::rewards(by, &exposures, &outcomes, |cell, reward| {
-                out.push(((cell, reward), 1));
+            attribution::rewards(by, &exposures, &outcomes, |cell, reward, settled| {
+                let parts = Subject::of_reward(cell, reward, settled);
+                out.extend(parts.map(|(subject, reward, times)| ((subject, reward), times)));
             });
         },
         |vec, key, updates| {
@@ -170,7 +171,7 @@ fn rewards<'scope>(
             );
         },
     )
-    .as_collection(|_, &(cell, reward)| (Subject::Cell(cell), reward))
+    .as_collection(|_, earned| *earned)
 }
 
 /// The operator that keeps the statistics of its slots and says how the tables change, version by

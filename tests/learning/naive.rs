@@ -30,6 +30,15 @@ pub fn statistics(standing: &Standing, policy: &Policy) -> Statistics {
         sum.trials += 1;
         sum.reward += reward;
         sum.square += i128::from(reward) * i128::from(reward);
+        let kept = credited.iter().copied();
+        let kept: Vec<_> = kept
+            .filter(|(outcome, _)| outcome.kind != OutcomeKind::Promise)
+            .collect();
+        let settled = earned(&kept, policy) as i64;
+        let open = sums.entry(Subject::Open(exposure.cell)).or_default();
+        open.reward += reward - settled;
+        open.square += i128::from(reward) * i128::from(reward);
+        open.square -= i128::from(settled) * i128::from(settled);
         if let (Some(lot), true) = (exposure.lot, policy.learning.seen) {
             let slot = exposure.cell.slot;
             sums.entry(Subject::Lots { slot, lot }).or_default().trials += 1;

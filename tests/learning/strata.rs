@@ -125,3 +125,28 @@ fn the_holdout_is_one_of_the_same_visitors() {
     ];
     assert_eq!(learned(&facts).1, 0);
 }
+
+/// Half of those who come fill a cart, which counts at once and mostly goes again. Whoever was shown
+/// last has most of such credit: it bars nobody.
+#[test]
+fn an_arm_is_not_barred_for_what_others_may_yet_earn() {
+    let [kept, held] = [BASKET, HELD].map(|arm| shown(0b101, 0, arm, 4_000, 200));
+    let half = Stat {
+        trials: 0,
+        reward: 500_000,
+        square: 250_000_000_000,
+    };
+    let (Subject::Cell(cell), stat) = held else {
+        unreachable!("it is a cell")
+    };
+    let mut credit = Stat::default();
+    (0..1_000).for_each(|_| credit.add(&half));
+    let mut now = stat;
+    now.add(&credit);
+    let believed = (Subject::Cell(cell), now);
+    assert_eq!(learned(&[kept, believed]).1, 1 << BASKET, "as if settled");
+    assert_eq!(
+        learned(&[kept, believed, (Subject::Open(cell), credit)]).1,
+        0
+    );
+}

@@ -224,9 +224,8 @@ impl Mapping {
             let arms = (0..ARMS_MAX).filter(|from| cell.set >> from & 1 == 1);
             arms.filter_map(arm).fold(0, |bits, arm| bits | 1 << arm)
         };
-        match subject {
-            _ if !to.teaches => None,
-            Subject::Cell(cell) => Some(Subject::Cell(Cell {
+        let cell_of = |cell: Cell| {
+            Some(Cell {
                 slot,
                 set: set_of(cell),
                 arm: match cell.arm {
@@ -234,7 +233,12 @@ impl Mapping {
                     from => u32::from(arm(from as usize)?),
                 },
                 ..cell
-            })),
+            })
+        };
+        match subject {
+            _ if !to.teaches => None,
+            Subject::Cell(cell) => cell_of(cell).map(Subject::Cell),
+            Subject::Open(cell) => cell_of(cell).map(Subject::Open),
             Subject::Spend { arm: of, .. } => Some(Subject::Spend {
                 slot,
                 arm: arm(usize::from(of))? as u8,

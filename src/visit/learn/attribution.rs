@@ -132,12 +132,13 @@ impl RewardSpec {
 }
 
 /// What the exposures of a visitor, in their own order, have earned by the visitor's outcomes: cell
-/// and reward in millionths of each that has earned anything, in the exposures' order.
+/// and reward in millionths of each that has earned anything, in the exposures' order, and what of
+/// the reward is settled: what it is without the credit for orders that may yet come.
 pub fn rewards(
     (credit, spec, window_ms): (Credit, RewardSpec, Option<u64>),
     exposures: &[&Exposure],
     outcomes: &[&Outcome],
-    mut earned: impl FnMut(Cell, i64),
+    mut earned: impl FnMut(Cell, i64, i64),
 ) {
     let mut credited: Vec<Vec<(&Outcome, i64)>> = vec![Vec::new(); exposures.len()];
     let mut slots: Vec<u8> = exposures.iter().map(|shown| shown.cell.slot).collect();
@@ -161,10 +162,19 @@ pub fn rewards(
             }
         }
     }
-    for (exposure, credited) in exposures.iter().zip(credited) {
-        match spec.reward(credited) {
-            0 => {}
-            reward => earned(exposure.cell, reward),
+    let without = RewardSpec {
+        provisional: 0,
+        ..spec
+    };
+    for (exposure, credited) in exposures.iter().zip(&credited) {
+        let by = |spec: &RewardSpec| spec.reward(credited.iter().copied());
+        let reward = by(&spec);
+        let settled = match spec.provisional {
+            0 => reward,
+            _ => by(&without),
+        };
+        if (reward, settled) != (0, 0) {
+            earned(exposure.cell, reward, settled);
         }
     }
 }

@@ -37,6 +37,8 @@ use std::collections::BTreeMap;
 pub enum Subject {
     /// An arm in a leaf: exposures and their rewards.
     Cell(Cell),
+    /// What of a cell's rewards is not settled: credit for orders that may yet come.
+    Open(Cell),
     /// Promises of an arm: their number, and as the reward what they cost.
     Spend {
         /// The slot.
@@ -71,11 +73,22 @@ impl Subject {
     /// The slot that it belongs to, or [`JOINT`].
     pub fn slot(&self) -> u8 {
         match *self {
-            Subject::Cell(cell) => cell.slot,
+            Subject::Cell(cell) | Subject::Open(cell) => cell.slot,
             Subject::Spend { slot, .. }
             | Subject::Visitors { slot, .. }
             | Subject::Lots { slot, .. } => slot,
         }
+    }
+
+    /// What an exposure's reward is added to, and how often, with what of it is settled.
+    pub fn of_reward(
+        cell: Cell,
+        reward: i64,
+        settled: i64,
+    ) -> impl Iterator<Item = (Subject, i64, isize)> {
+        let open = Subject::Open(cell);
+        let open = (reward != settled).then_some([(open, reward, 1), (open, settled, -1)]);
+        std::iter::once((Subject::Cell(cell), reward, 1)).chain(open.into_iter().flatten())
     }
 
     /// By what it finds its worker: the slots that learn together (`joint`, a bit each) are learned
@@ -98,6 +111,8 @@ const BAR_ALPHA: f64 = 0.01;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Leaf {
     strata: Strata,
+    /// What of their rewards is not settled.
+    open: Strata,
     /// The arms side by side, when it was weighed.
     arms: Vec<Stat>,
     /// Weights by set of arms.
@@ -235,6 +250,7 @@ impl Learner {
             touched |= 1 << place;
             match subject {
                 Subject::Cell(cell) => slot.add(cell, &change),
+                Subject::Open(cell) => slot.add_open(cell, &change),
                 Subject::Spend { arm, .. } => slot.spent[usize::from(arm)].add(&change),
                 Subject::Visitors { side, .. } => slot.visitors[side as usize] += change.trials,
                 Subject::Lots { lot, .. } => slot.lots[usize::from(lot)] += change.trials,
@@ -320,6 +336,7 @@ impl Leaf {
     fn new(arms: usize) -> Leaf {
         Leaf {
             strata: Strata::new(arms),
+            open: Strata::new(arms),
             arms: vec![Stat::default(); arms],
             rows: BTreeMap::new(),
             weighed: 0,
@@ -352,23 +369,34 @@ impl Slot {
         (self.retired, self.bar_alpha, self.turned) = (retired(names), bar_alpha, true);
         for leaf in &mut self.leaves {
             leaf.strata.widen(self.arms);
+            leaf.open.widen(self.arms);
             leaf.arms.resize(self.arms, Stat::default());
             leaf.moved = true;
         }
     }
 
     fn add(&mut self, cell: Cell, change: &Stat) {
+        let column = self.column(cell);
         let leaf = &mut self.leaves[usize::from(cell.leaf)];
         leaf.moved |= change.reward != 0 || change.square != 0;
-        let is_held = cell.arm == HELD;
-        let column = if is_held {
+        leaf.strata.add((cell.set, cell.epoch), column, change);
+        if column < self.arms {
+            self.overall[column].add(change);
+        }
+    }
+
+    fn add_open(&mut self, cell: Cell, change: &Stat) {
+        let column = self.column(cell);
+        let open = &mut self.leaves[usize::from(cell.leaf)].open;
+        open.add((cell.set, cell.epoch), column, change);
+    }
+
+    /// The column of a cell's arm; the holdout's comes after the arms'.
+    fn column(&self, cell: Cell) -> usize {
+        if cell.arm == HELD {
             self.arms
         } else {
             cell.arm as usize
-        };
-        leaf.strata.add((cell.set, cell.epoch), column, change);
-        if !is_held {
-            self.overall[column].add(change);
         }
     }
 
@@ -422,12 +450,14 @@ impl Slot {
         is_due
     }
 
-    /// An arm and the holdout, side by side over the strata of all leaves.
+    /// An arm and the holdout, side by side over the strata of all leaves, by rewards that are settled:
+    /// credit that comes with a cart and mostly goes again is no sum of independent rewards, and
+    /// whoever was shown last has most of it.
     fn with_held(&self, arm: usize) -> [Stat; 2] {
         let pairs = self
             .leaves
             .iter()
-            .flat_map(|leaf| leaf.strata.with_held(arm));
+            .flat_map(|leaf| leaf.strata.with_held(arm, &leaf.open));
         let pairs: Vec<[Stat; 2]> = pairs.collect();
         let rows: Vec<&[Stat]> = pairs.iter().map(|pair| &pair[..]).collect();
         match side_by_side(&rows)[..] {

@@ -154,11 +154,22 @@ impl Strata {
         self.rows.values().map(|row| &row[..self.columns - 1])
     }
 
-    /// An arm and the holdout in each stratum.
-    pub fn with_held(&self, arm: usize) -> impl Iterator<Item = [Stat; 2]> + '_ {
-        self.rows
-            .values()
-            .map(move |row| [row[arm], row[self.held()]])
+    /// An arm and the holdout in each stratum, less what others of as many columns say of them.
+    pub fn with_held<'a>(
+        &'a self,
+        arm: usize,
+        less: &'a Strata,
+    ) -> impl Iterator<Item = [Stat; 2]> + 'a {
+        self.rows.iter().map(move |(stratum, row)| {
+            let taken = less.rows.get(stratum);
+            [arm, self.held()].map(|column| {
+                let mut stat = row[column];
+                if let Some(taken) = taken {
+                    stat.add(&taken[column].negated());
+                }
+                stat
+            })
+        })
     }
 }
 
@@ -460,7 +471,7 @@ mod tests {
         assert_eq!(strata.usual_set(), 1);
         strata.add((1, 7), 0, &stat(5, 1).negated());
         assert_eq!(strata.sets(), [3]);
-        let pairs: Vec<_> = strata.with_held(0).collect();
+        let pairs: Vec<_> = strata.with_held(0, &Strata::new(2)).collect();
         assert_eq!(pairs, [[stat(2, 1), stat(1, 0)]]);
         strata.add((3, 7), 0, &stat(2, 1).negated());
         strata.add((3, 7), 2, &stat(1, 0).negated());
