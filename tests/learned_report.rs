@@ -132,3 +132,54 @@ fn a_policy_that_cannot_learn_is_refused_with_its_place() {
     );
     assert!(said.contains("did you mean `thompson`?"), "{said}");
 }
+
+/// A policy that draws between two banners, with other lines, and what its report says on the demo.
+fn page_of(lines: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = dir.path().join("policy.toml");
+    let rest = "version = 1\nname = \"two\"\n[[slot]]\nname = \"banner\"\ndefault = \"a\"\nlearn = {}\n\
+                arm = [{ name = \"a\" }, { name = \"b\" }]\n";
+    let (version, slots) = rest.split_once('\n').unwrap();
+    fs::write(&policy, format!("{version}\n{lines}\n{slots}")).unwrap();
+    out(&["replay", DEMO, "--policy", text(&policy)])
+}
+
+/// What has not begun, or nobody can be compared by, is said in words, not left out.
+#[test]
+fn the_report_says_why_nothing_is_known() {
+    let page = page_of("learning = { from = 2030-01-01T00:00:00Z }");
+    assert!(
+        page.contains("lift         nothing yet: until learning.from, 2030-01-01"),
+        "{page}"
+    );
+    assert!(
+        page.contains("slot         banner (thompson): nothing is known"),
+        "{page}"
+    );
+    let page = page_of("learning = { counts = \"seen\" }");
+    assert!(
+        page.contains(
+            "banner (thompson): nothing is known; no exposure counts: with counts = \"seen\""
+        ),
+        "{page}"
+    );
+    let page = page_of("learning = { value_max = 1.0 }");
+    assert!(page.contains("value_max "), "{page}");
+}
+
+/// Before the first order there is a comparison, which collects.
+#[test]
+fn without_an_order_the_lift_collects() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log.csv");
+    let demo = fs::read_to_string(DEMO).unwrap();
+    let kept = demo.lines().filter(|line| !line.contains("purchase"));
+    fs::write(
+        &log,
+        kept.map(|line| format!("{line}\n")).collect::<String>(),
+    )
+    .unwrap();
+    let page = out(&["replay", text(&log), "--policy", LEARNING]);
+    assert!(page.contains("lift         still collecting: "), "{page}");
+    assert!(page.contains("groups "), "{page}");
+}

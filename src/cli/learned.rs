@@ -11,7 +11,8 @@ use crate::grouped::grouped;
 use crate::visit::bots::{RULE_COUNT, Rule};
 use crate::visit::learn::learner::{ArmReport, LeafReport, SlotReport};
 use crate::visit::learn::moments::{Groups, Moments};
-use crate::visit::policy::{Policy, Slot};
+use crate::visit::learn::spec::{LearnSpec, Method};
+use crate::visit::policy::{Policy, Slot, method_name};
 use crate::visit::tally::{BotCounts, Tally};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,6 +39,12 @@ pub(super) struct Learned {
     /// Both for people.
     #[serde(skip)]
     bots: String,
+    /// Why there is no lift, or what there is of it says nothing.
+    #[serde(skip)]
+    no_lift: Option<String>,
+    /// Slots that learn of which nothing is known, with the reason.
+    #[serde(skip)]
+    silent: Vec<String>,
 }
 
 /// A slot that learns.
@@ -50,6 +57,9 @@ struct LearnedSlot {
     /// What each arm may promise in all, in units of the currency.
     #[serde(skip)]
     budgets: Vec<Option<f64>>,
+    /// The arm that the others are held against.
+    #[serde(skip)]
+    default: usize,
 }
 
 /// A line of the page: its name, empty where a line goes on, and what stands there.
@@ -62,17 +72,26 @@ impl Learned {
         let (layouts, single): (Vec<_>, Vec<_>) =
             learned.iter().partition(|report| report.arms.is_empty());
         let of = |name: &str| single.iter().find(|report| report.slot == name);
+        let lift = compared(tally, 0, policy.holdout.share_ppm);
+        let beside = |of_slot: Lift| match &lift {
+            Some(page) => of_slot.within(page),
+            None => of_slot,
+        };
         let slots = policy.slots.iter().enumerate().filter_map(|(place, slot)| {
             let spec = slot.learn.as_ref()?;
             Some(LearnedSlot {
                 report: (*of(&slot.name)?).clone(),
-                lift: compared(tally, 1 + place, spec.holdout_ppm),
+                lift: compared(tally, 1 + place, spec.holdout_ppm).map(beside),
                 budgets: budgets(slot),
+                default: slot.default,
             })
         });
+        let slots = slots.collect();
         Learned {
-            lift: compared(tally, 0, policy.holdout.share_ppm),
-            slots: slots.collect(),
+            no_lift: no_lift(lift.as_ref(), policy),
+            silent: silent(learned, policy),
+            lift,
+            slots,
             layouts: layouts.into_iter().next().cloned(),
             bots_by_rule: by_rule(tally.bots.sessions),
             bot_events_by_rule: by_rule(tally.bots.events),
@@ -101,16 +120,15 @@ impl Learned {
         if !self.bots.is_empty() {
             rows.push(("bots", self.bots.clone()));
         }
-        match &self.lift {
-            Some(lift) if has_orders(lift) => rows.extend(lift.rows()),
-            Some(_) => {}
-            // A job that learns is expected to say what came of it.
-            None if self.slots.is_empty() && self.layouts.is_none() => {}
-            None => rows.push(("lift", "no [holdout] share: nothing to compare with".into())),
+        match (&self.no_lift, &self.lift) {
+            (Some(why), _) => rows.push(("lift", why.clone())),
+            (None, Some(lift)) => rows.extend(lift.rows()),
+            (None, None) => {}
         }
         for slot in &self.slots {
             slot.rows(&mut rows);
         }
+        rows.extend(self.silent.iter().map(|slot| ("slot", slot.clone())));
         if let Some(layouts) = &self.layouts {
             layout_rows(layouts, &mut rows);
         }
@@ -162,11 +180,50 @@ fn compared(tally: &Tally, place: usize, held_ppm: u32) -> Option<Lift> {
     Some(lift(&groups.treated, &groups.held, held_share, &options))
 }
 
-/// Whether anything was bought in either group.
-fn has_orders(lift: &Lift) -> bool {
-    let conversion = &lift.metrics.conversion;
-    let bought = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
-    bought(conversion.treated) || bought(conversion.held)
+/// Why there is nothing to be compared, if there is not.
+fn no_lift(lift: Option<&Lift>, policy: &Policy) -> Option<String> {
+    let from_ms = policy.learning.from_ms;
+    match (lift, policy.holdout.share_ppm) {
+        (Some(lift), _) if from_ms > 0 && lift.visitors.treated + lift.visitors.held == 0 => {
+            Some(format!(
+                "nothing yet: until learning.from, {}, everyone keeps the default and nothing is compared or learned",
+                time(from_ms)
+            ))
+        }
+        // A job that learns is expected to say what came of it.
+        (None, 0) => {
+            let learns = policy.slots.iter().any(|slot| slot.learn.is_some());
+            learns.then(|| "no [holdout] share: nothing to compare with".into())
+        }
+        (None, _) => Some(
+            "the [holdout] share is 1: everyone keeps the default, and nobody is left to compare with"
+                .into(),
+        ),
+        (Some(_), _) => None,
+    }
+}
+
+/// The slots that learn and have nothing to say, each with the reason.
+fn silent(learned: &[SlotReport], policy: &Policy) -> Vec<String> {
+    let layouts = learned.iter().any(|report| report.arms.is_empty());
+    let says = |slot: &Slot, spec: &LearnSpec| {
+        let joint = layouts && spec.method == Method::Multivariate;
+        joint || learned.iter().any(|report| report.slot == slot.name)
+    };
+    let why = if policy.learning.seen {
+        "no exposure counts: with counts = \"seen\" one does when an impression names its decision"
+    } else {
+        "no exposure counts yet"
+    };
+    let silent = policy.slots.iter().filter_map(|slot| {
+        let spec = slot.learn.as_ref().filter(|spec| !says(slot, spec))?;
+        Some(format!(
+            "{} ({}): nothing is known; {why}",
+            slot.name,
+            method_name(&spec.method)
+        ))
+    });
+    silent.collect()
 }
 
 /// Counts by the rules' names.
@@ -205,7 +262,7 @@ impl LearnedSlot {
             (title, of_arms(&|arm| arm.arm.clone())),
             ("exposures".into(), of_arms(&|arm| whole(arm.exposures))),
             ("mean reward".into(), means(arms, |arm| Some(arm.mean))),
-            ("side by side".into(), means(arms, |arm| arm.side_by_side)),
+            ("side by side".into(), relative(arms, self.default)),
         ];
         let weighed = |leaf: &&LeafReport| leaf.arms.iter().any(|arm| arm.share.is_some());
         for leaf in leaves.iter().filter(weighed) {
@@ -293,6 +350,18 @@ fn means(arms: &[ArmReport], mean: impl Fn(&ArmReport) -> Option<f64>) -> Vec<St
     arms.iter().map(text).collect()
 }
 
+/// What the arms earn side by side, as multiples of what the default does: their common level is that
+/// of the visitors among whom they could be compared, and of no use by itself.
+fn relative(arms: &[ArmReport], default: usize) -> Vec<String> {
+    let known = |arm: &ArmReport| arm.side_by_side.filter(|_| arm.exposures > 0);
+    let base = arms.get(default).and_then(known).filter(|base| *base > 0.0);
+    let text = |arm: &ArmReport| match (known(arm), base) {
+        (Some(value), Some(base)) => format!("×{:.2}", value / base),
+        _ => "–".into(),
+    };
+    arms.iter().map(text).collect()
+}
+
 fn percent(share: Option<f64>) -> String {
     share.map_or("–".into(), |share| format!("{:.1} %", share * 100.0))
 }
@@ -357,6 +426,7 @@ mod tests {
             report,
             lift: None,
             budgets: vec![None, Some(500.0)],
+            default: 0,
         };
         let mut rows = Vec::new();
         slot.rows(&mut rows);
@@ -370,7 +440,7 @@ mod tests {
                 "slot promo (thompson)      none  shipping",
                 "     exposures           12,345         0",
                 "     mean reward         0.0313         –",
-                "     side by side        0.0313         –",
+                "     side by side         ×1.00         –",
                 "     share phase=buying  87.5 %    12.5 %",
                 "     shipping barred since 2026-01-01T00:00:00Z: surely worse than the holdout",
                 "     shipping promised 523.70 of 500.00: 23.70 over",

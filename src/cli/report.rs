@@ -163,6 +163,7 @@ impl Report {
                     ("facts", limits.facts),
                     ("exposures", limits.exposures),
                     ("index_sessions", limits.indexed),
+                    ("value_max", limits.value_max),
                 ]
                 .into_iter(),
             ),

@@ -2,7 +2,9 @@
 //!
 //! The band holds at all looks together: with 95 % probability the truth lies in it all the way.
 //! The axis is made for what is known by now: bands of the beginning, which are many times as
-//! wide, leave the frame. A panel without any interval says why. Cost: a few points a look.
+//! wide, leave the frame. No shop loses more than all it has, so it ends at −100 %. A panel without
+//! any interval says why; so does one whose groups are not sound now, and looks at which they were
+//! not are left out. Cost: a few points a look.
 
 use super::scale::Scale;
 use super::sheet::{AXIS, BLUE, Face, Frame, GREEN, GRID, Hold, PURPLE, Point, Sheet};
@@ -23,8 +25,10 @@ const FRAMES: [Frame; 3] = [
     Frame::between(382, 452),
 ];
 const COLOURS: [RGBColor; 3] = [BLUE, GREEN, PURPLE];
-/// The widest that an axis reaches from 0: four times as much.
-const REACH_MAX: f64 = 4.0;
+/// The widest that an axis reaches above 0: three times as much.
+const REACH_MAX: f64 = 2.0;
+/// The lowest that it reaches.
+const LOSS_MAX: f64 = 1.0;
 
 /// The plot of a comparison over time.
 const PLOTS: [Plot<[LiftPoint]>; 1] = [("lift.svg", draw)];
@@ -80,16 +84,18 @@ fn panel(
     let title = format!("{}: {}", metric.name(), found.map_or(String::new(), sum));
     let at = (frame.left, frame.top - 14);
     sheet.text(&title, at, Hold::Left, Face::NAME)?;
+    if found.is_some_and(|found| found.verdict == Verdict::Unhealthy) {
+        return sheet.say(
+            "the groups do not have the agreed sizes: no figure holds",
+            frame,
+        );
+    }
     let runs = runs(points, metric);
     let Some(scale) = scale(&runs) else {
-        let why = match found.map(|found| found.verdict) {
-            Some(Verdict::Unhealthy) => "the groups never were both sound and large enough",
-            _ => "too little is known for an interval",
-        };
-        return sheet.say(why, frame);
+        return sheet.say("too little is known for an interval", frame);
     };
     axis(sheet, &scale, frame)?;
-    let y = |value: f64| frame.y(0.5 + scale.share(value) / 2.0);
+    let y = |value: f64| frame.y(height(&scale, value));
     let x = |at_ms: u64| frame.x(span.share(at_ms));
     for run in &runs {
         let upper = run.iter().map(|(at, _, [_, hi])| (x(*at), y(*hi)));
@@ -112,8 +118,9 @@ fn panel(
 fn sum(found: &MetricLift) -> String {
     let best = found.best();
     let verdict = found.verdict.name();
+    let sound = found.verdict != Verdict::Unhealthy;
     match (best.relative, best.relative_interval) {
-        (Some(relative), Some([lo, hi])) => {
+        (Some(relative), Some([lo, hi])) if sound => {
             let [relative, lo, hi] = [relative, lo, hi].map(signed_percent);
             format!("{relative} ({lo} to {hi}), {verdict}")
         }
@@ -125,7 +132,12 @@ fn sum(found: &MetricLift) -> String {
 fn runs(points: &[LiftPoint], metric: Metric) -> Vec<Vec<Known>> {
     let mut runs: Vec<Vec<Known>> = vec![Vec::new()];
     for point in points {
-        let best = point.lift.metrics.get(metric).best();
+        let found = point.lift.metrics.get(metric);
+        if found.verdict == Verdict::Unhealthy {
+            runs.push(Vec::new());
+            continue;
+        }
+        let best = found.best();
         match (best.relative.zip(best.relative_interval), runs.last_mut()) {
             (Some((lift, interval)), Some(run)) => run.push((point.start_ms, lift, interval)),
             _ => runs.push(Vec::new()),
@@ -135,7 +147,7 @@ fn runs(points: &[LiftPoint], metric: Metric) -> Vec<Vec<Known>> {
     runs
 }
 
-/// An axis from as far below 0 as above, which holds the later half of the bands and all lifts of
+/// An axis from as far below 0 as above, or from all that can be lost, which holds the later half of the bands and all lifts of
 /// that half; nothing without any.
 fn scale(runs: &[Vec<Known>]) -> Option<Scale> {
     let known: Vec<&Known> = runs.iter().flatten().collect();
@@ -149,12 +161,23 @@ fn scale(runs: &[Vec<Known>]) -> Option<Scale> {
     Some(Scale::linear(most.clamp(0.001, REACH_MAX), 2, 0.0))
 }
 
+/// The share of a panel's height at which a value lies.
+fn height(scale: &Scale, value: f64) -> f64 {
+    // What one of the scale's units is over its end.
+    let unit = scale.share(1.0);
+    let below = (LOSS_MAX * unit).min(1.0);
+    (value * unit + below) / (1.0 + below)
+}
+
 /// Lines and labels above and below 0.
 fn axis(sheet: &mut Sheet<'_>, scale: &Scale, frame: Frame) -> io::Result<()> {
     for (value, _) in scale.ticks() {
         // A shop cannot lose more than all it has.
-        for value in [value, -value].into_iter().filter(|value| *value >= -1.0) {
-            let y = frame.y(0.5 + scale.share(value) / 2.0);
+        for value in [value, -value]
+            .into_iter()
+            .filter(|value| *value >= -LOSS_MAX)
+        {
+            let y = frame.y(height(scale, value));
             sheet.line((frame.left, y), (frame.right, y), GRID)?;
             let label = match value {
                 0.0 => "0 %".to_owned(),
@@ -235,6 +258,38 @@ mod tests {
         let one = drawn(&points(1, 1.0, true)[..1]);
         assert_eq!(one.matches("<polygon").count(), 0);
         assert_texts_apart("one", &one);
+    }
+
+    /// Unsound groups have no lift to be drawn; what was sound before them is no comfort.
+    #[test]
+    fn unhealthy_groups_are_not_drawn() {
+        let mut all = points(30, 1.25, true);
+        let last = all.last_mut().unwrap();
+        last.lift.metrics.conversion.verdict = Verdict::Unhealthy;
+        let svg = drawn(&all);
+        assert_eq!(svg.matches("<polygon").count(), 2);
+        assert!(svg.contains("the groups do not have the agreed sizes"));
+        assert!(svg.contains("conversion: unhealthy"), "without a figure");
+    }
+
+    /// Bands that reach far up: below 0 there is no more to lose than all.
+    #[test]
+    fn axes_end_at_the_loss_of_everything() {
+        let mut all = points(10, 1.25, true);
+        for point in &mut all {
+            let found = &mut point.lift.metrics.conversion;
+            (found.cuped, found.relative) = (None, Some(0.5));
+            found.relative_interval = Some([-3.0, 6.0]);
+        }
+        let svg = drawn(&all);
+        for label in ["−100 %", "+100 %", "+200 %"] {
+            assert!(svg.contains(label), "{label}");
+        }
+        assert!(!svg.contains("400 %"));
+        let scale = Scale::linear(2.0, 2, 0.0);
+        let heights = [-1.0, 0.0, 2.0].map(|value| height(&scale, value));
+        assert!(heights[0].abs() < 1e-12 && (heights[1] - 1.0 / 3.0).abs() < 1e-12);
+        assert!((heights[2] - 1.0).abs() < 1e-12);
     }
 
     #[test]

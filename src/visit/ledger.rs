@@ -294,7 +294,9 @@ impl Ledger {
             desk.tally.orders_repeated += 1;
             return;
         }
-        let value = event.revenue().min(policy.learning.value_max);
+        let (worth, most) = (event.revenue(), policy.learning.value_max);
+        desk.tally.limits.value_max += u64::from(worth > most);
+        let value = worth.min(most);
         let shown = policy.slots.iter().zip(visit.layout());
         let costs = shown.map(|(slot, arm)| slot.arms[usize::from(*arm)].cost.of(value));
         let margin = policy.promotions.margin(value, costs.sum());

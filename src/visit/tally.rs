@@ -135,6 +135,8 @@ pub struct LimitCounts {
     pub exposures: u64,
     /// Sessions that left the index early.
     pub indexed: u64,
+    /// Orders that count for less than they were worth.
+    pub value_max: u64,
 }
 
 /// Sessions taken for a bot's, and what is in them.
@@ -378,6 +380,7 @@ impl Tally {
         self.limits.facts += other.limits.facts;
         self.limits.exposures += other.limits.exposures;
         self.limits.indexed += other.limits.indexed;
+        self.limits.value_max += other.limits.value_max;
         for (place, groups) in other.lift.iter().enumerate() {
             self.lift_of(place).merge(groups);
         }

@@ -112,6 +112,30 @@ pub struct Lift {
     pub words: String,
 }
 
+impl Lift {
+    /// A slot's comparison, as it stands beside the whole page's: where that is unhealthy, visitors
+    /// get lost of whom the slot's own groups say nothing, and it is no better.
+    #[must_use]
+    pub fn within(mut self, page: &Lift) -> Lift {
+        if page.verdict != Verdict::Unhealthy || self.verdict == Verdict::Unhealthy {
+            return self;
+        }
+        let metrics = &mut self.metrics;
+        for metric in [
+            &mut metrics.conversion,
+            &mut metrics.revenue_per_session,
+            &mut metrics.margin_per_session,
+        ] {
+            metric.verdict = Verdict::Unhealthy;
+            metric.words.clone_from(&page.words);
+        }
+        self.sample_ratio_p = page.sample_ratio_p;
+        self.verdict = Verdict::Unhealthy;
+        self.words.clone_from(&page.words);
+        self
+    }
+}
+
 /// Visitors of the two groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Visitors {

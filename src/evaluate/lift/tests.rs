@@ -270,3 +270,21 @@ fn over_time_every_point_is_a_comparison_of_its_own() {
         (&1_000.into(), &1_000.into())
     );
 }
+
+/// What the page's groups lose, no slot's own groups show.
+#[test]
+fn a_slot_is_no_healthier_than_its_page() {
+    let options = LiftOptions::default();
+    let page = lift(&group(9_000, 400), &group(700, 30), 0.1, &options);
+    let slot = || lift(&group(8_100, 360), &group(900, 40), 0.1, &options);
+    assert_eq!(page.verdict, Verdict::Unhealthy);
+    assert_eq!(slot().within(&slot()), slot());
+    let within = slot().within(&page);
+    assert_eq!(within.verdict, Verdict::Unhealthy);
+    assert_eq!(within.words, page.words);
+    assert_eq!(within.sample_ratio_p, page.sample_ratio_p);
+    assert_eq!(
+        within.metrics.margin_per_session.verdict,
+        Verdict::Unhealthy
+    );
+}
