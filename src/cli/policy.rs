@@ -73,7 +73,9 @@ impl PolicyCommand {
                     policy.label,
                     policy.slots.len(),
                 );
-                print(verdict.as_bytes())?;
+                let notes = policy.notes().into_iter();
+                let notes: String = notes.map(|note| format!("note: {note}\n")).collect();
+                print((verdict + &notes).as_bytes())?;
                 against.map_or(Ok(()), |before| take_over(&file, &before))
             }
             None if self.features => print(feature_list().as_bytes()),

@@ -100,6 +100,32 @@ fn an_impossible_range_is_refused() {
     );
 }
 
+/// Promotions and holdouts that leave nothing to be shown, or nobody to learn from.
+#[test]
+fn learning_that_could_never_happen_is_refused() {
+    let learns = |lines: &str, arm: &str| {
+        format!(
+            "version = 1\n{lines}\n[[slot]]\nname = \"promo\"\ndefault = \"none\"\nlearn = {{}}\n\
+             arm = [{{ name = \"none\" }}, {{ name = \"gift\", {arm} }}]\n"
+        )
+    };
+    assert_policy_refused(
+        &learns(
+            "promotions = { margin = 0.2, margin_min = 0.3 }",
+            "cost = 1.0",
+        ),
+        &["line 2", "no arm that costs anything could ever be shown"],
+    );
+    assert_policy_refused(
+        &learns("", "cost = 1.0, budget = 0.0"),
+        &["line 7", "with a budget of 0 the arm could never be shown"],
+    );
+    assert_policy_refused(
+        &learns("holdout = { share = 1.0 }", "cost = 1.0"),
+        &["line 2", "all visitors are held out"],
+    );
+}
+
 #[test]
 fn an_arm_that_no_rule_calls_for_is_refused() {
     assert_policy_refused(

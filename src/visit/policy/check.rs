@@ -2,11 +2,12 @@
 //! win, arms that cannot be shown.
 //!
 //! Conditions are conjunctions of phase sets and closed ranges, so "can both hold" and "holds
-//! whenever the other holds" are decided exactly, per measure.
+//! whenever the other holds" are decided exactly, per measure. What can happen, but hardly as it was
+//! meant, is a note.
 
 use super::super::feature::{FEATURES, index_of};
 use super::super::phase::{Phase, PhaseRules};
-use super::{ALL_PHASES, Arm, Bound, Condition, MEASURE_COUNT, Rule, Slot, measure_name};
+use super::{ALL_PHASES, Arm, Bound, Condition, Context, MEASURE_COUNT, Rule, Slot, measure_name};
 use std::ops::Range;
 
 type Refused = (Range<usize>, String);
@@ -94,6 +95,28 @@ pub(super) fn slot(
         }
     }
     Ok(())
+}
+
+/// What is possible, and still not what one might expect: for those who check a policy.
+pub(super) fn notes(slots: &[Slot]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for slot in slots.iter().filter(|slot| slot.learn.is_some()) {
+        let drawn_once = !slot.context.contains(&Context::Phase);
+        for arm in &slot.arms {
+            let name = format!("slot {}: arm {}", slot.name, arm.name);
+            let waits = arm.cost.fixed > 0 || arm.cost.needs_cart();
+            if waits && drawn_once {
+                notes.push(format!(
+                    "{name} needs something in the cart, and the slot is drawn when a session starts: without \"phase\" in its context only visits that start with a filled cart can see it"
+                ));
+            } else if arm.cost.needs_cart() {
+                notes.push(format!(
+                    "{name} is not put up while the cart is empty: there is nothing to hold against its budget"
+                ));
+            }
+        }
+    }
+    notes
 }
 
 /// Refuses a least gain that rules of the default policy's slots could never reach.

@@ -313,6 +313,11 @@ impl Policy {
         Policy::read(DEFAULT_POLICY).expect("the shipped policy is valid")
     }
 
+    /// What is possible, and still not what one might expect of it.
+    pub fn notes(&self) -> Vec<String> {
+        check::notes(&self.slots)
+    }
+
     /// Whether any slot learns what to show.
     pub fn learns(&self) -> bool {
         self.slots.iter().any(|slot| slot.learn.is_some())

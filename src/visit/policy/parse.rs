@@ -149,6 +149,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         policy.slots.push(slot);
     }
     reader.together(&file.slot, &policy.slots)?;
+    reader.someone_to_learn_from(&file.holdout.share, &policy.slots)?;
     policy.index = reader.index(&file.index, &policy)?;
     Ok(policy)
 }

@@ -149,10 +149,37 @@ impl Reader<'_> {
     /// `[promotions]`.
     pub(super) fn promotions(&self, table: &PromotionsTable) -> Result<Promotions, PolicyError> {
         let usual = Promotions::default();
-        Ok(Promotions {
+        let promotions = Promotions {
             margin_ppm: i64::from(self.share_ppm(&table.margin, usual.margin_ppm as f64 / 1e6)?),
             floor_ppm: i64::from(self.share_ppm(&table.margin_min, 0.0)?),
-        })
+        };
+        if let (Some(floor), true) = (
+            &table.margin_min,
+            promotions.floor_ppm > 0 && promotions.floor_ppm >= promotions.margin_ppm,
+        ) {
+            let what = "impossible: promotions.margin_min is not below promotions.margin, so no arm that costs anything could ever be shown";
+            return Err(self.error(floor.span(), what.into()));
+        }
+        Ok(promotions)
+    }
+
+    /// Refuses a holdout of everyone where something is to be learned.
+    pub(super) fn someone_to_learn_from(
+        &self,
+        share: &Option<Spanned<f64>>,
+        slots: &[Slot],
+    ) -> Result<(), PolicyError> {
+        let learns = slots.iter().find(|slot| slot.learn.is_some());
+        match (share, learns) {
+            (Some(share), Some(slot)) if *share.get_ref() >= 1.0 => {
+                let what = format!(
+                    "impossible: slot `{}` cannot learn from anybody, as all visitors are held out",
+                    slot.name
+                );
+                Err(self.error(share.span(), what))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// `[bots]`.
@@ -205,6 +232,10 @@ impl Reader<'_> {
         };
         if let (Some(budget), true) = (&table.budget, cost.is_none()) {
             let what = "a budget is for an arm with a `cost` or a `discount`".into();
+            return Err(self.error(budget.span(), what));
+        }
+        if let (Some(budget), Some(0)) = (&table.budget, cost.budget) {
+            let what = "impossible: with a budget of 0 the arm could never be shown".into();
             return Err(self.error(budget.span(), what));
         }
         Ok(cost)

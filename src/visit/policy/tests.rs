@@ -553,3 +553,22 @@ fn a_rule_that_no_phase_leaves_room_for_is_refused() {
         assert!(error.what.contains("none of its phases"), "{error}");
     }
 }
+
+/// A promotion that needs a cart, with and without draws later than at the start.
+#[test]
+fn what_hardly_happens_is_noted() {
+    let notes = |context: &str, arm: &str| {
+        let text = format!(
+            "version = 1\n[[slot]]\nname = \"promo\"\ndefault = \"none\"\n{context}\n\
+             learn = {{}}\narm = [{{ name = \"none\" }}, {{ name = \"gift\", {arm} }}]\n"
+        );
+        Policy::read(&text).unwrap().notes()
+    };
+    let phase = "context = [\"phase\"]";
+    assert_eq!(notes(phase, "cost = 5.0, budget = 10.0"), [] as [String; 0]);
+    assert_eq!(notes("", "discount = 0.1"), [] as [String; 0]);
+    assert!(notes("", "cost = 5.0")[0].contains("only visits that start with a filled cart"));
+    assert!(notes(phase, "discount = 0.1, budget = 10.0")[0].contains("while the cart is empty"));
+    let learning = Policy::read(LEARNING_POLICY).unwrap();
+    assert_eq!(learning.notes().len(), 1, "{:?}", learning.notes());
+}
