@@ -48,7 +48,8 @@ pub struct FormArgs {
 pub struct PassArgs {
     #[command(flatten)]
     pub clocks: ClockArgs,
-    /// The layout policy, for what a session is; `restage policy` prints the default
+    /// The layout policy, for what a session is; with `evaluate --log`, the policy to be judged.
+    /// `restage policy` prints the default
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Sort each log by time first, as `restage import` does
