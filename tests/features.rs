@@ -366,7 +366,9 @@ proptest! {
         let mut reused = Session::default();
         run(&mut reused, &before);
         run(&mut reused, &acts);
-        prop_assert_eq!(fresh, reused);
+        // What a session is, is what is put by of it: room that is left over from before does not count.
+        let put_by = |session: &Session| postcard::to_allocvec(session).unwrap();
+        prop_assert_eq!(put_by(&fresh), put_by(&reused));
     }
 }
 
