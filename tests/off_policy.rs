@@ -176,7 +176,7 @@ fn propensities_down_to_a_millionth_bring_a_warning() {
             format!(
                 "{n},t,{},{},{},0.333333\n",
                 n % 3,
-                1 + n % 3,
+                1 + n / 3 % 3,
                 u8::from(n % 7 == 0)
             )
         })

@@ -131,11 +131,13 @@ mod tests {
     #[test]
     fn it_finds_what_a_map_finds() {
         let ids: Vec<VisitorId> = (0..300u64)
-            .map(|n| VisitorId(match n % 3 {
+            .map(|n| {
+                VisitorId(match n % 3 {
                     0 => 5 << 32 | n,
                     1 => n << 40 | 5,
                     _ => mix(n),
-                }))
+                })
+            })
             .collect();
         let visitor_of = |key: u32| ids[key as usize];
         let (mut lookup, mut map) = (Lookup::default(), BTreeMap::new());

@@ -15,7 +15,8 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub struct Memory {
     places: Lookup,
-    kept: Slab<Kept, 64>,
+    /// In small chunks: there are many bins.
+    kept: Slab<Kept, 16>,
     /// (end of session, visitor) in the order of ends; entries of returned visitors go stale.
     order: VecDeque<(ArrivalMs, u64)>,
 }

@@ -80,7 +80,8 @@ fn what_does_not_go_on_is_refused() {
 /// grew after its end was taken for it is said to have.
 #[test]
 fn paths_plots_and_ends() {
-    let shop = Shop::new(20_000, "policy.toml");
+    // Long enough for a snapshot on a fast machine.
+    let shop = Shop::new(80_000, "policy.toml");
     let first = ends(shop.start(&[1], Some("40:after")));
     assert_eq!(first[0].status.signal(), Some(9));
     let spelled = shop.dir.path().join("./log.csv");

@@ -141,13 +141,12 @@ impl Shop {
     }
 
     /// A durable run by some rules.
-    fn run(&self, rules: [&str; 2], state: &str, out: &str) -> Command {
+    fn run<const MANY: usize>(&self, rules: [&str; MANY], state: &str, out: &str) -> Command {
         let mut command = restage();
         let (state, out) = (self.path(state), self.path(out));
         command
             .args(["replay", text(&self.path("log.csv"))])
             .args(rules);
-        command.args(["--catalogue", text(&self.path("items.csv"))]);
         command.args(["--state", text(&state), "--out", text(&out), "--json"]);
         command
     }
@@ -162,7 +161,10 @@ fn make(dir: &Path) {
     let policy = root().join("policy.toml");
     for operation in (40..400).step_by(2) {
         let shop = Shop::new();
-        let mut run = shop.run(["--policy", text(&policy)], "state", "out.jsonl");
+        // Later the journal says what is on sale.
+        let items = shop.path("items.csv");
+        let rules = ["--policy", text(&policy), "--catalogue", text(&items)];
+        let mut run = shop.run(rules, "state", "out.jsonl");
         run.args(["--batch", "4", "--snapshot-every", "1ms"]);
         let ended = run
             .env("RESTAGE_FAILPOINT", format!("{operation}:after"))
@@ -252,7 +254,8 @@ fn a_state_of_every_version_that_is_read_is_gone_on_with() {
 fn a_state_of_another_version_is_refused() {
     let shop = Shop::new();
     let policy = root().join("policy.toml");
-    let rules = ["--policy", text(&policy)];
+    let items = shop.path("items.csv");
+    let rules = ["--policy", text(&policy), "--catalogue", text(&items)];
     let done = shop.run(rules, "state", "out.jsonl").output().unwrap();
     assert!(done.status.success(), "{}", said(&done));
     let state = shop.path("state");

@@ -191,7 +191,9 @@ impl Compared<'_> {
                 plain_loop(rules, &mut lane, form)
             }
             From::Packed => {
-                let mut lane = self.packed()?.ok_or_else(|| Failure::new(5, anyhow::anyhow!("the pack is gone")))?;
+                let mut lane = self
+                    .packed()?
+                    .ok_or_else(|| Failure::new(5, anyhow::anyhow!("the pack is gone")))?;
                 plain_loop(rules, &mut lane, form)
             }
         }
