@@ -59,7 +59,7 @@ enum What {
     /// New rows.
     Grown(Vec<Line>),
     /// Items with the rows that were said before, and those of the file.
-    Rewritten(Vec<(Vec<Line>, Vec<Line>)>),
+    Rewritten(Vec<WasAndIs>),
 }
 
 /// Why a catalogue cannot be taken up.
@@ -157,6 +157,9 @@ fn digest(text: &[u8]) -> String {
     format!("{:032x}", xxh3_128(text))
 }
 
+/// An item's rows in what was said before, and in a file.
+type WasAndIs = (Vec<Line>, Vec<Line>);
+
 impl Stock {
     /// What a file says, from the beginning.
     ///
@@ -243,13 +246,13 @@ impl Stock {
 
     /// The items of which rows say something else than before: those of the file in its order, then those
     /// that it no longer names.
-    fn compared(&self, lines: Vec<Line>) -> Result<Vec<(Vec<Line>, Vec<Line>)>, RestockError> {
+    fn compared(&self, lines: Vec<Line>) -> Result<Vec<WasAndIs>, RestockError> {
         let mut before = Vec::new();
         read_rows(self.rows.as_bytes(), &mut |row| {
             before.push(Line::of(&row)?);
             Ok(())
         })?;
-        let mut items: Vec<(Vec<Line>, Vec<Line>)> = Vec::new();
+        let mut items: Vec<WasAndIs> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let all = lines.into_iter().map(|line| (line, true));
         for (line, is_now) in all.chain(before.into_iter().map(|line| (line, false))) {

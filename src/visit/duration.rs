@@ -55,7 +55,7 @@ pub fn duration_text(ms: u64) -> String {
     ];
     let whole = units
         .into_iter()
-        .find(|(unit_ms, _)| ms > 0 && ms % unit_ms == 0);
+        .find(|(unit_ms, _)| ms > 0 && ms.is_multiple_of(*unit_ms));
     let (unit_ms, name) = whole.unwrap_or((1, "ms"));
     format!("{}{name}", ms / unit_ms)
 }

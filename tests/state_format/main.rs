@@ -86,7 +86,7 @@ fn log() -> String {
         let kind = match (step, place) {
             (250, _) => "erase",
             (200..220, 3) => "refund",
-            _ if (luck >> 20) % 4 == 0 => "item_view",
+            _ if (luck >> 20).is_multiple_of(4) => "item_view",
             _ => VISIT[place],
         };
         let item = (luck >> 24) % 10;
