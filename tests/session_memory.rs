@@ -1,8 +1,12 @@
 //! What live sessions take: counted by an allocator, and said by the report.
 
-use restage::event::{ArrivalMs, Batch, Carry, Event, Lane};
-use restage::format::{LaneOptions, LaneRead, LaneReader, LogWriter, Source};
-use restage::simulate::{Scratch, Shop, ShopParams};
+mod common;
+
+use common::simulated_by;
+use restage::bench::held::HeldLog;
+use restage::event::{ArrivalMs, Event};
+use restage::format::{LaneOptions, Source};
+use restage::simulate::ShopParams;
 use restage::visit::decision::Decision;
 use restage::visit::live::Rules;
 use restage::visit::model::Model;
@@ -20,37 +24,18 @@ impl Output for Nowhere {
 }
 
 /// The first events of the simulated shop, so busy that most of its sessions are live at the end.
-fn crowd(events: usize) -> Vec<Batch> {
+fn crowd(events: usize) -> HeldLog {
     let file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
-    let mut writer = LogWriter::create(file.path()).unwrap();
-    let mut scratch = Scratch::default();
     let params = ShopParams {
         visits_per_hour: 60_000.0,
         ..ShopParams::default()
     };
-    for event in Shop::new(params).take(events) {
-        writer.write(&event.raw(&mut scratch)).unwrap();
-    }
-    writer.finish().unwrap();
-    let options = LaneOptions {
-        carry: Carry::default(),
-        ..LaneOptions::default()
-    };
-    let source = Source::Path(file.path().into());
-    let mut reader = LaneReader::open(&source, Lane(0), &options).unwrap();
-    let (mut batches, mut rejects, mut more) = (Vec::new(), Vec::new(), true);
-    while more {
-        let mut batch = Batch::with_capacity(Batch::EVENTS_MAX);
-        more = reader
-            .fill(&mut batch, &mut rejects, Batch::EVENTS_MAX)
-            .unwrap();
-        batches.push(batch);
-    }
-    batches
+    simulated_by(file.path(), params, events);
+    HeldLog::read(&[Source::Path(file.path().into())], &LaneOptions::default()).unwrap()
 }
 
-/// Visitors after a log.
-fn after(batches: &[Batch], policy: &str) -> Visitors {
+/// Visitors after the first events of a log.
+fn after(log: &HeldLog, events: usize, policy: &str) -> Visitors {
     let rules = Arc::new(Rules {
         policy: Policy::read(policy).unwrap(),
         models: Schedule::of(Model::shipped()),
@@ -58,7 +43,7 @@ fn after(batches: &[Batch], policy: &str) -> Visitors {
     });
     let mut visitors = Visitors::new(rules, None, false);
     let mut now = ArrivalMs(0);
-    for event in batches.iter().flat_map(Batch::iter) {
+    for event in (0..events).map(|at| log.get(at)) {
         now = event.event.arrival;
         visitors.observe(event, &mut Nowhere);
     }
@@ -70,17 +55,17 @@ fn after(batches: &[Batch], policy: &str) -> Visitors {
 /// allocator counts more, but not much.
 #[test]
 fn a_live_session_takes_little_more_than_the_report_says() {
-    let batches = crowd(120_000);
+    let log = crowd(120_000);
     // Next to no event ids and no visitors are remembered: what is counted are sessions.
     let forgetful = DEFAULT_POLICY
         .replace("histories = 4_194_304", "histories = 256")
         .replace("event_ids = 1_048_576", "event_ids = 256");
-    let held = |batches: &[Batch]| {
+    let held = |events: usize| {
         let mut kept = None;
-        let counted = allocation_counter::measure(|| kept = Some(after(batches, &forgetful)));
+        let counted = allocation_counter::measure(|| kept = Some(after(&log, events, &forgetful)));
         (kept.unwrap(), counted.bytes_current)
     };
-    let ((visitors, full), (_, empty)) = (held(&batches), held(&[]));
+    let ((visitors, full), (_, empty)) = (held(log.len()), held(0));
     let (live, tally) = (visitors.live(), visitors.tally());
     let counted = (full - empty) as u64 / live;
     let told = tally.state_bytes / tally.state_sessions;

@@ -34,14 +34,37 @@ pub fn report(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("--json prints one JSON object")
 }
 
+/// Two runs, one of them taken up again, counted and learned the same by their reports (`--json`).
+pub fn check_reports(on: &Output, through: &Output, hint: &str) {
+    let report = |output: &Output| -> Value {
+        serde_json::from_slice(&output.stdout).expect("--json prints one JSON object")
+    };
+    let (on, through) = (report(on), report(through));
+    for field in [
+        "events",
+        "sessions",
+        "decisions",
+        "digest",
+        "rows",
+        "learned",
+    ] {
+        assert_eq!(on[field], through[field], "{field}: {hint}");
+    }
+}
+
 /// Writes a log of the simulated shop.
 pub fn simulated(path: &Path, seed: u64, events: usize) {
-    let mut writer = LogWriter::create(path).unwrap();
-    let mut scratch = Scratch::default();
     let params = ShopParams {
         seed,
         ..ShopParams::default()
     };
+    simulated_by(path, params, events);
+}
+
+/// Writes a log of the simulated shop as it is described.
+pub fn simulated_by(path: &Path, params: ShopParams, events: usize) {
+    let mut writer = LogWriter::create(path).unwrap();
+    let mut scratch = Scratch::default();
     for event in Shop::new(params).take(events) {
         writer.write(&event.raw(&mut scratch)).unwrap();
     }

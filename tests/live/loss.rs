@@ -58,25 +58,8 @@ fn nothing_that_was_taken_is_lost_and_a_replay_of_the_lanes_decides_the_same() {
     let rows = lanes.lines().count();
     assert!(rows == taken.len() * 10 || (doubtful == 1 && rows == taken.len() * 10 + 10));
 
-    let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
-        .args([
-            "replay",
-            "lanes/0.jsonl",
-            "lanes/1.jsonl",
-            "--out",
-            "again.jsonl",
-        ])
-        .current_dir(&dir)
-        .output()
-        .expect("the program starts");
-    assert!(replayed.status.success(), "{replayed:?}");
-    let again = std::fs::read(dir.join("again.jsonl")).expect("decisions");
     assert!(decisions.len() > 10_000, "{} bytes", decisions.len());
-    // A log that is over has time run on to the end of every visit; one that is live has not got there.
-    assert!(
-        again.starts_with(&decisions),
-        "live and replayed decisions differ"
-    );
+    check_replay(&dir, &["lanes/0.jsonl", "lanes/1.jsonl"], &decisions);
 }
 
 #[test]
@@ -126,18 +109,7 @@ fn a_collector_that_is_gone_holds_up_no_other_lane_and_comes_back_behind_what_wa
     let decisions = settled(&dir.join("decisions.jsonl"));
     assert_eq!(job.terminate(), Some(0));
     drop(collectors);
-    let replay = ["replay", lanes[0], lanes[1], "--out", "again.jsonl"];
-    let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
-        .args(replay)
-        .current_dir(&dir)
-        .output()
-        .expect("the program starts");
-    assert!(replayed.status.success(), "{replayed:?}");
-    let again = std::fs::read(dir.join("again.jsonl")).expect("decisions");
-    assert!(
-        again.starts_with(&decisions),
-        "live and replayed decisions differ"
-    );
+    check_replay(&dir, &lanes, &decisions);
 }
 
 #[test]

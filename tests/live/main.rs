@@ -207,6 +207,24 @@ fn settled(path: &Path) -> Vec<u8> {
     std::fs::read(path).expect("the file is there")
 }
 
+/// A replay with these arguments makes the decisions that were made live. A log that is over has time run on
+/// to the end of every visit; one that is live has not got there.
+fn check_replay(dir: &Path, arguments: &[&str], decisions: &[u8]) {
+    let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
+        .arg("replay")
+        .args(arguments)
+        .args(["--out", "again.jsonl"])
+        .current_dir(dir)
+        .output()
+        .expect("the program starts");
+    assert!(replayed.status.success(), "{replayed:?}");
+    let again = std::fs::read(dir.join("again.jsonl")).expect("decisions");
+    assert!(
+        again.starts_with(decisions),
+        "live and replayed decisions differ"
+    );
+}
+
 /// The status of a raw request, and what came after it.
 fn raw(address: SocketAddr, request: &[u8]) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");

@@ -81,22 +81,10 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
     let mut names: Vec<&str> = names.filter_map(|rest| rest.split('@').next()).collect();
     names.dedup();
     assert_eq!(names, ["one", "two", "three"]);
-    let rules = [
-        "--policy-schedule",
-        "decisions.jsonl.rules",
-        "--out",
-        "again.jsonl",
-    ];
-    let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
-        .args(["replay", "lane.jsonl", "-w", "2"])
-        .args(rules)
-        .current_dir(&dir)
-        .output()
-        .expect("the program starts");
-    assert!(replayed.status.success(), "{replayed:?}");
-    let again = std::fs::read_to_string(dir.join("again.jsonl")).expect("decisions");
-    assert!(
-        again.starts_with(&text),
-        "live and replayed decisions differ"
+    let rules = ["-w", "2", "--policy-schedule", "decisions.jsonl.rules"];
+    check_replay(
+        &dir,
+        &[&["lane.jsonl"], &rules[..]].concat(),
+        text.as_bytes(),
     );
 }

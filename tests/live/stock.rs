@@ -146,24 +146,8 @@ fn what_is_sold_out_leaves_open_pages_of_a_live_job() {
     assert_eq!(job.terminate(), Some(0));
     assert_eq!(collector.terminate(), Some(0));
     for workers in ["1", "2"] {
-        let replayed = Command::new(env!("CARGO_BIN_EXE_restage"))
-            .args([
-                "replay",
-                "lane.jsonl",
-                "-w",
-                workers,
-                "--out",
-                "again.jsonl",
-            ])
-            .args(["--policy-schedule", "decisions.jsonl.rules"])
-            .current_dir(&dir)
-            .output()
-            .expect("the program starts");
-        assert!(replayed.status.success(), "{replayed:?}");
-        let again = std::fs::read(dir.join("again.jsonl")).expect("decisions");
-        assert!(
-            again.starts_with(&text),
-            "live and replayed decisions differ"
-        );
+        let rules = ["--policy-schedule", "decisions.jsonl.rules"];
+        let replay = [&["lane.jsonl", "-w", workers], &rules[..]].concat();
+        check_replay(&dir, &replay, &text);
     }
 }

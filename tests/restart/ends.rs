@@ -42,20 +42,7 @@ fn asked_to_end_a_run_commits_and_goes_on_later() {
         .output()
         .unwrap();
     assert!(shop.out() == shop.right);
-    let report = |output: &Output| -> serde_json::Value {
-        serde_json::from_slice(&output.stdout).expect("a report")
-    };
-    let (on, through) = (report(&on), report(&through));
-    for field in [
-        "events",
-        "sessions",
-        "decisions",
-        "digest",
-        "rows",
-        "learned",
-    ] {
-        assert_eq!(on[field], through[field], "{field}");
-    }
+    check_reports(&on, &through, "the run that was taken up");
 }
 
 /// A second signal, whichever it is, does not wait for the first one's commit.

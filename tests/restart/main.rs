@@ -12,7 +12,7 @@ mod ends;
 mod refused;
 mod switch;
 
-use common::{free_addresses, restage, simulated, text};
+use common::{check_reports, free_addresses, restage, simulated, text};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

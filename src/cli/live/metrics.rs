@@ -10,8 +10,9 @@ use crate::flow::status::Standing;
 use crate::http::server::Traffic;
 use crate::serve::Board;
 use crate::serve::tail::Reading;
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The metrics of a process.
 pub fn metrics_of(watched: &Watched, lanes: &[LaneNow]) -> String {
@@ -45,13 +46,8 @@ impl Metrics {
             let labels = format!("result=\"refused\",reason=\"{reason}\"");
             self.value(events, &labels, *count);
         }
-        let requests = "restage_collect_requests_total";
-        self.begin(requests, "counter", "Requests by what was answered.");
-        for (kind, count) in &counts.requests {
-            self.value(requests, &format!("result=\"{kind}\""), *count);
-        }
+        self.answered("restage_collect_requests_total", &counts.requests);
         let committed = collector.committer().committed();
-        let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         let waiting = committed.waiting.load(Ordering::Relaxed) as u64;
         self.counters(&[
             (
@@ -131,11 +127,7 @@ impl Metrics {
 
     fn served(&mut self, board: &Board, reading: &Reading) {
         let counts = board.counts();
-        let requests = "restage_serve_requests_total";
-        self.begin(requests, "counter", "Requests by what was answered.");
-        for (kind, count) in &board.requests() {
-            self.value(requests, &format!("result=\"{kind}\""), *count);
-        }
+        self.answered("restage_serve_requests_total", &board.requests());
         let strange = reading.strange.load(Ordering::Relaxed);
         self.counters(&[
             (
@@ -175,7 +167,6 @@ impl Metrics {
     }
 
     fn connected(&mut self, traffic: &Traffic) {
-        let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         self.counters(&[
             (
                 "restage_http_connections_total",
@@ -208,19 +199,33 @@ impl Metrics {
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 
-    fn counters(&mut self, all: &[(&str, &str, u64)]) {
-        for (name, help, value) in all {
-            self.begin(name, "counter", help);
-            self.value(name, "", value);
+    /// Requests, by what was answered.
+    fn answered(&mut self, name: &str, requests: &BTreeMap<&str, u64>) {
+        self.begin(name, "counter", "Requests by what was answered.");
+        for (kind, count) in requests {
+            self.value(name, &format!("result=\"{kind}\""), *count);
         }
     }
 
+    fn counters(&mut self, all: &[(&str, &str, u64)]) {
+        self.plain("counter", all);
+    }
+
     fn gauges(&mut self, all: &[(&str, &str, u64)]) {
+        self.plain("gauge", all);
+    }
+
+    /// Metrics without labels: name, what it is, and how much.
+    fn plain(&mut self, form: &str, all: &[(&str, &str, u64)]) {
         for (name, help, value) in all {
-            self.begin(name, "gauge", help);
+            self.begin(name, form, help);
             self.value(name, "", value);
         }
     }
+}
+
+fn read(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
 }
 
 fn seconds(ms: u64) -> f64 {

@@ -153,8 +153,6 @@ impl Visit {
         } else {
             mend(spec, ranker, &sources, whom, &shown.list, &mut said.room)
         };
-        let merely_mended = judgement.trigger == Trigger::Tables
-            && made == mend(spec, ranker, &sources, whom, &shown.list, &mut said.room);
         let in_view = shown.browsed.trail().last();
         let known = in_view.filter(|item| shelf.catalogue().number(**item).is_some());
         said.products.lists_made += u64::from(free || made != shown.list);
@@ -169,10 +167,14 @@ impl Visit {
             said.sold_out.clear();
             said.sold_out
                 .extend(shown.list.iter().copied().filter(sold_out));
+            let is_change = free && !starts;
+            let merely_mended = is_change
+                && judgement.trigger == Trigger::Tables
+                && made == mend(spec, ranker, &sources, whom, &shown.list, &mut said.room);
             shown.list = made;
             moves.listed = true;
             moves.changed |= u8::from(!starts) << index;
-            if free && !starts && !merely_mended {
+            if is_change && !merely_mended {
                 self.put_time(Time::Changed, judgement.at.0);
             }
         }

@@ -316,7 +316,11 @@ mod tests {
         (browsed, session)
     }
 
-    fn made(spec: &ListSpec, ranker: Ranker, acts: &[(Kind, &str)]) -> Vec<u32> {
+    /// What is made for a visit that did these things.
+    fn made_for(
+        acts: &[(Kind, &str)],
+        make: impl FnOnce(&Sources<'_>, For<'_>, &mut Room) -> Vec<u32>,
+    ) -> Vec<u32> {
         let (shelf, (browsed, session)) = (shelf(12), visit(acts));
         let whom = For {
             browsed: &browsed,
@@ -326,7 +330,13 @@ mod tests {
             shelf: &shelf,
             learned: None,
         };
-        list(spec, ranker, &sources, whom, &mut Room::default())
+        make(&sources, whom, &mut Room::default())
+    }
+
+    fn made(spec: &ListSpec, ranker: Ranker, acts: &[(Kind, &str)]) -> Vec<u32> {
+        made_for(acts, |sources, whom, room| {
+            list(spec, ranker, sources, whom, room)
+        })
     }
 
     fn spec(count: usize) -> ListSpec {
@@ -395,18 +405,10 @@ mod tests {
 
     #[test]
     fn a_list_that_is_mended_keeps_its_order() {
-        let (shelf, (browsed, session)) = (shelf(12), visit(&[(Kind::AddToCart, "1")]));
-        let whom = For {
-            browsed: &browsed,
-            session: &session,
-        };
-        let sources = Sources {
-            shelf: &shelf,
-            learned: None,
-        };
         let mended = |spec: &ListSpec, shown: &[u32]| {
-            let ranker = Ranker::Catalogue;
-            mend(spec, ranker, &sources, whom, shown, &mut Room::default())
+            made_for(&[(Kind::AddToCart, "1")], |sources, whom, room| {
+                mend(spec, Ranker::Catalogue, sources, whom, shown, room)
+            })
         };
         let spec = ListSpec {
             no_cart: true,
