@@ -17,7 +17,8 @@ use restage::rng::Rng;
 use std::path::Path;
 
 const DIR: &str = "state";
-const OUTLET: &str = "out";
+/// From the root: a manifest names the outlet wherever the process was started.
+const OUTLET: &str = "/out";
 const CONFIG: u128 = 7;
 
 /// The job: a step an epoch, whose output hangs on everything before it.
