@@ -4,9 +4,10 @@
 //! positions are those of the line and an unbalanced quote cannot swallow what follows: a line
 //! that leaves a quote open is refused and the reader begins anew.
 //!
-//! Cost: a line without a quote, which is nearly every line, is looked at once, 64 bytes at a time,
-//! and cut at its delimiters where it lies; the same look tells whether it needs to be checked as
-//! UTF-8 at all. Only a line with a quote is copied through the csv reader.
+//! Cost: a line without a quote, which is nearly every line, is looked at once, 64 bytes at a time in
+//! steps that compilers know how to do on whole registers, and cut at its delimiters where it lies; the same
+//! look tells whether anything else has to be asked of it. Only a line with a quote is copied through the
+//! csv reader.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -23,28 +24,33 @@ pub(super) struct CsvRow {
     delimiter: u8,
     reader: csv::Reader<Feed>,
     record: ByteRecord,
-    spans: Vec<(u32, u32)>,
+    ends: Vec<u32>,
 }
 
 /// The fields of one line.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
     text: &'a [u8],
-    spans: &'a [(u32, u32)],
+    /// Where fields end: each begins so much after the one before it, and the first is after nothing.
+    ends: &'a [u32],
+    gap: u32,
 }
 
 impl<'a> Row<'a> {
     /// Number of fields.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.spans.len()
+        self.ends.len() - 1
     }
 
     /// The field at `place`, from 0; empty where there is none.
     #[inline]
     pub(super) fn get(&self, place: usize) -> &'a [u8] {
-        match self.spans.get(place) {
-            Some(&(start, end)) => &self.text[start as usize..end as usize],
+        let ends = self.ends.get(place..).and_then(|ends| ends.first_chunk());
+        match ends {
+            Some(&[before, end]) => {
+                &self.text[before.wrapping_add(self.gap) as usize..end as usize]
+            }
             None => b"",
         }
     }
@@ -56,24 +62,23 @@ impl CsvRow {
             delimiter,
             reader: reader(delimiter),
             record: ByteRecord::new(),
-            spans: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
     /// The fields of a line.
+    #[inline]
     pub(super) fn split<'a>(&'a mut self, line: &'a [u8]) -> Result<Row<'a>, Reason> {
-        self.spans.clear();
-        let found = cut(line, self.delimiter, &mut self.spans);
-        if found.more_than_ascii {
+        if cut(line, self.delimiter, &mut self.ends) {
             fields::text(line)?;
-        }
-        if found.quote {
-            self.spans.clear();
-            return self.split_quoted(line);
+            if memchr::memchr(b'"', line).is_some() {
+                return self.split_quoted(line);
+            }
         }
         Ok(Row {
             text: line,
-            spans: &self.spans,
+            ends: &self.ends,
+            gap: DELIMITER_BYTES,
         })
     }
 
@@ -84,12 +89,15 @@ impl CsvRow {
             begin_anew(&mut self.reader);
             return Err(Reason::Syntax);
         }
+        // The record's fields stand one right after the other.
         let ranges = (0..self.record.len()).filter_map(|place| self.record.range(place));
-        self.spans
-            .extend(ranges.map(|range| (range.start as u32, range.end as u32)));
+        self.ends.clear();
+        self.ends.push(0);
+        self.ends.extend(ranges.map(|range| range.end as u32));
         Ok(Row {
             text: self.record.as_slice(),
-            spans: &self.spans,
+            ends: &self.ends,
+            gap: 0,
         })
     }
 
@@ -101,40 +109,23 @@ impl CsvRow {
     }
 }
 
-/// What a line holds beside its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Found {
-    /// A quote: the cut is worth nothing.
-    quote: bool,
-    /// Bytes above ASCII, or a NUL.
-    more_than_ascii: bool,
-}
+/// Bytes between two fields of a line.
+const DELIMITER_BYTES: u32 = 1;
 
-/// One in each byte of a word.
-const ONES: u64 = u64::MAX / 255;
-/// The highest bit of each byte.
-const HIGHS: u64 = ONES << 7;
-
-/// Cuts a line at its delimiters, and tells what else is in it.
+/// Cuts a line at its delimiters: where fields end, after the place where one before the first would have.
+/// Returns whether the line holds a quote, by which the cut is worth nothing, or bytes that are not
+/// ASCII's 1 to 127.
 #[inline]
-fn cut(line: &[u8], delimiter: u8, spans: &mut Vec<(u32, u32)>) -> Found {
-    let delimiters = ONES * u64::from(delimiter);
-    let (mut quotes, mut others, mut start) = (0, 0, 0u32);
+fn cut(line: &[u8], delimiter: u8, ends: &mut Vec<u32>) -> bool {
+    ends.clear();
+    ends.push(0u32.wrapping_sub(DELIMITER_BYTES));
+    let mut special = 0;
     // What stands in the first 64 bytes from `base`, but for the first `skip` of them.
     let mut look = |block: &[u8; 64], base: usize, skip: usize| {
-        let mut hits = 0u64;
-        for (at, word) in block.as_chunks().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*word);
-            others |= word | word.wrapping_sub(ONES);
-            let quote = word ^ (ONES * u64::from(b'"'));
-            quotes |= quote.wrapping_sub(ONES) & !quote;
-            hits |= zero_bytes(word ^ delimiters) << (8 * at);
-        }
-        hits &= u64::MAX << skip;
+        special |= specials(block);
+        let mut hits = u64::MAX << skip & delimiters(block, delimiter);
         while hits != 0 {
-            let end = base as u32 + hits.trailing_zeros();
-            spans.push((start, end));
-            start = end + 1;
+            ends.push(base as u32 + hits.trailing_zeros());
             hits &= hits - 1;
         }
     };
@@ -147,29 +138,43 @@ fn cut(line: &[u8], delimiter: u8, spans: &mut Vec<(u32, u32)>) -> Found {
         // The last block reaches back into the one before it.
         Some(last) => look(last, line.len() - 64, 64 - rest.len()),
         None => {
-            // Filled up with bytes that are neither quotes nor above ASCII; a delimiter among them is
-            // beyond the end.
+            // Filled up with bytes that are nothing special; a delimiter among them is beyond the end.
             let mut last = [1; 64];
             last[..rest.len()].copy_from_slice(rest);
             look(&last, 0, 0);
-            let beyond = spans.partition_point(|&(_, end)| (end as usize) < rest.len());
-            spans.truncate(beyond);
-            start = spans.last().map_or(0, |&(_, end)| end + 1);
+            let within = |&end: &u32| (end as usize) < rest.len();
+            ends.truncate(1 + ends[1..].partition_point(within));
         }
     }
-    spans.push((start, line.len() as u32));
-    Found {
-        quote: quotes & HIGHS != 0,
-        more_than_ascii: others & HIGHS != 0,
-    }
+    ends.push(line.len() as u32);
+    special & 0x80 != 0
 }
 
-/// Which bytes of a word are zero, a bit for each.
+/// The highest bit says whether a block holds a quote, or a byte that is not ASCII's 1 to 127.
 #[inline]
-fn zero_bytes(word: u64) -> u64 {
-    let zeros = !(((word & !HIGHS) + !HIGHS) | word | !HIGHS);
-    // Gathers the bits: the one of byte `i` is moved up by 49 - 7i, to place 56 + i.
-    (zeros >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn specials(block: &[u8; 64]) -> u8 {
+    let mut all = 0;
+    for &byte in block {
+        let quote = 0u8.wrapping_sub(u8::from(byte == b'"'));
+        all |= quote | byte | byte.wrapping_sub(1);
+    }
+    all
+}
+
+/// Where the delimiter stands in a block, a bit for each byte.
+#[inline]
+fn delimiters(block: &[u8; 64], delimiter: u8) -> u64 {
+    let mut equal = [0; 64];
+    for (equal, &byte) in equal.iter_mut().zip(block) {
+        *equal = u8::from(byte == delimiter);
+    }
+    let mut hits = 0;
+    for (at, eight) in equal.as_chunks::<8>().0.iter().enumerate() {
+        // Gathers the bits: the one of byte `i` is moved up by 56 - 7i, to place 56 + i.
+        let gathered = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        hits |= gathered << (8 * at);
+    }
+    hits
 }
 
 /// Where the column `name` stands in a header, if it is there; an error if it is there twice.
@@ -312,7 +317,6 @@ mod tests {
         fn the_short_way_gives_what_the_csv_reader_gives(line in "[a-c,;\r \u{feff}]{1,30}") {
             let mut row = CsvRow::new(b',');
             let direct = fields(&mut row, &line).unwrap();
-            row.spans.clear();
             let quoted = row.split_quoted(line.as_bytes()).unwrap();
             let quoted: Vec<&[u8]> = (0..quoted.len()).map(|place| quoted.get(place)).collect();
             prop_assert_eq!(direct.iter().map(String::as_bytes).collect::<Vec<_>>(), quoted);
@@ -327,14 +331,14 @@ mod tests {
                 prop_oneof![4 => 32u8..127, 1 => Just(b','), 1 => any::<u8>()], 0..200),
             delimiter in prop_oneof![Just(b','), Just(b'\t'), Just(1u8), any::<u8>()],
         ) {
-            let mut spans = Vec::new();
-            let found = cut(&line, delimiter, &mut spans);
-            let fields: Vec<&[u8]> =
-                spans.iter().map(|&(start, end)| &line[start as usize..end as usize]).collect();
+            let mut ends = Vec::new();
+            let special = cut(&line, delimiter, &mut ends);
+            let row = Row { text: &line, ends: &ends, gap: DELIMITER_BYTES };
+            let fields: Vec<&[u8]> = (0..row.len()).map(|place| row.get(place)).collect();
             let expected: Vec<&[u8]> = line.split(|&byte| byte == delimiter).collect();
             prop_assert_eq!(fields, expected);
-            prop_assert_eq!(found.quote, line.contains(&b'"'));
-            prop_assert_eq!(found.more_than_ascii, line.iter().any(|&byte| byte == 0 || byte > 127));
+            let is_special = |&byte: &u8| byte == b'"' || byte == 0 || byte > 127;
+            prop_assert_eq!(special, line.iter().any(is_special));
         }
     }
 

@@ -79,7 +79,7 @@ impl Table {
     }
 
     /// The texts of the event in `line`, and the whole row for what is special to a format.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read<'a>(&'a mut self, line: &'a [u8]) -> Result<(Fields<'a>, Row<'a>), Reason> {
         let row = self.row.split(line)?;
         if row.len() != self.width {
