@@ -14,7 +14,8 @@ restage="${RESTAGE:-target/release/restage}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 graph=()
-[ -z "${FLAME:-}" ] || graph=(-g)
+# Optimised code keeps no frame pointers: stacks are unwound from what the program says of itself.
+[ -z "${FLAME:-}" ] || graph=(--call-graph "dwarf,8192")
 perf record -q -F 997 "${graph[@]}" -o "$folder/data" -- "$restage" replay "$@" --json > "$folder/report" 2> "$folder/said"
 events="$(grep -o '"events":[0-9]*' "$folder/report" | head -1 | cut -d: -f2)"
 perf script -i "$folder/data" -G -F comm,ip,sym 2> /dev/null |
@@ -50,7 +51,8 @@ echo "|---|---|---|"
 cat "$folder/table"
 if [ -n "${FLAME:-}" ]; then
     if command -v inferno-flamegraph > /dev/null; then
-        perf script -i "$folder/data" | inferno-collapse-perf | inferno-flamegraph > "$FLAME"
+        perf script --no-inline -i "$folder/data" 2> /dev/null | inferno-collapse-perf |
+            inferno-flamegraph --minwidth 0.2 --title "restage replay" > "$FLAME"
         echo "wrote $FLAME" >&2
     else
         echo "skipped the flame graph: inferno is not here" >&2
