@@ -21,6 +21,10 @@ use std::time::{Duration, Instant};
 pub const BACK_BYTES: u64 = 64 << 20;
 /// How long a reader sleeps when nothing is new.
 const NAP: Duration = Duration::from_micros(500);
+/// How long it sleeps where nothing has come for [`NAPS`] of them.
+const LONG_NAP: Duration = Duration::from_millis(2);
+/// Naps before they are long: a tenth of a second.
+const NAPS: u32 = 200;
 /// Bytes that are read at a time.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -137,18 +141,24 @@ pub fn follow(path: PathBuf, board: Arc<Board>, whole: bool) -> Arc<Reading> {
             rest: Vec::new(),
             piece: vec![0; PIECE_BYTES],
         };
+        let mut naps = 0u32;
+        let nap = |naps: &mut u32| {
+            std::thread::sleep(if *naps < NAPS { NAP } else { LONG_NAP });
+            *naps = naps.saturating_add(1);
+        };
         loop {
             match tail.read(|line| take(line, &board, whole, &told)) {
                 Ok(None) => {
                     told.absent.store(true, Ordering::Release);
-                    std::thread::sleep(NAP);
+                    nap(&mut naps);
                 }
                 Ok(Some(0)) => {
                     told.caught_up.store(true, Ordering::Release);
-                    std::thread::sleep(NAP);
+                    nap(&mut naps);
                 }
                 Ok(Some(bytes)) => {
                     told.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+                    naps = 0;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the log of decisions could not be read");
