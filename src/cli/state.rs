@@ -12,6 +12,8 @@ use crate::flow::durable::keeper::Files;
 use crate::flow::durable::restore::Restored;
 use crate::flow::failure::say;
 use crate::flow::job::{JobSpec, State, end};
+use crate::format::Source;
+use crate::format::open::open as open_log;
 use crate::format::restock::{News, Stock, parts};
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
@@ -62,7 +64,7 @@ impl StateArgs {
             None => spec.rules.policy.snapshot_every_ms,
         };
         // A large snapshot takes a while to be read.
-        let _ends = spec.stop.at_signal(|signal| end(signal, None));
+        let _ends = spec.stop.at_signal(|reason| end(reason, None));
         let mut durability = Durability {
             every: Duration::from_millis(every),
             resume: None,
@@ -75,6 +77,7 @@ impl StateArgs {
             };
             let files = Files::from_env(Disk);
             // What cannot go on is refused before whoever may be at it is disturbed.
+            readable(spec)?;
             let known = read_rules(&files, dir).map_err(failed)?;
             let is_alone = self.meet(dir, known, &spec.plan)?.changes();
             let lock = Alive::at(dir, is_alone)?;
@@ -277,6 +280,18 @@ fn stock_of(given: &Plan) -> Result<Option<Stock>, Failure> {
     let catalogue = given.first().catalogue.as_ref();
     let stock = catalogue.map(|all| Stock::of(all.name(), &all.source));
     stock.transpose().map_err(|error| Failure::new(2, error))
+}
+
+/// Whether the logs that this process reads are there; lanes are waited for.
+fn readable(spec: &JobSpec) -> Result<(), Failure> {
+    for (_, source) in spec.own_logs().filter(|_| !spec.live) {
+        // A pipe would notice that somebody has opened it.
+        let is_pipe = matches!(source, Source::Path(path) if path.exists() && !path.is_file());
+        if !is_pipe {
+            open_log(source).map_err(|error| Failure::new(error.exit_code(), error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Up to when decisions are committed.

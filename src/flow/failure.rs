@@ -13,6 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Whether this process is about to end in order, and has only to be left the time for it.
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// How long that may take at most.
+const ENDS_IN: Duration = Duration::from_secs(6);
+
 thread_local! {
     static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
     static PHASE: Cell<(&'static str, Option<u64>)> = const { Cell::new(("start", None)) };
@@ -41,6 +46,10 @@ pub fn install_hook() {
             .or_else(|| info.payload().downcast_ref::<&str>().copied())
             .unwrap_or("no message");
         if message.starts_with("timely communication error") {
+            if ENDING.load(Ordering::SeqCst) {
+                // The others end, too: the thread that commits what there is ends this process.
+                std::thread::sleep(ENDS_IN);
+            }
             say(&format!(
                 "restage: error: the connection to another process of the job was lost; the run has failed ({message})"
             ));
@@ -95,6 +104,24 @@ pub enum StopReason {
     LaneFailed,
     /// A signal, by number.
     Signal(i32),
+    /// Another process of the job was told to end, by its number.
+    Left(usize),
+}
+
+impl StopReason {
+    /// Whether the whole job is to end, and not this process alone.
+    pub fn ends_job(self) -> bool {
+        matches!(self, StopReason::Signal(_) | StopReason::Left(_))
+    }
+
+    /// What happened, and the exit code of a process that ends in the midst of its work for it.
+    pub fn told(self) -> (String, i32) {
+        match self {
+            StopReason::Signal(signal) => (format!("stopped by signal {signal}"), 128 + signal),
+            StopReason::Left(process) => (format!("process {process} was told to end"), 5),
+            other => (format!("{other:?}"), 1),
+        }
+    }
 }
 
 /// How soon a signal is seen.
@@ -140,6 +167,7 @@ pub struct Stop(Arc<AtomicUsize>);
 const READER_GONE: usize = 1001;
 const SINK_FAILED: usize = 1002;
 const LANE_FAILED: usize = 1003;
+const LEFT: usize = 2000;
 
 impl Stop {
     /// Asks the run to stop. The first reason stays.
@@ -149,6 +177,7 @@ impl Stop {
             StopReason::SinkFailed => SINK_FAILED,
             StopReason::LaneFailed => LANE_FAILED,
             StopReason::Signal(signal) => signal as usize,
+            StopReason::Left(process) => LEFT + process,
         };
         // Losing the race means that there is a reason already.
         let _ = self
@@ -164,6 +193,7 @@ impl Stop {
             READER_GONE => Some(StopReason::ReaderGone),
             SINK_FAILED => Some(StopReason::SinkFailed),
             LANE_FAILED => Some(StopReason::LaneFailed),
+            left if left >= LEFT => Some(StopReason::Left(left - LEFT)),
             signal => Some(StopReason::Signal(signal as i32)),
         }
     }
@@ -171,20 +201,22 @@ impl Stop {
     /// Until the returned guard is dropped, a signal ends the process at once: for waits that
     /// nothing else can end, as that for the first byte of a pipe, or for another process.
     pub fn leave_at_signal(&self) -> AtSignal {
-        self.at_signal(|signal| {
-            let what = format!("stopped by signal {signal}; unfinished output was removed");
-            leave(&what, 128 + signal)
+        self.at_signal(|reason| {
+            let (what, code) = reason.told();
+            leave(&format!("{what}; unfinished output was removed"), code)
         })
     }
 
-    /// Until the returned guard is dropped, the first signal is answered by this, in a thread of its own.
-    pub fn at_signal(&self, act: impl FnOnce(i32) + Send + 'static) -> AtSignal {
+    /// Until the returned guard is dropped, the first signal, here or to another process of the job, is
+    /// answered by this, in a thread of its own.
+    pub fn at_signal(&self, act: impl FnOnce(StopReason) + Send + 'static) -> AtSignal {
         let over = Arc::new(AtomicBool::new(false));
         let (stop, ended) = (self.clone(), Arc::clone(&over));
         std::thread::spawn(move || {
             while !ended.load(Ordering::SeqCst) {
-                if let Some(StopReason::Signal(signal)) = stop.reason() {
-                    return act(signal);
+                if let Some(reason) = stop.reason().filter(|reason| reason.ends_job()) {
+                    ENDING.store(true, Ordering::SeqCst);
+                    return act(reason);
                 }
                 std::thread::sleep(LOOK_EVERY);
             }

@@ -208,6 +208,14 @@ impl JobSpec {
         xxh3_128(format!("{parts:?}").as_bytes())
     }
 
+    /// The logs that this process reads, by their numbers: log `j` is worker `j mod workers`'s.
+    pub fn own_logs(&self) -> impl Iterator<Item = (usize, &Source)> {
+        let (process, threads) = (self.cluster.process, self.cluster.workers);
+        let peers = threads * self.cluster.processes();
+        let logs = self.logs.iter().enumerate();
+        logs.filter(move |(index, _)| index % peers / threads == process)
+    }
+
     /// What the run is asked for, in bits: what the first process is told holds for all.
     pub(super) fn wishes(&self) -> u32 {
         self.lines as u32 | u32::from(self.keep_rejects) << 2 | u32::from(self.timeline) << 3
@@ -237,7 +245,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
     let cpu_before = clocks::of_process();
     let mut waiting = Some(match &spec.durability {
-        Some(_) => spec.stop.at_signal(|signal| end(signal, None)),
+        Some(_) => spec.stop.at_signal(|reason| end(reason, None)),
         None => spec.stop.leave_at_signal(),
     });
     let mut lanes = open_lanes(&spec)?;
@@ -299,7 +307,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         // From now on there may be something to commit.
         waiting = None;
         let closer = collected.keeper.as_ref().map(Keeper::closer);
-        spec.stop.at_signal(move |signal| end(signal, closer))
+        spec.stop.at_signal(move |reason| end(reason, closer))
     });
     let handover = Mutex::new(Handover {
         lanes,
@@ -338,7 +346,8 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let worker_config = timely::WorkerConfig::default();
     let turns = Turns::of(threads, cluster_size);
     let is_watched = cluster_size > 1 || feed.durable;
-    watch(heartbeats, &turns, is_watched.then_some(spec.patience))
+    let patience = is_watched.then_some(spec.patience);
+    watch(heartbeats, &turns, (patience, &spec.stop))
         .map_err(|error| JobError::Start(format!("the watchdog could not start: {error}")))?;
     let counted = turns.clone();
     let guards = execute_from(builders, guard, worker_config, move |worker| {
@@ -396,8 +405,8 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     if is_watched {
         turns.end();
     }
-    if let Some(StopReason::Signal(signal)) = spec.stop.reason() {
-        return Err(JobError::Signal(signal));
+    if let Some(reason) = spec.stop.reason().filter(|reason| reason.ends_job()) {
+        return Err(JobError::Ended(reason));
     }
     let Some(mut collected) = collected else {
         return Ok(None);
@@ -424,54 +433,53 @@ fn begin_of((plan, workers): (&Plan, usize), durability: &Durability, state: &St
     }
 }
 
-/// A durable run ends where it is: what was handed over is committed, and another run goes on.
-pub fn end(signal: i32, closer: Option<Closer>) -> ! {
+/// A durable run ends where it is: what was handed over is committed, and another run goes on. The other
+/// processes are told first, for none can go on alone.
+pub fn end(reason: StopReason, closer: Option<Closer>) -> ! {
+    watchdog::say_leaving();
+    let (why, code) = reason.told();
     let committed = closer.is_some();
     let closed = closer.is_none_or(|closer| closer.close(false));
     if !closed {
-        let late = format!("signal {signal} came, and the last commit did not end in time");
+        let late = format!("{why}, and the last commit did not end in time");
         failure::leave(&late, 1);
     }
     let what = match committed {
         true => "what was decided so far is committed, and the same command goes on from there",
         false => "the same command goes on from what is committed",
     };
-    failure::say(&format!("restage: stopped by signal {signal}; {what}"));
+    failure::say(&format!("restage: {why}; {what}"));
     // Asked to end by whoever runs it, it has done what it should; a user's ^C is told as such.
-    std::process::exit(if signal == SIGTERM { 0 } else { 128 + signal })
+    let asked = reason == StopReason::Signal(SIGTERM);
+    std::process::exit(if asked { 0 } else { code })
 }
 
 /// Memory that sorting takes in each process, shared by all lanes of the run.
 const SORT_MEMORY_BYTES: usize = 256 << 20;
 
-/// Opens the lanes of this process's workers: lane `j` belongs to worker `j mod workers`.
+/// Opens the lanes of this process's workers.
 fn open_lanes(spec: &JobSpec) -> Result<Vec<Vec<OpenLane>>, JobError> {
     let threads = spec.cluster.workers;
-    let peers = threads * spec.cluster.processes();
     let mut lanes: Vec<Vec<OpenLane>> = (0..threads).map(|_| Vec::new()).collect();
     // Each lane sorts on its own reading thread, so all of them sort at once.
     let sort = SortOptions::sharing(SORT_MEMORY_BYTES, spec.logs.len());
-    for (index, source) in spec.logs.iter().enumerate() {
-        let owner = index % peers;
-        if owner / threads == spec.cluster.process {
-            let (lane, options) = (Lane(index as u16), &spec.lane_options);
-            let reader: Box<dyn LaneRead> = if let (true, Source::Path(path)) = (spec.live, source)
-            {
-                Box::new(FollowedLane::open(path, lane, options)?)
-            } else if spec.sort {
-                Box::new(SortedLane::open(source, lane, options, sort.clone())?)
-            } else if let Some(packed) = packed(spec, source, lane) {
-                Box::new(packed)
-            } else {
-                Box::new(LaneReader::open(source, lane, options)?)
-            };
-            lanes[owner % threads].push(OpenLane {
-                index: lane.0,
-                name: source.to_string(),
-                reader,
-                over: None,
-            });
-        }
+    for (index, source) in spec.own_logs() {
+        let (lane, options) = (Lane(index as u16), &spec.lane_options);
+        let reader: Box<dyn LaneRead> = if let (true, Source::Path(path)) = (spec.live, source) {
+            Box::new(FollowedLane::open(path, lane, options)?)
+        } else if spec.sort {
+            Box::new(SortedLane::open(source, lane, options, sort.clone())?)
+        } else if let Some(packed) = packed(spec, source, lane) {
+            Box::new(packed)
+        } else {
+            Box::new(LaneReader::open(source, lane, options)?)
+        };
+        lanes[index % threads].push(OpenLane {
+            index: lane.0,
+            name: source.to_string(),
+            reader,
+            over: None,
+        });
     }
     Ok(lanes)
 }

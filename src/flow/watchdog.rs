@@ -17,12 +17,12 @@
 //! Nothing of this reaches a result. Cost: 50 bytes a second and pair of processes, and three counters a
 //! worker and turn.
 
-use super::failure;
+use super::failure::{self, Stop, StopReason};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use timely::dataflow::ProbeHandle;
 
@@ -32,7 +32,21 @@ const BEAT: Duration = Duration::from_millis(500);
 const ALIVE: u8 = 1;
 /// The last one: the job is over.
 const OVER: u8 = 2;
+/// The last one: this process was told to end.
+const LEAVES: u8 = 3;
 const BEAT_BYTES: usize = 25;
+
+/// Whether this process was told to end, and how many others are to hear of it.
+static LEAVING: AtomicBool = AtomicBool::new(false);
+static LISTENERS: AtomicUsize = AtomicUsize::new(0);
+
+/// This process is about to end, in order: the others are told, so that they do so, too.
+pub fn say_leaving() {
+    LEAVING.store(true, Ordering::SeqCst);
+    if LISTENERS.load(Ordering::SeqCst) > 0 {
+        std::thread::sleep(BEAT / 5);
+    }
+}
 
 thread_local! {
     static OWN: RefCell<Option<(Turns, usize)>> = const { RefCell::new(None) };
@@ -168,14 +182,14 @@ impl Turns {
 }
 
 /// Watches every other process from now on, by its number and connection, and this one, if anything is to
-/// be watched. `patience` is the watchdog's time.
+/// be watched. `patience` is the watchdog's time; `stop` hears of a process that was told to end.
 ///
 /// # Errors
 /// What the system says of a connection.
 pub fn watch(
     others: Vec<Option<TcpStream>>,
     turns: &Turns,
-    patience: Option<Duration>,
+    (patience, stop): (Option<Duration>, &Stop),
 ) -> std::io::Result<()> {
     let Some(patience) = patience else {
         return Ok(());
@@ -186,9 +200,10 @@ pub fn watch(
         let speaks = stream.try_clone()?;
         stream.set_read_timeout(Some(patience))?;
         let told = turns.clone();
+        LISTENERS.fetch_add(1, Ordering::SeqCst);
         std::thread::spawn(move || speak(speaks, &told));
-        let heard = turns.clone();
-        std::thread::spawn(move || listen(stream, other, &heard, patience));
+        let (heard, stop) = (turns.clone(), stop.clone());
+        std::thread::spawn(move || listen(stream, other, (&heard, &stop), patience));
     }
     let turns = turns.clone();
     std::thread::spawn(move || watch_own(own, &turns, patience));
@@ -199,16 +214,22 @@ pub fn watch(
 fn speak(mut stream: TcpStream, turns: &Turns) {
     let mut last = Instant::now() - BEAT;
     loop {
-        let over = turns.over.load(Ordering::SeqCst);
-        if over || last.elapsed() >= BEAT {
+        let is_over = turns.over.load(Ordering::SeqCst);
+        let leaves = LEAVING.load(Ordering::SeqCst);
+        let is_last = is_over || leaves;
+        if is_last || last.elapsed() >= BEAT {
             last = Instant::now();
             let mut beat = [0; BEAT_BYTES];
-            beat[0] = if over { OVER } else { ALIVE };
+            beat[0] = match () {
+                () if is_over => OVER,
+                () if leaves => LEAVES,
+                () => ALIVE,
+            };
             beat[1..9].copy_from_slice(&turns.slowest().to_le_bytes());
             beat[9..17].copy_from_slice(&turns.inputs_ms().to_le_bytes());
             beat[17..].copy_from_slice(&turns.work().to_le_bytes());
             // Who listens notices on its side; this thread has nothing to decide.
-            if stream.write_all(&beat).is_err() || over {
+            if stream.write_all(&beat).is_err() || is_last {
                 return;
             }
         }
@@ -217,13 +238,17 @@ fn speak(mut stream: TcpStream, turns: &Turns) {
 }
 
 /// Hears how another process is, and ends this one if it is not.
-fn listen(mut stream: TcpStream, other: usize, turns: &Turns, patience: Duration) {
+fn listen(mut stream: TcpStream, other: usize, (turns, stop): (&Turns, &Stop), patience: Duration) {
     let mut hangs = Still::new(patience);
     let seconds = patience.as_secs();
     loop {
         let mut beat = [0; BEAT_BYTES];
         let heard = stream.read_exact(&mut beat);
-        if turns.over.load(Ordering::SeqCst) {
+        if matches!(heard, Ok(())) && beat[0] == LEAVES {
+            stop.ask(StopReason::Left(other));
+        }
+        let ends = stop.reason().is_some_and(StopReason::ends_job);
+        if ends || turns.over.load(Ordering::SeqCst) {
             return;
         }
         let lost = match heard {

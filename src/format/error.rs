@@ -135,6 +135,18 @@ pub enum InputError {
         /// Bytes of text that had been read.
         bytes: u64,
     },
+    /// A log that is to be read on is another one.
+    #[error(
+        "{path} is not the log that was read before: {bytes} bytes of it had been read, and {what}; put that log back, or begin a new state folder"
+    )]
+    Replaced {
+        /// The log.
+        path: String,
+        /// Bytes of text that had been read.
+        bytes: u64,
+        /// What tells.
+        what: &'static str,
+    },
 }
 
 /// What is wrong with a header.
@@ -176,6 +188,7 @@ impl InputError {
             | InputError::Directory { .. }
             | InputError::Read { .. }
             | InputError::Shorter { .. }
+            | InputError::Replaced { .. }
             | InputError::Sort { .. } => 5,
             InputError::Empty { .. }
             | InputError::NotText { .. }

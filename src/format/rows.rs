@@ -134,18 +134,25 @@ impl RowReader {
     /// Goes on at a place behind where the reader stands.
     ///
     /// # Errors
-    /// [`InputError`] when the log cannot be read, or is shorter than it was.
+    /// [`InputError`] when the log cannot be read, is shorter than it was, or another one.
     pub fn go_on(
         &mut self,
         source: &Source,
         (offset, lines, blank_lines): (u64, u64, u64),
     ) -> Result<(), InputError> {
-        let seek = || -> io::Result<Option<Box<dyn Read + Send>>> {
+        let mut is_line = true;
+        let mut seek = || -> io::Result<Option<Box<dyn Read + Send>>> {
             let Source::Path(path) = source else {
                 return Ok(None);
             };
             let mut file = File::open(path)?;
             let length = file.metadata()?.len();
+            if (1..length).contains(&offset) {
+                let mut last = [0];
+                file.seek(SeekFrom::Start(offset - 1))?;
+                file.read_exact(&mut last)?;
+                is_line = last == *b"\n";
+            }
             file.seek(SeekFrom::Start(offset.min(length)))?;
             Ok((length >= offset).then(|| Box::new(file) as Box<dyn Read + Send>))
         };
@@ -153,6 +160,13 @@ impl RowReader {
         if !self.compressed && self.bytes_total.is_some() {
             input = seek().map_err(|source| self.failed(source))?;
             self.bytes_read.store(offset, Ordering::Relaxed);
+        }
+        if !is_line {
+            return Err(InputError::Replaced {
+                path: self.path.clone(),
+                bytes: offset,
+                what: "no line begins there now",
+            });
         }
         let is_there = self.lines.go_on(input, (offset, lines));
         self.blank_lines = blank_lines;

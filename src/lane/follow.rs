@@ -8,6 +8,7 @@
 //! them. Cost: a look at the head, some 5 µs, every [`NAP`] at most and every [`LONG_NAP`] in a lull.
 
 use super::head::Head;
+use super::known;
 use super::stand_in::StandIn;
 use crate::event::{ArrivalMs, Batch, Lane, Reject};
 use crate::flow::failure;
@@ -164,6 +165,7 @@ impl LaneRead for FollowedLane {
     }
 
     fn go_on(&mut self, _source: &Source, mark: &LaneMark) -> Result<(), InputError> {
+        known::check(&self.path, mark)?;
         let text = UpTo {
             path: self.path.clone(),
             file: None,

@@ -34,6 +34,7 @@
 
 pub mod follow;
 pub mod head;
+mod known;
 pub mod lock;
 mod stand_in;
 pub mod writer;

@@ -86,7 +86,7 @@ pub enum LogError {
         given: String,
     },
     /// The file that gets the output lacks some that it had.
-    #[error("{} has {length} bytes, and had {released} when it was last synced; put it back, or begin a new state folder", path.display())]
+    #[error("{} has {length} bytes, and had {released} before; put it back, or begin a new state folder", path.display())]
     OutletShort {
         /// The file.
         path: PathBuf,

@@ -194,9 +194,21 @@ pub fn open<S: Storage>(
     check(&before, &storage, dir, config, &options)?;
     let generation = claim(&storage, dir, before.claimed)?;
     // Whoever wrote until now may have committed since; from here on nobody does.
-    let mut seen = look(&storage, dir)?;
-    let rules = read_rules(&storage, dir)?;
-    let whole = newest_snapshot(&storage, dir, &mut seen)?;
+    let found = || -> Result<_, LogError> {
+        let mut seen = look(&storage, dir)?;
+        let rules = read_rules(&storage, dir)?;
+        let whole = newest_snapshot(&storage, dir, &mut seen)?;
+        Ok((seen, rules, whole))
+    };
+    let (mut seen, rules, whole) = match found() {
+        Ok(found) => found,
+        Err(error) => {
+            // Nothing was written under the claim: the folder stays as it was, as far as that can be had.
+            let claim = Name::Claim(generation).text();
+            let _ = storage.remove(&dir.join(claim));
+            return Err(error);
+        }
+    };
     let snapshot = whole.map(|whole| Loaded {
         epoch: whole.entry.epoch,
         totals: whole.totals,

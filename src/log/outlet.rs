@@ -7,7 +7,10 @@
 //! dead may still write here, at its own place, are the bytes that stand there or will, as long as its
 //! successor goes by the same rules up to there; the protocol sees to that ([`super`], *fencing*).
 //!
-//! Cost: a copy of the output; a sync a manifest.
+//! Others may have cut it, moved it away or taken it for a log to be rotated. Before anything is appended
+//! its length is asked for by its name: what is gone would leave a hole that nobody notices.
+//!
+//! Cost: a copy of the output; a look a commit, a sync a manifest.
 
 use super::error::LogError;
 use super::storage::{AppendFile, Storage};
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// The file, while it is being written.
 pub(super) struct Outlet<S: Storage> {
+    path: PathBuf,
     file: S::File,
     /// The bytes that it has.
     pub bytes: u64,
@@ -23,20 +27,10 @@ pub(super) struct Outlet<S: Storage> {
 impl<S: Storage> Outlet<S> {
     /// Opens the file behind its first `released` bytes, which it must have.
     pub(super) fn open(storage: &S, path: &Path, released: u64) -> Result<Outlet<S>, LogError> {
-        let length = match storage.length(path) {
-            Ok(length) => length,
-            Err(error) if error.is_missing() => 0,
-            Err(error) => return Err(error.into()),
-        };
-        if length < released {
-            return Err(LogError::OutletShort {
-                path: path.to_owned(),
-                length,
-                released,
-            });
-        }
+        has(storage, path, released)?;
         let file = storage.reopen(path, released)?;
         Ok(Outlet {
+            path: path.to_owned(),
             file,
             bytes: released,
         })
@@ -49,6 +43,11 @@ impl<S: Storage> Outlet<S> {
             Err(error) if error.is_missing() => Ok(true),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether all that was appended is still there, under the file's name.
+    pub(super) fn check(&self, storage: &S) -> Result<(), LogError> {
+        has(storage, &self.path, self.bytes)
     }
 
     pub(super) fn append(&mut self, output: &[u8]) -> Result<(), LogError> {
@@ -75,6 +74,23 @@ impl<S: Storage> Outlet<S> {
     pub(super) fn sync(&mut self) -> Result<u64, LogError> {
         self.file.sync()?;
         Ok(self.bytes)
+    }
+}
+
+/// Whether a file has so many bytes; none that is missing has any.
+fn has<S: Storage>(storage: &S, path: &Path, bytes: u64) -> Result<(), LogError> {
+    let length = match storage.length(path) {
+        Ok(length) => length,
+        Err(error) if error.is_missing() => 0,
+        Err(error) => return Err(error.into()),
+    };
+    match length < bytes {
+        true => Err(LogError::OutletShort {
+            path: path.to_owned(),
+            length,
+            released: bytes,
+        }),
+        false => Ok(()),
     }
 }
 

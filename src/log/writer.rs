@@ -109,6 +109,7 @@ impl<S: Storage> Writer<S> {
             writer.check_claim()?;
             writer.append_group(group)?;
             if let Some(outlet) = &mut writer.outlet {
+                outlet.check(&writer.storage)?;
                 for (_, output) in group {
                     outlet.append(output)?;
                 }
@@ -290,6 +291,7 @@ impl<S: Storage> Writer<S> {
     /// manifest says of it is true.
     pub(super) fn write_manifest(&mut self) -> Result<(), LogError> {
         if let Some(outlet) = &mut self.outlet {
+            outlet.check(&self.storage)?;
             self.manifest.released_bytes = outlet.sync()?;
         }
         self.drop_segments();

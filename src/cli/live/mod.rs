@@ -181,7 +181,8 @@ impl Edges {
         router: Router,
         connections_max: usize,
     ) -> Result<SocketAddr, Failure> {
-        self.open(address, router, connections_max, None)
+        let listener = self.bind(address)?;
+        self.open(listener, router, connections_max, None)
     }
 
     /// The same for those who run the shop: what listens for this machine alone answers to its own names
@@ -193,26 +194,40 @@ impl Edges {
         connections_max: usize,
         names: &BTreeSet<String>,
     ) -> Result<SocketAddr, Failure> {
+        let listener = self.bind(address)?;
+        self.serve_here(listener, address, (router, connections_max, names))
+    }
+
+    /// The same where the address is the process's already.
+    fn serve_here(
+        &mut self,
+        listener: TcpListener,
+        address: &str,
+        (router, connections_max, names): (Router, usize, &BTreeSet<String>),
+    ) -> Result<SocketAddr, Failure> {
         let hosts = Hosts::of(names, address);
-        self.open(address, router, connections_max, Some(hosts))
+        self.open(listener, router, connections_max, Some(hosts))
+    }
+
+    /// Makes an address this process's.
+    fn bind(&self, address: &str) -> Result<TcpListener, Failure> {
+        let bound = self.runtime.block_on(TcpListener::bind(address));
+        bound.map_err(|error| {
+            let what = format!("could not listen at {address}");
+            Failure::new(5, anyhow::Error::new(error).context(what))
+        })
     }
 
     fn open(
         &mut self,
-        address: &str,
+        listener: TcpListener,
         router: Router,
         connections_max: usize,
         hosts: Option<Hosts>,
     ) -> Result<SocketAddr, Failure> {
-        let failed = |error: std::io::Error| {
-            let what = format!("could not listen at {address}");
-            Failure::new(5, anyhow::Error::new(error).context(what))
-        };
-        let listener = self
-            .runtime
-            .block_on(TcpListener::bind(address))
-            .map_err(failed)?;
-        let at = listener.local_addr().map_err(failed)?;
+        let at = listener
+            .local_addr()
+            .map_err(|error| Failure::new(5, error))?;
         let door = Door {
             connections_max,
             hosts: hosts.filter(|_| at.ip().is_loopback()).map(Arc::new),

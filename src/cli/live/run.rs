@@ -96,15 +96,21 @@ impl Run {
         let rules = Arc::clone(&spec.rules);
         self.clocks.apply(&mut spec.lane_options)?;
         say_of_ids(&spec);
+        // The address first: whoever opens the state takes it away from a job that is at it.
+        let mut edges = None;
+        if let Some(address) = &self.monitor {
+            let started = Edges::start()?;
+            let listener = started.bind(address)?;
+            edges = Some((started, listener));
+        }
         let alive = self.state.open(&mut spec, Some(&self.out))?;
         let watches = Watches {
             catalogue: true,
             ..Watches::default()
         };
         reload_rules(&self.rules, spec.changes.clone().zip(alive), watches)?;
-        let edges = match &self.monitor {
-            Some(address) => {
-                let mut edges = Edges::start()?;
+        let edges = match edges.zip(self.monitor) {
+            Some(((mut edges, listener), address)) => {
                 let watched = Watched {
                     job: Some((status, rules)),
                     lanes: self.lanes,
@@ -112,7 +118,8 @@ impl Run {
                     traffic: Arc::clone(&edges.traffic),
                     ..Watched::default()
                 };
-                let at = edges.listen_here(address, monitor(watched), 64, &BTreeSet::new())?;
+                let served = (monitor(watched), 64, &BTreeSet::new());
+                let at = edges.serve_here(listener, &address, served)?;
                 listening("monitor", at);
                 Some(edges)
             }

@@ -72,9 +72,9 @@ pub enum JobError {
         "the sessions have {0} rows, more than the {ROWS_TOTAL_MAX} that are kept: take a share of the visitors with --sample"
     )]
     TooManyRows(u64),
-    /// A signal ended the run.
-    #[error("stopped by signal {0}; unfinished output was removed")]
-    Signal(i32),
+    /// A signal ended the run, here or in another process.
+    #[error("{}; unfinished output was removed", .0.told().0)]
+    Ended(StopReason),
 }
 
 impl JobError {
@@ -86,7 +86,7 @@ impl JobError {
             JobError::Mesh(MeshError::Mismatch { .. }) | JobError::TooManyRows(_) => 2,
             JobError::Output(_) | JobError::Mesh(_) => 5,
             JobError::Start(_) => 5,
-            JobError::Signal(signal) => 128 + signal,
+            JobError::Ended(reason) => reason.told().1,
         }
     }
 }
