@@ -113,6 +113,78 @@ fn a_collector_that_is_gone_holds_up_no_other_lane_and_comes_back_behind_what_wa
 }
 
 #[test]
+fn a_lane_that_was_put_back_from_an_older_copy_is_refused() {
+    let (_guard, dir) = folder();
+    let runtime = runtime();
+    let (lane, head) = (dir.join("lanes/0.jsonl"), dir.join("lanes/0.jsonl.head"));
+    let (signer, mut older) = (signer(), Vec::new());
+    let job = run(&dir, "1");
+    let collectors = ["lanes/0.jsonl", "lanes/1.jsonl"].map(|lane| collect(&dir, lane));
+    let mut client = Client::new(collectors[0].addresses[0]);
+    for number in 0..40 {
+        if number == 20 {
+            older = std::fs::read(&lane).expect("a lane");
+        }
+        let body = batch(number).into_bytes();
+        let sent = client.post("/v1/events", body, Some(&signer));
+        assert_eq!(runtime.block_on(sent).expect("an answer").0, 204);
+    }
+    settled(&dir.join("decisions.jsonl"));
+    assert_eq!(job.terminate(), Some(0));
+    drop(collectors);
+    let whole = std::fs::read(&lane).expect("a lane");
+    std::fs::write(&lane, older).expect("a lane");
+    std::fs::remove_file(&head).expect("a head");
+    let again = || {
+        let flags = ["run", "lanes/0.jsonl", "lanes/1.jsonl", "--state", "state"];
+        let output = Command::new(env!("CARGO_BIN_EXE_restage"))
+            .args(flags)
+            .args(["--out", "decisions.jsonl"])
+            .current_dir(&dir)
+            .output()
+            .expect("the program starts");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    // By the place that it was read to, or by the decisions that were committed after the last snapshot.
+    let check = |words: &str| {
+        let (code, said) = again();
+        let by_place = code == Some(5) && said.contains(words);
+        let by_output = code == Some(1) && said.contains("not the ones of the first run");
+        assert!(by_place || by_output, "{code:?}: {said}");
+    };
+    check("has a hole");
+    // As long, and begun later.
+    let whole = String::from_utf8(whole).expect("text");
+    let other = whole.replace("\"arrival_ms\":1", "\"arrival_ms\":2");
+    std::fs::write(&lane, other).expect("a lane");
+    check("is not the log");
+}
+
+#[test]
+fn a_second_start_that_cannot_listen_leaves_the_first_alone() {
+    let (_guard, dir) = folder();
+    let mut job = run(&dir, "1");
+    let at = job.addresses[0].to_string();
+    let second = Command::new(env!("CARGO_BIN_EXE_restage"))
+        .args(["run", "lanes/0.jsonl", "lanes/1.jsonl", "--state", "state"])
+        .args(["--out", "decisions.jsonl", "--monitor", &at])
+        .current_dir(&dir)
+        .output()
+        .expect("the program starts");
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(
+        second.status.code() == Some(5) && said.contains(&at),
+        "{said}"
+    );
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(job.child.try_wait().expect("it can be asked").is_none());
+    assert_eq!(job.terminate(), Some(0));
+}
+
+#[test]
 fn a_serving_layer_that_is_killed_under_load_leaves_no_gap() {
     let (_guard, dir) = folder();
     let config = CONFIG.replace(

@@ -83,6 +83,60 @@ fn asked_to_end_while_it_waits_a_run_ends_well() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
+/// Told to end, a process tells the others: whoever was told as well ends with 0, whoever was not says who
+/// was, and may be started again.
+#[test]
+fn processes_that_are_asked_to_end_do_so_together() {
+    let shop = Shop::new(60_000, "learning.toml");
+    for told in [&[0, 1][..], &[1, 0], &[1], &[0]] {
+        shop.clear();
+        let children = shop.start(&[1, 1], None);
+        until("it writes", || !shop.out().is_empty());
+        for &process in told {
+            signal("-TERM", children[process].id());
+        }
+        for (process, output) in ends(children).iter().enumerate() {
+            let words = said(output);
+            let what = format!("{told:?}, process {process}: {words}");
+            let is_told = told.contains(&process);
+            assert_eq!(
+                output.status.code(),
+                Some([5, 0][usize::from(is_told)]),
+                "{what}"
+            );
+            let other = format!("process {} was told to end", 1 - process);
+            assert!(is_told || words.contains(&other), "{what}");
+            assert!(words.contains("goes on from"), "{what}");
+            assert!(!words.contains("error"), "{what}");
+        }
+        shop.check("asked to end");
+    }
+    let on = ends(shop.start(&[2], None));
+    assert!(on[0].status.success() && shop.out() == shop.right);
+}
+
+/// A file of decisions that somebody cuts, or moves away, while the run writes to it would have a hole.
+#[test]
+fn a_file_of_decisions_that_is_cut_ends_the_run() {
+    let shop = Shop::new(60_000, "learning.toml");
+    let mut children = shop.start(&[1], None);
+    until("it writes", || !shop.out().is_empty());
+    std::fs::write(shop.path("out.jsonl"), "").unwrap();
+    let output = children.remove(0).wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(
+        said(&output).contains("out.jsonl has 0 bytes"),
+        "{}",
+        said(&output)
+    );
+    // What no manifest says the file has for certain is written again; the rest is gone.
+    let again = ends(shop.start(&[1], None));
+    match again[0].status.code() {
+        Some(0) => assert!(shop.out() == shop.right),
+        code => assert_eq!(code, Some(4), "{}", said(&again[0])),
+    }
+}
+
 /// Started again as often as it is allowed to, and no more.
 #[test]
 fn a_supervisor_starts_a_broken_run_again() {

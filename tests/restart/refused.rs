@@ -34,6 +34,21 @@ fn what_does_not_go_on_is_refused() {
         2,
         "--out -",
     );
+    // A start that comes to nothing claims nothing, so it takes nothing away from a run that goes on.
+    let claims = || {
+        let names = std::fs::read_dir(&state).unwrap();
+        let names = names.map(|name| name.unwrap().file_name().into_string().unwrap());
+        let mut claims: Vec<_> = names
+            .filter(|name| name.starts_with("generation-"))
+            .collect();
+        claims.sort();
+        claims
+    };
+    let before = claims();
+    std::fs::rename(&log, shop.path("away.csv")).unwrap();
+    refused(&mut shop.durable(), 5, "log.csv");
+    std::fs::rename(shop.path("away.csv"), &log).unwrap();
+    assert_eq!(claims(), before);
     // Another log under the same name: what was committed does not come out again.
     let changed = String::from_utf8(whole.clone())
         .unwrap()
