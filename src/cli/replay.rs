@@ -224,6 +224,9 @@ impl Replay {
                     self.max_reject_ratio,
                     match &self.rejects {
                         Some(path) => format!("{} says why", path.display()),
+                        None if self.state.state.is_some() => {
+                            "`restage validate` shows them with their reasons".into()
+                        }
                         None => "--rejects FILE shows them with their reasons".into(),
                     }
                 ),

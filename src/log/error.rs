@@ -31,7 +31,7 @@ pub enum LogError {
         newest: u16,
     },
     /// The folder belongs to a job with another configuration.
-    #[error("{}: belongs to a job of another configuration ({found:032x}, and this one is {expected:032x}); run it with its own policy, model and logs, or begin a new folder", path.display())]
+    #[error("{}: belongs to a job of another configuration ({found:032x}, and this one is {expected:032x}); run it with its own logs, read in the same way (--lateness, --future, --format, --mapping, --visitor), and its own --out-format, or begin a new folder", path.display())]
     Config {
         /// The file that says so.
         path: PathBuf,
