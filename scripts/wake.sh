@@ -8,6 +8,7 @@
 # decisions must be those of an undisturbed run, and what the folder says must not have changed by a byte. One
 # that was frozen between its look at the claim and its write does write once more, behind what counts, where
 # nobody reads: such rounds are counted apart. Exit code 1 if anything failed.
+# RESTAGE_BIN names a program that is built already.
 set -u
 rounds=50 events=200000
 while [ $# -gt 0 ]; do
@@ -17,9 +18,10 @@ while [ $# -gt 0 ]; do
     *) echo "usage: $0 [--rounds N] [--events N]" >&2; exit 2 ;;
   esac
 done
+restage=${RESTAGE_BIN:-}
+[ -z "$restage" ] || restage=$(realpath "$restage") || exit 2
 cd "$(dirname "$0")/.." || exit 1
-cargo build --release --quiet || exit 1
-restage=$PWD/target/release/restage
+[ -n "$restage" ] || { cargo build --release --quiet && restage=$PWD/target/release/restage; } || exit 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$restage" simulate --events "$events" -o "$work/log.csv" >/dev/null || exit 1
