@@ -13,7 +13,7 @@
 use super::container::{Emissions, Spares};
 use super::durable::saving::Saving;
 use super::durable::{Durability, Shared, keep_parts};
-use super::index::index;
+use super::index::{Of, index};
 use super::learning::{Facts, statistics, weights};
 use super::sessions::{SessionsIn, SessionsSpec, Tap, Whose, sessions};
 use super::sink::{Collected, sink};
@@ -118,9 +118,16 @@ pub fn assemble(
             to_sink.push(weights.emissions);
         }
         let of_rival = spec.what_if.as_ref().and_then(|what_if| what_if.index());
+        let status = spec.status.as_ref();
         for (whose, spec) in [(Whose::Own, rules.index()), (Whose::Rival, of_rival)] {
             if let Some(spec) = spec {
-                changes.push(index(scope, out.indexed.clone(), spec, (whose, known_ms)));
+                let of = Of {
+                    whose,
+                    quantum_ms: rules.policy.quantum_ms,
+                    known_ms,
+                };
+                let status = status.filter(|_| whose == Whose::Own);
+                changes.push(index(scope, out.indexed.clone(), spec, of, status));
             }
         }
         // A hop costs as much as a version: one alone is what it is.

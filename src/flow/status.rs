@@ -26,6 +26,17 @@ struct Count {
     counts: Option<LiveCounts>,
 }
 
+/// What an index of sessions holds, by ranker where each has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Held {
+    /// Sessions that stand in it.
+    Sessions,
+    /// Items with pairs, or with counts.
+    Items(&'static str),
+    /// Pairs of items.
+    Pairs(&'static str),
+}
+
 /// A job's word of itself. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct JobStatus(Arc<Mutex<Standing>>);
@@ -49,6 +60,9 @@ pub struct Standing {
     pub learned: Vec<SlotReport>,
     /// The rules that hold, once others have taken over.
     pub rules: Option<Arc<Rules>>,
+    /// What the index holds that products are recommended from; nothing where there is none.
+    pub index: BTreeMap<Held, u64>,
+    indexes: BTreeMap<(usize, Held), u64>,
     workers: BTreeMap<usize, Count>,
     learners: BTreeMap<usize, Vec<SlotReport>>,
 }
@@ -69,6 +83,9 @@ impl JobStatus {
                 phases: std::array::from_fn(|phase| sum.phases[phase] + more.phases[phase]),
                 bought: sum.bought + more.bought,
             });
+        }
+        for ((_, held), count) in std::mem::take(&mut standing.indexes) {
+            *standing.index.entry(held).or_default() += count;
         }
         let learners = std::mem::take(&mut standing.learners);
         standing.learned = learners.into_values().flatten().collect();
@@ -147,6 +164,19 @@ impl Teller {
         }
     }
 
+    /// What the worker's part of an index holds.
+    #[inline]
+    pub fn holds(&mut self, held: impl FnOnce() -> Vec<(Held, u64)>) {
+        let worker = self.worker;
+        if let Some(status) = self.is_time() {
+            status.put(|standing| {
+                let held = held().into_iter();
+                let held = held.map(|(what, count)| ((worker, what), count));
+                standing.indexes.extend(held);
+            });
+        }
+    }
+
     /// What the worker has learned.
     pub fn learned(&mut self, report: impl FnOnce() -> Vec<SlotReport>) {
         let worker = self.worker;
@@ -214,6 +244,10 @@ mod tests {
         let counts = standing.live_counts.unwrap();
         assert_eq!((counts.phases.iter().sum::<u64>(), counts.bought), (4, 2));
         assert_eq!(standing.lanes[&0], (18, 120));
+        for worker in 0..2 {
+            Teller::of(Some(&status), worker).holds(|| vec![(Held::Sessions, 7)]);
+        }
+        assert_eq!(status.standing().index[&Held::Sessions], 14);
     }
 
     #[test]

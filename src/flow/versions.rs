@@ -18,12 +18,15 @@ type Open<D> = (Option<Capability<u64>>, Vec<D>);
 /// Changes by the last time before their version.
 pub struct Versions<D> {
     open: BTreeMap<u64, Open<D>>,
+    /// Room of a version that is over, for the next.
+    spare: Vec<D>,
 }
 
 impl<D> Default for Versions<D> {
     fn default() -> Self {
         Versions {
             open: BTreeMap::new(),
+            spare: Vec::new(),
         }
     }
 }
@@ -31,7 +34,15 @@ impl<D> Default for Versions<D> {
 impl<D> Versions<D> {
     /// Takes a change of a time, with the capability of the message that brought it.
     pub fn take(&mut self, capability: &InputCapability<u64>, time: u64, change: D) {
-        let (held, changes) = self.open.entry(time).or_default();
+        self.open(capability, time).push(change);
+    }
+
+    /// Opens the version of a time for an answer, whatever has come for it; its changes.
+    pub fn open(&mut self, capability: &InputCapability<u64>, time: u64) -> &mut Vec<D> {
+        let (open, spare) = (&mut self.open, &mut self.spare);
+        let (held, changes) = open
+            .entry(time)
+            .or_insert_with(|| (None, std::mem::take(spare)));
         if held.is_none()
             && let Some(mut capability) = capability.retain_least(0)
         {
@@ -39,7 +50,19 @@ impl<D> Versions<D> {
             capability.downgrade(&time);
             *held = Some(capability);
         }
-        changes.push(change);
+        changes
+    }
+
+    /// Whether no version before that of a time is open.
+    pub fn is_first(&self, time: u64) -> bool {
+        let first = self.open.first_key_value();
+        first.is_none_or(|(first, _)| *first >= time)
+    }
+
+    /// Takes back the room of a version that is over: what many changes needed once they will need again.
+    pub fn reuse(&mut self, mut changes: Vec<D>) {
+        changes.clear();
+        self.spare = changes;
     }
 
     /// The next version, in ms, that is complete by all frontiers, with its changes.

@@ -25,7 +25,7 @@ use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::output::{Forgotten, Output, Step};
 use crate::visit::plan::Plan;
 use crate::visit::rank::recommender::IndexSpec;
-use crate::visit::rank::window::Seen;
+use crate::visit::rank::shift::Shift;
 use crate::visit::view::View;
 use crate::visit::visitors::Visitors;
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub struct Watch {
 /// Takes what the rival says.
 struct Paired {
     pairing: Pairing,
-    /// Sessions that entered and left the rival's index.
-    indexed: Vec<(ArrivalMs, Seen, i8)>,
+    /// What became of sessions in the rival's index.
+    indexed: Vec<(ArrivalMs, Shift)>,
 }
 
 impl WhatIf {
@@ -171,8 +171,8 @@ impl Watch {
         exposures
     }
 
-    /// Sessions that entered and left the rival's index.
-    pub(super) fn take_indexed(&mut self) -> Vec<(ArrivalMs, Seen, i8)> {
+    /// What became of sessions in the rival's index.
+    pub(super) fn take_indexed(&mut self) -> Vec<(ArrivalMs, Shift)> {
         std::mem::take(&mut self.pairing.indexed)
     }
 
@@ -192,8 +192,8 @@ impl Output for Paired {
 
     fn step(&mut self, _step: &Step<'_>) {}
 
-    fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
-        self.indexed.push((at, seen.clone(), sign));
+    fn indexed(&mut self, at: ArrivalMs, shift: Shift) {
+        self.indexed.push((at, shift));
     }
 
     fn considered(&mut self, visit: &Visit, judgement: &Judgement, view: &View) {

@@ -9,7 +9,7 @@ use super::learn::fact::{Exposure, Fact};
 use super::live::{Judgement, Rules, Visit};
 use super::model::Scores;
 use super::phase::Phase;
-use super::rank::window::Seen;
+use super::rank::shift::Shift;
 use super::view::View;
 use crate::event::{ArrivalMs, Event, Texts, VisitorId};
 use std::sync::Arc;
@@ -30,9 +30,9 @@ pub trait Output {
     /// their visits.
     #[inline]
     fn creditable(&mut self, _at: ArrivalMs, _visitor: VisitorId, _shown: &Exposure, _sign: i8) {}
-    /// Takes a session that enters the index (`1`) or leaves it (`-1`).
+    /// Takes a session that enters the index, grows there or leaves it.
     #[inline]
-    fn indexed(&mut self, _at: ArrivalMs, _seen: &Seen, _sign: i8) {}
+    fn indexed(&mut self, _at: ArrivalMs, _shift: Shift) {}
     /// Is shown every visit after every event, with its features, for those who learn from them.
     /// Its scores, phase and layout may not be settled yet.
     #[inline]

@@ -195,10 +195,12 @@ fn assert_as_plain(ranker: &str, lines: &str) {
     assert!(lists > 500, "only {lists} lists changed");
 }
 
-/// Sessions leave early, by age and for want of room; trends fade by the minute.
+/// Sessions leave early, by age and for want of room; trends fade by the minute, or in quanta over whose end
+/// sessions grow.
 const QUICK: &str = "[index]\nwindow = \"90s\"\n[rankers.trending]\nhalf_life = \"40s\"\n";
 const CROWDED: &str = "[index]\nenters = \"growing\"\nsessions = 256\nwindow = \"1h\"\n\
                        [rankers.sequential_rules]\nsteps = 3\n\
+                       [rankers.trending]\nhalf_life = \"10m\"\n\
                        [rankers.session_knn]\nsessions = 9\nneighbours = 5\n";
 
 #[test]

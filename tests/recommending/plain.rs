@@ -10,6 +10,7 @@ use restage::visit::live::Rules;
 use restage::visit::output::{Forgotten, Output, Step};
 use restage::visit::rank::recommender::{IndexSpec, Update};
 use restage::visit::rank::rules::Rules as RuleIndex;
+use restage::visit::rank::shift::Shift;
 use restage::visit::rank::trending::Trending;
 use restage::visit::rank::window::Seen;
 use restage::visit::rank::{Change, Index, Ranker};
@@ -35,8 +36,10 @@ impl Output for Heard {
         self.lines.forgotten(gone);
     }
 
-    fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
-        self.said.push((at, seen.clone(), i64::from(sign)));
+    fn indexed(&mut self, at: ArrivalMs, shift: Shift) {
+        let (is, was) = (shift.is(), shift.was());
+        self.said.extend(is.map(|seen| (at, seen, 1)));
+        self.said.extend(was.map(|seen| (at, seen, -1)));
     }
 }
 

@@ -19,7 +19,7 @@ use crate::visit::learn::stat::Stat;
 use crate::visit::live::{Judgement, Rules, Visit};
 use crate::visit::output::{Forgotten, Output, Step};
 use crate::visit::products::catalogue::Catalogue;
-use crate::visit::rank::window::Seen;
+use crate::visit::rank::shift::Shift;
 use crate::visit::rows::RowKeeper;
 use crate::visit::tally::Tally;
 use crate::visit::view::View;
@@ -52,7 +52,7 @@ pub(super) struct Emitter {
 pub(super) struct Facts {
     pub(super) credited: Of<Fact>,
     pub(super) counts: Vec<(Subject, u64, Stat)>,
-    pub(super) indexed: Vec<((Whose, Seen), u64, isize)>,
+    pub(super) indexed: Vec<(Whose, u64, Shift)>,
     /// The first and the last version that will know of any of them.
     versions_ms: Option<(u64, u64)>,
 }
@@ -147,12 +147,11 @@ impl Emitter {
         }
     }
 
-    /// Says that a session enters or leaves an index.
-    fn index(&mut self, at: ArrivalMs, whose: Whose, seen: Seen, sign: i8) {
+    /// Says what becomes of a session in an index.
+    fn index(&mut self, at: ArrivalMs, whose: Whose, shift: Shift) {
         if let Some(quantum_ms) = self.quantum_ms {
             let time = self.facts.time_of(at, quantum_ms);
-            let update = ((whose, seen), time, isize::from(sign));
-            self.facts.indexed.push(update);
+            self.facts.indexed.push((whose, time, shift));
         }
     }
 
@@ -164,8 +163,8 @@ impl Emitter {
         };
         go_on(watch);
         let (indexed, exposures) = (watch.take_indexed(), watch.take_exposures());
-        for (at, seen, sign) in indexed {
-            self.index(at, Whose::Rival, seen, sign);
+        for (at, shift) in indexed {
+            self.index(at, Whose::Rival, shift);
         }
         for (at, visitor, exposure, sign) in exposures {
             self.count(at, Subject::Cell(exposure.cell), i64::from(sign), 0);
@@ -307,8 +306,8 @@ impl Output for Emitter {
         self.credited(at, (visitor, shown.session), Fact::Exposure(*shown), sign);
     }
 
-    fn indexed(&mut self, at: ArrivalMs, seen: &Seen, sign: i8) {
-        self.index(at, Whose::Own, seen.clone(), sign);
+    fn indexed(&mut self, at: ArrivalMs, shift: Shift) {
+        self.index(at, Whose::Own, shift);
     }
 
     fn observed(&mut self, visit: &Visit, features: &Vector) {

@@ -2,13 +2,14 @@
 //! and are taken back.
 //!
 //! Invariant: what is taken out is what was put in ([`Window`]); whatever enters or leaves is said to the
-//! [`Output`] with a sign, and counted. Cost: O(1) a session.
+//! [`Output`], and counted. Cost: O(1) a session.
 
 use super::{Desk, Ledger};
 use crate::event::{ArrivalMs, VisitorId, bin_of};
 use crate::visit::live::Visit;
 use crate::visit::output::Output;
 use crate::visit::rank::SessionKey;
+use crate::visit::rank::shift::Shift;
 use crate::visit::rank::window::{Seen, Window};
 
 impl Ledger {
@@ -26,7 +27,7 @@ impl Ledger {
         out: &mut impl Output,
     ) {
         for seen in window.iter() {
-            out.indexed(at, seen, 1);
+            out.indexed(at, Shift::enters(seen));
         }
         self.bins[bin].sessions = window;
         self.took_up(bin);

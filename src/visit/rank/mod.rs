@@ -25,6 +25,7 @@ pub mod row;
 pub mod rules;
 pub mod session_knn;
 pub mod sessions;
+pub mod shift;
 #[cfg(test)]
 mod tests;
 pub mod top;

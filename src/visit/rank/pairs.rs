@@ -5,8 +5,8 @@
 //! may come into a list when a heavier one leaves. Lists are those of the last close. Items are held
 //! by number while a row, a pair or a list that was not looked at names them.
 //!
-//! Cost: a probe of the numbering and one of a row a pair; at a close, a comparison of the lists
-//! touched since. Twelve to eighteen bytes a pair, about a kilobyte an item with many.
+//! Cost: two probes of the numbering and one of a row a pair; at a close, a comparison of the lists
+//! touched since, which can be had in slices. Twelve to eighteen bytes a pair, about a kilobyte an item with many.
 
 use super::leaders::Leaders;
 use super::numbering::Numbering;
@@ -56,60 +56,58 @@ impl Pairs {
         2 * self.length
     }
 
-    /// Adds to the weights of an item's pairs.
+    /// Changes the weight of an item's pair with another.
     ///
     /// # Panics
-    /// If a sum passes 2⁶⁴: after sixteen million pairs of weight [`ONE`].
-    pub fn add(&mut self, item: Id, others: &[(Id, u64)]) {
-        if others.is_empty() {
-            return;
+    /// If a sum falls below 0, or passes 2⁶⁴: after sixteen million pairs of weight [`ONE`].
+    pub fn change(&mut self, item: Id, other: Id, weight: i64) {
+        match weight {
+            0 => {}
+            1.. => self.add(item, other, weight.unsigned_abs()),
+            _ => self.subtract(item, other, weight.unsigned_abs()),
         }
+    }
+
+    fn add(&mut self, item: Id, other: Id, weight: u64) {
         let most = self.most();
         let at = self.numbers.hold(item);
-        self.items.resize_with(self.numbers.end(), Item::default);
-        let known = &mut self.items[at as usize];
-        let first = known.row.is_empty();
-        for &(other, weight) in others {
-            let of = self.numbers.hold(other);
-            let old = known.row.add(of, weight);
-            known.leaders.change(other, old, old + weight, most);
-            if old > 0 {
-                self.numbers.release(of);
-            }
-            self.pairs += usize::from(old == 0);
+        let of = self.numbers.hold(other);
+        if self.items.len() < self.numbers.end() {
+            self.items.resize_with(self.numbers.end(), Item::default);
         }
+        let known = &mut self.items[at as usize];
         // A row and a pair hold their items once.
-        if !first {
+        if !known.row.is_empty() {
             self.numbers.release(at);
+        }
+        let old = known.row.add(of, weight);
+        known.leaders.change(other, old, old + weight, most);
+        if old > 0 {
+            self.numbers.release(of);
+        } else {
+            self.pairs += 1;
         }
         self.touch(at);
     }
 
-    /// Takes from the weights of an item's pairs what was added.
-    ///
-    /// # Panics
-    /// If less was added.
-    pub fn subtract(&mut self, item: Id, others: &[(Id, u64)]) {
-        if others.is_empty() {
-            return;
-        }
+    fn subtract(&mut self, item: Id, other: Id, weight: u64) {
         let most = self.most();
-        let at = self.numbers.find(item);
-        let at = at.expect("what was added is held");
+        let number = |numbers: &Numbering, item| {
+            let number = numbers.find(item);
+            number.expect("what was added is held")
+        };
+        let at = number(&self.numbers, item);
+        let of = number(&self.numbers, other);
         self.touch(at);
         let known = &mut self.items[at as usize];
-        for &(other, weight) in others {
-            let of = self.numbers.find(other);
-            let of = of.expect("what was added is held");
-            let old = known.row.subtract(of, weight);
-            known.leaders.change(other, old, old - weight, most);
-            if old == weight {
-                self.pairs -= 1;
-                self.numbers.release(of);
+        let old = known.row.subtract(of, weight);
+        known.leaders.change(other, old, old - weight, most);
+        if old == weight {
+            self.pairs -= 1;
+            self.numbers.release(of);
+            if known.row.is_empty() {
+                self.numbers.release(at);
             }
-        }
-        if known.row.is_empty() {
-            self.numbers.release(at);
         }
     }
 
@@ -126,39 +124,48 @@ impl Pairs {
 
     /// Brings lists up to date. Returns those whose items, or their order, changed, by item.
     pub fn close(&mut self) -> Vec<Change> {
-        let (length, most) = (self.length, self.most());
         let mut changes = Vec::new();
-        for at in std::mem::take(&mut self.touched) {
-            let item = &mut self.items[at as usize];
-            item.touched = false;
-            if item.leaders.is_short(length) {
-                let numbers = &self.numbers;
-                let row = item.row.iter();
-                let row = row.map(|(other, weight)| (weight, numbers.id(other)));
-                item.leaders.read(row, most);
-            }
-            let held = item.leaders.held();
-            let list = &held[..length.min(held.len())];
-            let ids = |list: &[(u64, Id)]| list.iter().map(|one| one.1).collect::<Vec<Id>>();
-            if !list
-                .iter()
-                .map(|one| one.1)
-                .eq(item.list.iter().map(|one| one.1))
-            {
-                changes.push(Change {
-                    item: self.numbers.id(at),
-                    list: ids(list),
-                });
-            }
-            item.list.clear();
-            item.list.extend_from_slice(list);
-            if item.row.is_empty() {
-                *item = Item::default();
-            }
-            self.numbers.release(at);
-        }
+        self.close_some(usize::MAX, &mut changes);
         changes.sort_unstable_by_key(|change| change.item);
         changes
+    }
+
+    /// Brings at most so many lists up to date, and says which of them changed, in no order that means
+    /// anything. Whether all are; nothing may be changed before.
+    pub fn close_some(&mut self, most: usize, changes: &mut Vec<Change>) -> bool {
+        let begin = self.touched.len().saturating_sub(most);
+        for at in self.touched.split_off(begin) {
+            changes.extend(self.look_at(at));
+        }
+        self.touched.is_empty()
+    }
+
+    /// Brings the list of an item that was touched up to date; what it is now, if it changed.
+    fn look_at(&mut self, at: u32) -> Option<Change> {
+        let (length, most) = (self.length, self.most());
+        let item = &mut self.items[at as usize];
+        item.touched = false;
+        if item.leaders.is_short(length) {
+            let numbers = &self.numbers;
+            let row = item.row.iter();
+            let row = row.map(|(other, weight)| (weight, numbers.id(other)));
+            item.leaders.read(row, most);
+        }
+        let held = item.leaders.held();
+        let list = &held[..length.min(held.len())];
+        let before = item.list.iter().map(|one| one.1);
+        let change = !list.iter().map(|one| one.1).eq(before);
+        let change = change.then(|| Change {
+            item: self.numbers.id(at),
+            list: list.iter().map(|one| one.1).collect(),
+        });
+        item.list.clear();
+        item.list.extend_from_slice(list);
+        if item.row.is_empty() {
+            *item = Item::default();
+        }
+        self.numbers.release(at);
+        change
     }
 
     /// The list of an item at the last close, best first; scores in units of [`ONE`].
@@ -170,6 +177,11 @@ impl Pairs {
             item,
             score: weight as f64 / ONE as f64,
         })
+    }
+
+    /// Items that are in a pair.
+    pub fn items(&self) -> usize {
+        self.numbers.len()
     }
 
     /// Pairs that have a weight.
@@ -191,14 +203,14 @@ mod tests {
     #[test]
     fn a_number_is_not_given_away_while_its_list_stands() {
         let mut pairs = Pairs::new(20);
-        let both = |pairs: &mut Pairs, one, other, change: fn(&mut Pairs, Id, &[(Id, u64)])| {
-            change(pairs, Id(one), &[(Id(other), ONE)]);
-            change(pairs, Id(other), &[(Id(one), ONE)]);
+        let both = |pairs: &mut Pairs, one, other, weight| {
+            pairs.change(Id(one), Id(other), weight);
+            pairs.change(Id(other), Id(one), weight);
         };
-        both(&mut pairs, 1, 2, Pairs::add);
+        both(&mut pairs, 1, 2, ONE as i64);
         assert_eq!(pairs.close().len(), 2);
-        both(&mut pairs, 1, 2, Pairs::subtract);
-        both(&mut pairs, 3, 4, Pairs::add);
+        both(&mut pairs, 1, 2, -(ONE as i64));
+        both(&mut pairs, 3, 4, ONE as i64);
         let changes = pairs.close();
         let sizes: Vec<_> = changes.iter().map(|c| (c.item.0, c.list.len())).collect();
         assert_eq!(sizes, [(1, 0), (2, 0), (3, 1), (4, 1)]);

@@ -11,12 +11,15 @@
 //! Weights are integers in units of 2⁻⁴⁰: a session that leaves takes away what it brought. What the
 //! pairs come to, and the lists, is kept by [`Pairs`].
 //!
-//! Cost: n² / 2 pairs for a session of n items (20 n for sequential rules).
+//! Cost: n² pairs for a session of n items (20 n for sequential rules), 2 n (20) for an item by which
+//! one grows.
 
 use super::pairs::{ONE, Pairs};
 use super::sessions::Sessions;
+use super::shift::{Shift, Stretch};
 use super::{Change, Index, LIST_LENGTH, Scored, Scratch, SessionKey};
 use crate::event::Id;
+use std::ops::Range;
 
 /// Which pairs count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,21 +59,57 @@ impl Spec {
 }
 
 impl Spec {
-    /// What the item at a place of a session's items is a pair with, in order, each with its weight in
-    /// units of 2⁻⁴⁰.
-    pub fn row(&self, items: &[Id], at: usize) -> Vec<(Id, u64)> {
-        let (before, reach) = match self.count {
-            Count::Association => (&items[..at], items.len()),
-            Count::Sequential { steps } => (&items[..0], steps as usize),
+    /// What a shift of a session does to its pairs: every item and one that it is a pair with, with what
+    /// that adds to the pair's weight, in units of 2⁻⁴⁰. What comes is said before what goes.
+    pub fn pairs(&self, shift: &Shift, mut each: impl FnMut((Id, Id), i64)) {
+        for (stretch, sign) in [(shift.comes(), 1), (shift.goes(), -1)] {
+            self.news(shift.items(), &stretch, |pair, weight| {
+                each(pair, sign * weight);
+            });
+        }
+    }
+
+    /// The pairs of a stretch, by the place of the first, but those of two items that are kept.
+    fn news(&self, items: &[Id], stretch: &Stretch, mut each: impl FnMut((Id, Id), i64)) {
+        let Stretch { all, kept } = stretch;
+        for at in all.clone() {
+            let (before, after) = self.partners(at, all);
+            for places in [before, after] {
+                // Of an item that is kept, those that are not: before what is kept or behind it.
+                let news = if kept.contains(&at) {
+                    let front = places.start..places.end.min(kept.start);
+                    let back = places.start.max(kept.end)..places.end;
+                    [front, back]
+                } else {
+                    [places, 0..0]
+                };
+                for place in news.into_iter().flatten() {
+                    if self.own_pairs || items[place] != items[at] {
+                        each((items[at], items[place]), self.weight(at.abs_diff(place)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The places within a stretch whose items the one at a place is a pair with: before it, and after.
+    fn partners(&self, at: usize, stretch: &Range<usize>) -> (Range<usize>, Range<usize>) {
+        match self.count {
+            Count::Association => (stretch.start..at, at + 1..stretch.end),
+            Count::Sequential { steps } => {
+                let end = stretch.end.min((at + 1).saturating_add(steps as usize));
+                (0..0, at + 1..end)
+            }
+        }
+    }
+
+    /// What a pair at a distance weighs.
+    fn weight(&self, distance: usize) -> i64 {
+        let weight = match self.count {
+            Count::Association => ONE,
+            Count::Sequential { .. } => one_over_square(distance as u64),
         };
-        let after = items[at + 1..].iter().zip(1u64..).take(reach);
-        let after = after.map(|(&other, distance)| match self.count {
-            Count::Association => (other, ONE),
-            Count::Sequential { .. } => (other, one_over_square(distance)),
-        });
-        let row = before.iter().map(|&other| (other, ONE)).chain(after);
-        row.filter(|(other, _)| self.own_pairs || *other != items[at])
-            .collect()
+        weight as i64
     }
 }
 
@@ -86,8 +125,6 @@ pub struct Rules {
     spec: Spec,
     sessions: Sessions,
     pairs: Pairs,
-    /// The items of the session at hand.
-    room: Vec<Id>,
 }
 
 impl Rules {
@@ -97,7 +134,6 @@ impl Rules {
             spec,
             sessions: Sessions::default(),
             pairs: Pairs::new(spec.length),
-            room: Vec::new(),
         }
     }
 
@@ -111,35 +147,43 @@ impl Rules {
         self.pairs.len()
     }
 
-    /// Adds or subtracts the pairs of some items.
-    fn count(&mut self, numbers: &[u32], change: fn(&mut Pairs, Id, &[(Id, u64)])) {
-        self.room.clear();
-        let ids = numbers.iter().map(|number| self.sessions.items.id(*number));
-        self.room.extend(ids);
-        for (at, &item) in self.room.iter().enumerate() {
-            change(&mut self.pairs, item, &self.spec.row(&self.room, at));
+    /// Changes pairs as a session does, from what it was to what it is.
+    fn count(&mut self, was: &[Id], is: &[Id]) {
+        let shift = Shift::between(SessionKey::default(), (0, was), (0, is));
+        let pairs = &mut self.pairs;
+        self.spec.pairs(&shift, |(item, other), weight| {
+            pairs.change(item, other, weight);
+        });
+    }
+
+    /// Takes a session's items out of the sessions.
+    fn take(&mut self, session: SessionKey) -> Option<Vec<Id>> {
+        let slot = self.sessions.find(session)?;
+        let numbers = self.sessions.take(slot).items;
+        let items = &mut self.sessions.items;
+        let ids = numbers.iter().map(|number| items.id(*number)).collect();
+        for &number in &numbers {
+            items.release(number);
         }
+        Some(ids)
     }
 }
 
 impl Index for Rules {
     fn insert(&mut self, session: SessionKey, at_ms: u64, items: &[Id]) {
-        self.remove(session);
-        if let Some(slot) = self.sessions.put(session, at_ms, items, false) {
-            let items = self.sessions.get(slot).items.clone();
-            self.count(&items, Pairs::add);
-        }
+        let was = self.take(session).unwrap_or_default();
+        let slot = self.sessions.put(session, at_ms, items, false);
+        let numbers = slot.map_or(&[][..], |slot| &self.sessions.get(slot).items);
+        let ids = numbers.iter().map(|number| self.sessions.items.id(*number));
+        let is: Vec<Id> = ids.collect();
+        self.count(&was, &is);
     }
 
     fn remove(&mut self, session: SessionKey) -> bool {
-        let Some(slot) = self.sessions.find(session) else {
+        let Some(was) = self.take(session) else {
             return false;
         };
-        let items = self.sessions.take(slot).items;
-        self.count(&items, Pairs::subtract);
-        for &number in &items {
-            self.sessions.items.release(number);
-        }
+        self.count(&was, &[]);
         true
     }
 

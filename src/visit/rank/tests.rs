@@ -4,6 +4,7 @@
 use super::lists::Lists;
 use super::rules::{Count, Rules};
 use super::session_knn::SessionKnn;
+use super::shift::Shift;
 use super::trending::Trending;
 use super::{Change, Index, Scored, Scratch, SessionKey, rules, session_knn, trending};
 use crate::event::Id;
@@ -207,6 +208,80 @@ fn rules_are_those_of_the_definition() {
             }
         }
     }
+}
+
+/// What a session was, changed by what its shift says, is what it is, however it grew and whatever fell off its
+/// front: for pairs of both kinds, and for counts within a quantum and over its end.
+#[test]
+fn a_shift_changes_what_was_into_what_is() {
+    let specs = [
+        rules::Spec::ASSOCIATION,
+        rules::Spec::SEQUENTIAL,
+        rules::Spec {
+            count: Count::Sequential { steps: 2 },
+            own_pairs: false,
+            ..rules::Spec::SEQUENTIAL
+        },
+    ];
+    let trends = trending::Spec {
+        quantum_ms: 50,
+        ..trending::Spec::default()
+    };
+    type Sums = BTreeMap<(u64, u64), i64>;
+    fn add(sums: &mut Sums, (item, other): (Id, u64), weight: i64) {
+        *sums.entry((item.0, other)).or_default() += weight;
+        assert!(sums[&(item.0, other)] >= 0, "what comes is said first");
+        sums.retain(|_, weight| *weight > 0);
+    }
+    let mut rng = Rng::new(79);
+    let (mut said, mut anew) = (0, 0);
+    for round in 0..600 {
+        // A visit of at most twelve items, the oldest of which make room.
+        let mut was = if rng.chance(0.1) {
+            Vec::new()
+        } else {
+            items(&mut rng)
+        };
+        let mut at_ms = 1_000 + u64::from(rng.below(100));
+        for _ in 0..1 + rng.below(12) {
+            let mut is = was.clone();
+            match rng.below(20) {
+                0 => is.clear(),
+                1 => is = items(&mut rng),
+                2 => {}
+                _ => is.push(items(&mut rng)[0]),
+            }
+            is.drain(..is.len().saturating_sub(12));
+            let now_ms = at_ms + u64::from(rng.below(30));
+            let shift = Shift::between(SessionKey(1), (at_ms, &was), (now_ms, &is));
+            let of = |items: &[Id], at| Shift::between(SessionKey(1), (0, &[]), (at, items));
+            for spec in &specs {
+                let told = |shift: &Shift, sums: &mut Sums, count: &mut usize| {
+                    spec.pairs(shift, |(item, other), weight| {
+                        add(sums, (item, other.0), weight);
+                        *count += 1;
+                    });
+                };
+                let (mut found, mut wanted) = (Sums::new(), Sums::new());
+                told(&of(&was, at_ms), &mut found, &mut 0);
+                told(&shift, &mut found, &mut said);
+                told(&of(&is, now_ms), &mut wanted, &mut anew);
+                assert_eq!(found, wanted, "round {round}: {was:?} to {is:?}, {spec:?}");
+            }
+            let (mut found, mut wanted) = (Sums::new(), Sums::new());
+            trends.counts(&of(&was, at_ms), |count, sessions| {
+                add(&mut found, count, sessions);
+            });
+            trends.counts(&shift, |count, sessions| add(&mut found, count, sessions));
+            trends.counts(&of(&is, now_ms), |count, sessions| {
+                add(&mut wanted, count, sessions);
+            });
+            assert_eq!(found, wanted, "round {round}: {was:?} to {is:?}");
+            assert!(wanted.values().all(|sessions| *sessions == 1));
+            (was, at_ms) = (is, now_ms);
+        }
+    }
+    assert!(said * 2 < anew, "{said} said, {anew} anew");
 }
 
 /// VMIS-kNN by its definition: the steps of the module's page, with floats and sorts.

@@ -16,6 +16,7 @@ use super::leaders::Leaders;
 use super::numbering::Numbering;
 use super::row::Row;
 use super::sessions::Sessions;
+use super::shift::Shift;
 use super::{Change, Index, LIST_LENGTH, Scored, Scratch, SessionKey};
 use crate::event::Id;
 
@@ -55,6 +56,29 @@ impl Spec {
     pub fn quantum(&self, at_ms: u64) -> u64 {
         at_ms / self.quantum_ms.max(1)
     }
+
+    /// What a shift of a session does to the counts of items in quanta. What comes is said before what
+    /// goes; a session that grows within a quantum brings what it did not hold.
+    pub fn counts(&self, shift: &Shift, mut each: impl FnMut((Id, u64), i64)) {
+        let (was_ms, is_ms) = shift.at_ms();
+        let (was, is) = (self.quantum(was_ms), self.quantum(is_ms));
+        let (goes, comes) = (shift.goes(), shift.comes());
+        for (of, other, quantum, sign) in [(&comes, &goes, is, 1), (&goes, &comes, was, -1)] {
+            let items = &shift.items()[of.all.clone()];
+            let counted = if was == is {
+                &shift.items()[other.all.clone()]
+            } else {
+                &[]
+            };
+            for (place, item) in (of.all.clone()).zip(items) {
+                let is_news = was != is || !of.kept.contains(&place);
+                let mut before = items[..place - of.all.start].iter();
+                if is_news && !counted.contains(item) && before.all(|other| other != item) {
+                    each((*item, quantum), sign);
+                }
+            }
+        }
+    }
 }
 
 /// Counts of items by quantum, and the list that they give.
@@ -91,8 +115,16 @@ impl Trends {
         }
     }
 
-    /// Counts a session's item in a quantum.
-    pub fn add(&mut self, item: Id, quantum: u64) {
+    /// Changes how many sessions hold an item in a quantum.
+    ///
+    /// # Panics
+    /// If more are taken back than were counted.
+    pub fn change(&mut self, item: Id, quantum: u64, sessions: i64) {
+        (0..sessions).for_each(|_| self.add(item, quantum));
+        (sessions..0).for_each(|_| self.subtract(item, quantum));
+    }
+
+    fn add(&mut self, item: Id, quantum: u64) {
         let number = self.items.hold(item);
         self.counts.resize_with(self.items.end(), Vec::new);
         let counts = &mut self.counts[number as usize];
@@ -107,11 +139,7 @@ impl Trends {
         }
     }
 
-    /// Takes a count back.
-    ///
-    /// # Panics
-    /// If there was none.
-    pub fn subtract(&mut self, item: Id, quantum: u64) {
+    fn subtract(&mut self, item: Id, quantum: u64) {
         let number = self.items.find(item).expect("what was counted is held");
         let counts = &mut self.counts[number as usize];
         let at = counts
@@ -135,6 +163,11 @@ impl Trends {
         let age = age.and_then(|age| usize::try_from(age).ok());
         age.and_then(|age| self.weights.get(age).copied())
             .unwrap_or(0)
+    }
+
+    /// Items with counts.
+    pub fn items(&self) -> usize {
+        self.items.len()
     }
 
     /// Items that are kept in order.

@@ -3,13 +3,14 @@
 //! A session enters when it closes, or with every item as it grows, and leaves a window after it first
 //! entered; earlier when its visitor is erased or ruled a bot, or when there is no room. Whatever the
 //! cause, what is taken out is what was put in. Wherever pairs, trends and postings are kept, they
-//! follow the [`Seen`]s that are said here with a sign, and need not remember sessions themselves.
+//! follow the [`Shift`]s that are said here, and need not remember sessions themselves.
 //!
 //! Cost: O(1) a session; 8 bytes an item and some 100 a session.
 
 use super::super::dated::Dated;
 use super::super::output::Output;
 use super::SessionKey;
+use super::shift::Shift;
 use crate::event::{ArrivalMs, Id, VisitorId, mix};
 use serde::{Deserialize, Serialize};
 
@@ -58,13 +59,17 @@ impl Window {
         (until_ms, limit): (u64, usize),
         out: &mut impl Output,
     ) -> Entered {
-        out.indexed(at, &seen, 1);
         if let Some(place) = self.find(visitor, seen.session) {
-            if let Some(before) = self.sessions.get_mut(place).replace(seen) {
-                out.indexed(at, &before, -1);
+            let stands = self.sessions.get_mut(place);
+            if let Some(before) = stands {
+                let was = (before.at_ms, &*before.items);
+                let is = (seen.at_ms, &*seen.items);
+                out.indexed(at, Shift::between(seen.session, was, is));
             }
+            *stands = Some(seen);
             return Entered::default();
         }
+        out.indexed(at, Shift::enters(&seen));
         self.sessions.put(visitor, Some(seen), until_ms);
         let mut early = 0;
         while self.sessions.len() > limit {
@@ -105,7 +110,7 @@ impl Window {
         let Some((_, Some(seen))) = self.sessions.pop() else {
             return false;
         };
-        out.indexed(at, &seen, -1);
+        out.indexed(at, Shift::leaves(&seen));
         true
     }
 
@@ -122,7 +127,7 @@ impl Window {
         let mut count = 0;
         for place in places {
             if let Some(seen) = self.sessions.get_mut(place).take_if(meant) {
-                out.indexed(at, &seen, -1);
+                out.indexed(at, Shift::leaves(&seen));
                 count += 1;
             }
         }
