@@ -6,7 +6,7 @@ use super::lanes::LaneNow;
 use super::monitor::Watched;
 use crate::collect::Collector;
 use crate::collect::committer::now_ms;
-use crate::flow::status::Standing;
+use crate::flow::status::{Held, Standing};
 use crate::http::server::Traffic;
 use crate::serve::Board;
 use crate::serve::tail::Reading;
@@ -93,6 +93,7 @@ impl Metrics {
             ),
         ]);
         self.gauges(&[("restage_job_live_sessions", "Sessions live.", standing.live)]);
+        self.indexed(standing);
         if let Some(read_ms) = standing.lanes.values().map(|(clock, _)| *clock).min() {
             let lag = "restage_job_lag_seconds";
             self.begin(
@@ -122,6 +123,27 @@ impl Metrics {
         for lane in lanes {
             let labels = format!("lane=\"{}\"", lane.lane);
             self.value(written, &labels, u8::from(lane.is_written));
+        }
+    }
+
+    /// What the index holds that products are recommended from.
+    fn indexed(&mut self, standing: &Standing) {
+        let (sessions, items) = ("restage_index_sessions", "restage_index_items");
+        let pairs = "restage_index_pairs";
+        self.begin(sessions, "gauge", "Sessions in the index.");
+        let count = standing.index.get(&Held::Sessions);
+        self.value(sessions, "", count.copied().unwrap_or_default());
+        self.begin(items, "gauge", "Items with pairs or counts, by ranker.");
+        for (held, count) in &standing.index {
+            if let Held::Items(ranker) = held {
+                self.value(items, &format!("ranker=\"{ranker}\""), count);
+            }
+        }
+        self.begin(pairs, "gauge", "Pairs of items, by ranker.");
+        for (held, count) in &standing.index {
+            if let Held::Pairs(ranker) = held {
+                self.value(pairs, &format!("ranker=\"{ranker}\""), count);
+            }
         }
     }
 
