@@ -17,13 +17,13 @@
 mod loads;
 
 use loads::{
-    Answers, BATCH, CONFIG, Checks, Layer, batch, get, number, offer, read_until, rows, signer,
+    Answers, BATCH, CONNECTIONS, Checks, batch, get, number, offer, read_until, rows, signer,
+    steadily,
 };
 use restage::collect::client::Client;
 use restage::collect::committer::now_ms;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -31,26 +31,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-const CONNECTIONS: usize = 16;
 /// Most batches without an answer; one that would come on top is not sent.
 const UNANSWERED_MAX: usize = 800;
 /// How long it is found out how much is taken at most.
 const BURST: Duration = Duration::from_secs(2);
-
-fn up(dir: &Path) -> Layer {
-    std::fs::write(dir.join("collect.toml"), CONFIG).expect("a file");
-    let every = format!("{}s", number("--snapshot-every", 5));
-    let mut arguments = vec!["up", "--dir", "data", "--config", "collect.toml"];
-    arguments.extend(["--snapshot-every", &every]);
-    arguments.extend(["--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:0"]);
-    let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-    // The program is started in a folder of its own.
-    if let Some(path) = loads::text("--policy") {
-        let whole = std::path::absolute(path).expect("a path");
-        arguments.extend(["--policy".into(), whole.display().to_string()]);
-    }
-    Layer::start(dir, &arguments, 2)
-}
 
 /// A new browser: its first event to its first decision, in ms.
 async fn probe(address: SocketAddr, answers: &Answers) -> Option<f64> {
@@ -117,21 +101,14 @@ fn main() -> ExitCode {
     let (overload, rss_max) = (number("--overload", 0), number("--rss-mb", 800));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let dir = tempfile::tempdir().expect("a folder");
-    let up = up(dir.path());
+    let up = loads::up(dir.path());
     let (shop, monitor) = (up.addresses[0], up.addresses[1]);
     let answers = Arc::<Answers>::default();
     let (mut delays, mut missed) = (Vec::new(), 0);
     let begin = Instant::now();
     runtime.block_on(async {
         let until = begin + Duration::from_secs(seconds);
-        let every = Duration::from_secs_f64((CONNECTIONS * BATCH) as f64 / rate as f64);
-        let offering: Vec<_> = (0..CONNECTIONS as u32)
-            .map(|one| {
-                let first = every * one / CONNECTIONS as u32;
-                let answers = Arc::clone(&answers);
-                tokio::spawn(offer(shop, (first, Some(every)), until, answers))
-            })
-            .collect();
+        let offering = steadily(shop, rate, until, &answers);
         while Instant::now() < until {
             let next = Instant::now() + Duration::from_millis(50);
             match probe(shop, &answers).await {

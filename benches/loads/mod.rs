@@ -30,7 +30,10 @@ waiting_bytes = 4194304
 const SECRET: &str = "a-secret-for-the-bench-of-the-live-layers";
 /// Events of a batch.
 pub const BATCH: usize = 100;
-const VISITORS: u64 = 20_000;
+/// Visitors of whom events are offered.
+pub const VISITORS: u64 = 20_000;
+/// Connections on which events are offered at a steady rate.
+pub const CONNECTIONS: usize = 16;
 
 /// Events by what was answered.
 #[derive(Default)]
@@ -115,6 +118,23 @@ impl Drop for Layer {
     }
 }
 
+/// Starts all layers in one process, in a folder, with `--policy FILE` and `--snapshot-every SECONDS` as given: the
+/// shop and its monitor listen.
+pub fn up(dir: &Path) -> Layer {
+    std::fs::write(dir.join("collect.toml"), CONFIG).expect("a file");
+    let every = format!("{}s", number("--snapshot-every", 5));
+    let mut arguments = vec!["up", "--dir", "data", "--config", "collect.toml"];
+    arguments.extend(["--snapshot-every", &every]);
+    arguments.extend(["--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:0"]);
+    let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+    // The program is started in a folder of its own.
+    if let Some(path) = text("--policy") {
+        let whole = std::path::absolute(path).expect("a path");
+        arguments.extend(["--policy".into(), whole.display().to_string()]);
+    }
+    Layer::start(dir, &arguments, 2)
+}
+
 /// A batch: some views, a cart now and then.
 pub fn batch(number: u64) -> Vec<u8> {
     let now = now_ms();
@@ -161,6 +181,23 @@ pub async fn offer(
         number += 1;
         answers.count(&client.post("/v1/events", body, Some(&signer)).await);
     }
+}
+
+/// Offers so many events a second on all connections in turn, until the time is over.
+pub fn steadily(
+    address: SocketAddr,
+    rate: u64,
+    until: Instant,
+    answers: &Arc<Answers>,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let every = Duration::from_secs_f64((CONNECTIONS * BATCH) as f64 / rate as f64);
+    let connections = 0..CONNECTIONS as u32;
+    let offering = connections.map(|one| {
+        let first = every * one / CONNECTIONS as u32;
+        let answers = Arc::clone(answers);
+        tokio::spawn(offer(address, (first, Some(every)), until, answers))
+    });
+    offering.collect()
 }
 
 /// Reads a stream until it has said a text.
