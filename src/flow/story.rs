@@ -174,7 +174,7 @@ fn decided(
             continue;
         }
         let chance = match why {
-            Why::Drawn(_) => format!(" with probability {:.3}", f64::from(*ppm) / 1e6),
+            Why::Drawn(_) => format!(" with probability {:.3}", f64::from(ppm) / 1e6),
             _ => String::new(),
         };
         let label = if first {

@@ -72,19 +72,33 @@ impl Factors {
     pub fn of(contributions: &[f64], most: usize) -> Factors {
         let mut factors = Factors::default();
         let most = most.min(FACTORS_MAX);
+        let parts = &mut factors.parts[..most];
+        let mut count = 0;
         for (index, &share) in contributions.iter().enumerate() {
-            let mut place = usize::from(factors.count);
-            while place > 0 && factors.parts[place - 1].1.abs() < share.abs() {
+            let size = share.abs();
+            let full = count == most;
+            if !shows(share) || (full && parts.last().is_none_or(|(_, least)| least.abs() >= size))
+            {
+                continue;
+            }
+            // Those that are less move up, and the last of a full list goes.
+            let mut place = if full { most - 1 } else { count };
+            while place > 0 && parts[place - 1].1.abs() < size {
+                parts[place] = parts[place - 1];
                 place -= 1;
             }
-            if place < most && hundredths(share) != 0 {
-                factors.parts.copy_within(place..FACTORS_MAX - 1, place + 1);
-                factors.parts[place] = (index as u8, share);
-                factors.count = (factors.count + 1).min(most as u8);
-            }
+            parts[place] = (index as u8, share);
+            count = (count + 1).min(most);
         }
+        factors.count = count as u8;
         factors
     }
+}
+
+/// Whether a share does not round to nothing: asked of every feature, [`hundredths`] of few.
+#[inline]
+fn shows(share: f64) -> bool {
+    (share * 100.0).abs() >= 0.5
 }
 
 fn hundredths(share: f64) -> i64 {

@@ -12,6 +12,7 @@
 
 mod aside;
 mod asked;
+mod awaited;
 mod handover;
 mod marks;
 mod page;
@@ -87,7 +88,7 @@ pub struct Visit {
     footprint: Option<NonZeroU64>,
     /// How fast the session goes on.
     pub pace: Pace,
-    /// What visits have whose slots are drawn, or that were promised something.
+    /// What visits have whose slots are drawn.
     aside: Option<Box<Aside>>,
     /// What most visits have nothing of.
     seldom: Option<Box<Seldom>>,
@@ -109,6 +110,8 @@ pub struct Visit {
     phase: PhaseState,
     /// Bit per slot whose default is kept for comparison.
     held: u8,
+    /// Bit per slot that is known to show the arm that it has in this phase's leaf.
+    at_home: u8,
     device: Device,
 }
 
@@ -346,9 +349,13 @@ impl Visit {
         self.model = judgement.model;
         self.scores = scores;
         let Judgement { cart, stalled, .. } = *judgement;
+        let phase_before = self.phase.phase();
         let phase = self
             .phase
             .update(scores, cart, stalled, &rules.policy.phases);
+        if phase != phase_before {
+            self.at_home = 0;
+        }
         let before = self.reached;
         self.reached |= 1 << phase as u8;
         let learning = &rules.policy.learning;
@@ -424,7 +431,7 @@ impl Visit {
             } else {
                 0
             },
-            propensity_ppm: *self.propensity_ppm(),
+            propensity_ppm: self.propensity_ppm(),
             why: self.why,
             device: self.device,
             returning: self.session.history().returning(),

@@ -27,6 +27,12 @@ fn home(half_id: u64) -> usize {
     (half_id >> 32) as usize
 }
 
+/// The entry of a visitor's key.
+#[inline]
+fn entry(visitor: VisitorId, key: u32) -> u64 {
+    visitor.0 >> 32 << 32 | u64::from(key)
+}
+
 /// Entries that a table begins with.
 const ENTRIES_MIN: usize = 8;
 
@@ -67,8 +73,24 @@ impl Lookup {
                 }
             }
         }
-        self.put(visitor.0 >> 32 << 32 | u64::from(key));
+        self.put(entry(visitor, key));
         self.len += 1;
+    }
+
+    /// Puts in a key of a visitor in the place of the one that there was, if `is` says of one that it is;
+    /// returns that one.
+    pub fn replace(
+        &mut self,
+        visitor: VisitorId,
+        key: u32,
+        is: impl Fn(u32) -> bool,
+    ) -> Option<u32> {
+        let Some(at) = self.place(visitor, is) else {
+            self.insert(visitor, key);
+            return None;
+        };
+        let before = std::mem::replace(&mut self.entries[at], entry(visitor, key));
+        Some(before as u32)
     }
 
     fn put(&mut self, entry: u64) {

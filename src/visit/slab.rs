@@ -24,13 +24,37 @@ impl<T: Default, const CHUNK: usize> Slab<T, CHUNK> {
         if let Some(key) = self.free.pop() {
             return key;
         }
+        let chunk = self.chunk_with_room();
+        chunk.push(T::default());
+        let in_chunk = chunk.len() - 1;
+        self.key_of(in_chunk)
+    }
+
+    /// Puts a value in; returns its key.
+    pub fn insert(&mut self, value: T) -> u32 {
+        if let Some(key) = self.free.pop() {
+            *self.get_mut(key) = value;
+            return key;
+        }
+        let chunk = self.chunk_with_room();
+        chunk.push(value);
+        let in_chunk = chunk.len() - 1;
+        self.key_of(in_chunk)
+    }
+
+    /// The last chunk, or another if it is full.
+    fn chunk_with_room(&mut self) -> &mut Vec<T> {
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
         }
-        let index = self.chunks.len() - 1;
-        let chunk = &mut self.chunks[index];
-        chunk.push(T::default());
-        u32::try_from(index * CHUNK + chunk.len() - 1).expect("fewer than 2³² values")
+        let last = self.chunks.len() - 1;
+        &mut self.chunks[last]
+    }
+
+    /// The key of a place in the last chunk.
+    fn key_of(&self, in_chunk: usize) -> u32 {
+        let key = (self.chunks.len() - 1) * CHUNK + in_chunk;
+        u32::try_from(key).expect("fewer than 2³² values")
     }
 
     /// Gives a key back.

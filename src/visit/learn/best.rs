@@ -16,10 +16,11 @@
 //!
 //! Error: below 10⁻⁶ (tested against closed forms and brute force).
 //! Cost: an exponential per arm and node: 9 µs for four arms that lie together, 29 µs for sixteen, 57 µs
-//! for sixteen of all widths (cargo bench --bench learn, shared two-core x86-64, 2026-11-22). Nothing is
-//! allocated.
+//! for sixteen of all widths (cargo bench --bench learn, shared two-core x86-64, 2026-11-22), and half of that
+//! since exponentials come by the eight ([`super::exponential`]; 2026-11-29). Nothing is allocated.
 
 use super::super::policy::ARMS_MAX;
+use super::exponential::{Nodes, exp_all};
 use super::gauss::{AT, BEYOND, NODES, WEIGHTS};
 use super::spec::PerArm;
 
@@ -42,10 +43,10 @@ trait Belief: Copy {
     fn range(&self) -> (f64, f64);
     /// How wide it is around `y`: about a deviation.
     fn scale(&self, y: f64) -> f64;
-    /// Its density at `y`; `shared` is what [`Belief::shared`] makes of `y`.
-    fn density(&self, y: f64, shared: f64) -> f64;
-    /// What all arms need of a node, computed once.
-    fn shared(y: f64) -> f64;
+    /// Its density at nodes; `shared` is what [`Belief::shared`] makes of them.
+    fn densities(&self, at: &Nodes, shared: &Nodes) -> Nodes;
+    /// What all arms need of nodes, computed once.
+    fn shared(at: &Nodes) -> Nodes;
 }
 
 /// A Beta posterior over the logit.
@@ -150,8 +151,8 @@ fn panel<B: Belief>(
     out: &mut [f64],
 ) {
     let (middle, half) = ((left + right) / 2.0, (right - left) / 2.0);
-    let at: [f64; NODES] = std::array::from_fn(|k| middle + half * AT[k]);
-    let shared = at.map(B::shared);
+    let at: Nodes = std::array::from_fn(|k| middle + half * AT[k]);
+    let shared = B::shared(&at);
     // The arms met so far: their places, densities, and distribution functions at the nodes.
     let mut met: PerArm<usize> = [0; ARMS_MAX];
     let mut density = [[0.0; NODES]; ARMS_MAX];
@@ -161,7 +162,10 @@ fn panel<B: Belief>(
         if range.1 <= left {
             continue;
         }
-        let f: [f64; NODES] = std::array::from_fn(|k| half * arm.density(at[k], shared[k]));
+        let mut f = arm.densities(&at, &shared);
+        for f in &mut f {
+            *f *= half;
+        }
         for (k, row) in BEYOND.iter().enumerate() {
             let tail: f64 = row.iter().zip(&f).map(|(weight, f)| weight * f).sum();
             below[count][k] = (1.0 - beyond[index] - tail).max(0.0);
@@ -196,7 +200,7 @@ impl Logit {
             alpha,
             total,
             peak,
-            log_peak: alpha * peak - total * Logit::shared(peak),
+            log_peak: alpha * peak - total * log_1_plus_exp(peak),
             height: (spread / std::f64::consts::TAU).sqrt()
                 * libm::exp(stirling(total) - stirling(alpha) - stirling(beta)),
             deviation: 1.0 / spread.sqrt(),
@@ -204,7 +208,7 @@ impl Logit {
     }
 
     fn drop(&self, y: f64) -> f64 {
-        self.alpha * y - self.total * Logit::shared(y) - self.log_peak
+        self.alpha * y - self.total * log_1_plus_exp(y) - self.log_peak
     }
 
     /// Where the logarithm of the density lies `depth` below its peak, or just outside: Newton's
@@ -234,16 +238,36 @@ impl Belief for Logit {
         (1.0 / (self.total * x * (1.0 - x)).sqrt()).min(self.deviation)
     }
 
-    #[inline]
-    fn density(&self, y: f64, shared: f64) -> f64 {
-        self.height * libm::exp(self.alpha * y - self.total * shared - self.log_peak)
+    fn densities(&self, at: &Nodes, shared: &Nodes) -> Nodes {
+        let mut drops = [0.0; NODES];
+        for k in 0..NODES {
+            drops[k] = self.alpha * at[k] - self.total * shared[k] - self.log_peak;
+        }
+        let mut densities = exp_all(&drops);
+        for density in &mut densities {
+            *density *= self.height;
+        }
+        densities
     }
 
-    /// ln(1 + eʸ).
-    #[inline]
-    fn shared(y: f64) -> f64 {
-        y.max(0.0) + libm::log1p(libm::exp(-y.abs()))
+    /// [`log_1_plus_exp`].
+    fn shared(at: &Nodes) -> Nodes {
+        let mut shared = [0.0; NODES];
+        for k in 0..NODES {
+            shared[k] = -at[k].abs();
+        }
+        shared = exp_all(&shared);
+        for k in 0..NODES {
+            shared[k] = at[k].max(0.0) + libm::log1p(shared[k]);
+        }
+        shared
     }
+}
+
+/// ln(1 + eʸ).
+#[inline]
+fn log_1_plus_exp(y: f64) -> f64 {
+    y.max(0.0) + libm::log1p(libm::exp(-y.abs()))
 }
 
 impl Belief for Normal {
@@ -258,15 +282,17 @@ impl Belief for Normal {
         self.deviation
     }
 
-    #[inline]
-    fn density(&self, y: f64, _: f64) -> f64 {
-        let z = (y - self.mean) / self.deviation;
-        libm::exp(-0.5 * z * z) / (self.deviation * std::f64::consts::TAU.sqrt())
+    fn densities(&self, at: &Nodes, _: &Nodes) -> Nodes {
+        let exponents = at.map(|y| {
+            let z = (y - self.mean) / self.deviation;
+            -0.5 * z * z
+        });
+        let height = self.deviation * std::f64::consts::TAU.sqrt();
+        exp_all(&exponents).map(|of_peak| of_peak / height)
     }
 
-    #[inline]
-    fn shared(_: f64) -> f64 {
-        0.0
+    fn shared(_: &Nodes) -> Nodes {
+        [0.0; NODES]
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`stat`] is what is known of an arm, in integers; [`spec`] how a slot learns; [`weights`] turns
 //! the one by the other into shares, by the probability of being [`best`], integrated on the panels of
-//! [`gauss`], until there is no value [`remaining`] in going on; [`draw`] adds the floor and draws an arm. [`pairwise`] learns slots that interact over
+//! [`gauss`] by their exponentials ([`exponential`]), until there is no value [`remaining`] in going on; [`draw`] adds the floor and draws an arm. [`pairwise`] learns slots that interact over
 //! whole [`layout`]s, with the linear algebra of [`cholesky`], and [`mixture`] draws one. [`apportion`]
 //! makes shares whole numbers. [`confidence`] says what a difference is worth at any time; [`safety`]
 //! takes bad arms out and watches the sample ratio, with the chi-square law of [`gamma`].
@@ -16,6 +16,7 @@ pub mod best;
 pub mod cholesky;
 pub mod confidence;
 pub mod draw;
+pub mod exponential;
 pub mod fact;
 pub mod gamma;
 pub mod gauss;
@@ -29,6 +30,7 @@ pub mod remaining;
 pub mod safety;
 pub mod spec;
 pub mod stat;
+mod stated;
 pub mod store;
 pub mod strata;
 pub mod tables;

@@ -8,7 +8,8 @@
 //! Weights are those among a set of arms: the chance to be the best of three is not that of being the
 //! best of two. Sets that were never met have the shares of all arms.
 //!
-//! Cost: a comparison an event; 200 bytes a slot, leaf and set of arms.
+//! Cost: a comparison an event; 200 bytes a slot, leaf and set of arms. Chances are made of weights once a
+//! version and leaf, as long as the arms are the same that may be drawn.
 
 use super::super::phase::Phase;
 use super::super::policy::{Context, Policy, SLOTS_MAX, Slot};
@@ -17,9 +18,11 @@ use super::super::rank::lists::Lists;
 use super::super::rank::recommender::{Recommender, Update};
 use super::super::rank::window::Seen;
 use super::fact::version_at;
+use super::spec::PerArm;
 use super::weights::Weights;
 use crate::event::{ArrivalMs, DEVICE_COUNT, Device};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 /// Most context leaves of a slot: phases × devices × new or returning.
@@ -71,12 +74,28 @@ pub struct Row {
     pub warm: bool,
 }
 
+/// By what an arm is drawn in a leaf, beside the leaf's weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrawnBy {
+    /// Bit per arm that may be drawn.
+    pub eligible: u16,
+    /// Number of the slot's arms.
+    pub arms: u8,
+    /// The least chance of each, in millionths.
+    pub floor_ppm: u32,
+}
+
+/// The chances of a leaf's arms as they were last asked for.
+type Asked = Cell<Option<(DrawnBy, PerArm<u32>)>>;
+
 /// A worker's tables.
 #[derive(Debug)]
 pub struct Tables {
     quantum_ms: u64,
     lag_ms: u64,
     rows: Vec<BTreeMap<u16, Row>>,
+    /// As many as rows: nearly all draws of a version from a leaf are from the same arms.
+    asked: Vec<Asked>,
     open: [u16; SLOTS_MAX],
     barred: [u16; SLOTS_MAX],
     layouts: Vec<Vec<(u32, u32)>>,
@@ -107,6 +126,7 @@ impl Tables {
             quantum_ms: policy.quantum_ms,
             lag_ms: policy.lag_ms,
             rows: vec![BTreeMap::new(); policy.slots.len() * LEAVES_MAX],
+            asked: vec![Cell::new(None); policy.slots.len() * LEAVES_MAX],
             open: [u16::MAX; SLOTS_MAX],
             barred: [0; SLOTS_MAX],
             layouts: vec![Vec::new(); LEAVES_MAX],
@@ -156,6 +176,7 @@ impl Tables {
             layouts,
             lists,
         } = saved;
+        self.asked = vec![Cell::new(None); rows.len()];
         (self.rows, self.open, self.barred) = (rows, open, barred);
         self.layouts = layouts;
         if let (Some(recommender), Some(lists)) = (&mut self.recommender, lists) {
@@ -207,6 +228,7 @@ impl Tables {
             } => {
                 let place = usize::from(slot) * LEAVES_MAX + usize::from(leaf);
                 self.rows[place].insert(set, row);
+                self.asked[place].set(None);
             }
             Change::Arms { slot, open, barred } => {
                 self.open[usize::from(slot)] = open;
@@ -227,6 +249,26 @@ impl Tables {
     pub fn row(&self, slot: usize, leaf: usize, set: u16) -> Option<&Row> {
         let rows = &self.rows[slot * LEAVES_MAX + leaf];
         rows.get(&set).or_else(|| rows.get(&ANY))
+    }
+
+    /// The chances of a leaf's arms: those that `make` makes of its weights, if they were not the last that
+    /// were asked for. What it makes must follow from the weights and from `by` alone.
+    #[inline]
+    pub fn chances(
+        &self,
+        (slot, leaf): (usize, usize),
+        by: DrawnBy,
+        make: impl FnOnce(Option<&Row>) -> PerArm<u32>,
+    ) -> PerArm<u32> {
+        let asked = &self.asked[slot * LEAVES_MAX + leaf];
+        if let Some((last, chances)) = asked.get()
+            && last == by
+        {
+            return chances;
+        }
+        let chances = make(self.row(slot, leaf, by.eligible));
+        asked.set(Some((by, chances)));
+        chances
     }
 
     /// Bit per arm that may be put up.

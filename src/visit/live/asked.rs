@@ -43,7 +43,7 @@ impl Visit {
             scores: self.scores,
             phase,
         };
-        let (cart, uses) = (judgement.cart_value, &self.aside().uses);
+        let (cart, uses) = (judgement.cart_value, self.uses());
         for (index, slot) in policy.slots.iter().enumerate() {
             let method = slot.learn.map(|spec| spec.method);
             if method.is_some_and(|method| method != Method::Multivariate) {

@@ -16,8 +16,9 @@ impl Visit {
     /// Goes on under another policy; whether the page shows an arm that is gone.
     pub fn hand_over(&mut self, before: &Policy, now: &Policy) -> bool {
         let mut shows_gone = false;
-        if let Some(aside) = &mut self.aside {
-            aside.carry_uses(before, now);
+        self.at_home = 0;
+        if let Some(awaited) = self.seldom.as_mut().and_then(|it| it.awaited.as_mut()) {
+            awaited.carry_uses(before, now);
         }
         for (index, (old, new)) in before.slots.iter().zip(&now.slots).enumerate() {
             let why = &mut self.why[index];

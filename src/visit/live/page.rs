@@ -13,7 +13,9 @@ use crate::visit::learn::fact::{Cell, Exposure, HELD, JOINT};
 use crate::visit::learn::group::{code_of, members};
 use crate::visit::learn::spec::Method;
 use crate::visit::learn::tables::{Tables, leaf_of};
-use crate::visit::learned::{Drawer, Said, Standing, Together, Turn, turn, turn_together};
+use crate::visit::learned::{
+    Drawer, Said, Standing, Together, Turn, may_stay, turn, turn_together,
+};
 use crate::visit::phase::Phase;
 use crate::visit::policy::{Context, Policy, SLOTS_MAX, Situation, Slot};
 use crate::visit::products::list::{For, list, mend};
@@ -84,7 +86,7 @@ impl Visit {
             }
             let shown = usize::from(self.layout[index]);
             let (arm, why) = if settled {
-                let uses = &self.aside().uses;
+                let uses = self.uses();
                 let choice = choose(slot, &situation, shown, uses, stability.min_gain);
                 (choice.arm, choice.why)
             } else if keeps(slot, &situation, shown) {
@@ -192,7 +194,13 @@ impl Visit {
 
     /// The arm that a slot had in this phase's leaf before.
     pub(super) fn home(&self, index: usize, slot: &Slot, phase: Phase) -> Option<usize> {
-        self.aside().homes[index].get(home_place(slot, phase))
+        self.aside().homes(index).get(home_place(slot, phase))
+    }
+
+    /// Whether a slot is known to show the arm that it has in this phase's leaf.
+    #[inline]
+    fn is_at_home(&self, index: usize) -> bool {
+        self.at_home >> index & 1 == 1
     }
 
     /// The arms that the slots that learn together had in this phase's leaf before.
@@ -229,7 +237,7 @@ impl Visit {
             let homes = self.homes_together(policy, phase);
             let page = self.together(&homes);
             let may_move = standing.settled || starts;
-            let (uses, by) = (&self.aside().uses, (tables, cart));
+            let (uses, by) = (self.uses(), (tables, cart));
             let turns = turn_together(policy, situation, may_move, page, uses, by, drawer);
             for (index, _) in members(policy) {
                 self.follow(
@@ -260,12 +268,21 @@ impl Visit {
             if spec.method == Method::Multivariate {
                 continue;
             }
+            let shown = usize::from(self.layout[index]);
+            // Said without a look aside, as it is of nearly every event.
+            let rests = !(when.2 || starts) || self.is_at_home(index);
+            if rests && may_stay(slot, situation, shown, tables.barred(index)) {
+                continue;
+            }
             let (standing, drawer) = self.stands(index, phase, when, policy, tables);
             let min_gain = policy.stability.min_gain;
             let by = (tables, &policy.promotions, cart, min_gain);
-            let turn = turn(slot, situation, standing, &self.aside().uses, by, drawer);
+            let turn = turn(slot, situation, standing, self.uses(), by, drawer);
             let by = (policy, cart);
             self.follow(index, turn, drawer, (when.0, phase), by, (moves, said));
+            let home = self.home(index, slot, phase);
+            let is_at_home = home == Some(usize::from(self.layout[index]));
+            self.at_home |= u8::from(is_at_home) << index;
         }
     }
 
@@ -320,7 +337,7 @@ impl Visit {
                 lot,
             } => (arm, arm as u32, propensity_ppm, set, lot),
         };
-        self.aside_mut().propensity_ppm[index] = propensity_ppm;
+        self.aside_mut().choose(index, propensity_ppm);
         let why = Why::Drawn(shown as u8);
         if self.put_up(index, shown, why, (policy, cart), said) {
             moves.changed |= 1 << index;
@@ -333,7 +350,7 @@ impl Visit {
             moves.drawn |= 1 << index;
         }
         let place = home_place(slot, phase);
-        self.aside_mut().homes[index].set(place, shown);
+        self.aside_mut().settle(index, place, shown);
         let cell = Cell {
             slot: index as u8,
             leaf: drawer.leaf as u8,
@@ -371,10 +388,11 @@ impl Visit {
             return false;
         }
         self.layout[index] = arm as u8;
+        self.at_home &= !(1 << index);
         self.why[index] = why;
         let arm_of = &policy.slots[index].arms[arm];
         if let Some((_, counter)) = arm_of.cap {
-            let uses = &mut self.aside_mut().uses[counter];
+            let uses = &mut self.awaited_mut().uses[counter];
             *uses = uses.saturating_add(1);
         }
         if !arm_of.cost.is_none() {

@@ -46,7 +46,7 @@ impl Visit {
         cart: i64,
         spends: &mut Vec<Spend>,
     ) {
-        let promises = &mut self.aside_mut().promises;
+        let promises = &mut self.awaited_mut().promises;
         if promises.iter().any(|it| (it.slot, it.arm) == (slot, arm)) {
             return;
         }
@@ -59,8 +59,7 @@ impl Visit {
     /// Promises follow the cart.
     pub(super) fn keep_promises(&mut self, cart: i64, policy: &Policy, spends: &mut Vec<Spend>) {
         let idle = self.is(Mark::Ordered) && cart == 0;
-        let promises = self.aside.iter_mut().flat_map(|aside| &mut aside.promises);
-        for promise in promises {
+        for promise in self.promises_mut() {
             let now = if idle {
                 0
             } else {
@@ -76,8 +75,7 @@ impl Visit {
     /// An order of this value takes what was promised.
     pub fn redeem(&mut self, value: i64, policy: &Policy) -> Vec<Spend> {
         let mut spends = Vec::new();
-        let promises = self.aside.iter_mut().flat_map(|aside| &mut aside.promises);
-        for promise in promises {
+        for promise in self.promises_mut() {
             let taken = promise.cost(policy).of(value);
             let changes = [(promise.amount, -1), (0, 1), (taken, 1)];
             spends.extend(changes.map(|(amount, sign)| promise.spend(amount, sign)));
@@ -88,10 +86,8 @@ impl Visit {
 
     /// The session has ended: nothing is promised any more.
     pub fn break_promises(&mut self) -> Vec<Spend> {
-        let promises = self
-            .aside
-            .as_mut()
-            .map(|aside| std::mem::take(&mut aside.promises));
+        let awaited = self.seldom.as_mut().and_then(|it| it.awaited.as_mut());
+        let promises = awaited.map(|awaited| std::mem::take(&mut awaited.promises));
         let back = promises.iter().flatten();
         back.map(|promise| promise.spend(promise.amount, -1))
             .collect()

@@ -3,7 +3,8 @@
 //!
 //! Cost: a copy of what is small; texts, tables and what is kept aside are borrowed.
 
-use super::aside::Aside;
+use super::aside;
+use super::awaited::Awaited;
 use super::marks::Marks;
 use super::seldom::{LogSession, Seldom, Shown};
 use super::times::Time;
@@ -58,7 +59,7 @@ pub(super) struct Saved<'a> {
     carted: bool,
     ordered: bool,
     promised: bool,
-    aside: Option<Cow<'a, Aside>>,
+    aside: Option<aside::Saved<'a>>,
     products: Option<Cow<'a, Shown>>,
 }
 
@@ -120,24 +121,26 @@ impl<'a> Saved<'a> {
             carted: visit.is(Mark::Carted),
             ordered: visit.is(Mark::Ordered),
             promised: visit.is(Mark::Promised),
-            aside: visit.aside.as_deref().map(Cow::Borrowed),
+            aside: aside::Saved::of(visit),
             products: visit.shown().map(Cow::Borrowed),
         }
     }
 
-    fn seldom(&mut self) -> Option<Box<Seldom>> {
+    fn seldom(&mut self, awaited: Option<Box<Awaited>>) -> Option<Box<Seldom>> {
         let seldom = Seldom {
             log_session: self.log_session.take().map(Cow::into_owned),
             products: self.products.take().map(|it| Box::new(it.into_owned())),
             sales: self.sales.map(Box::new),
             orders: self.orders,
             ruled_out: self.ruled_out,
+            awaited,
         };
         let is_there = seldom.log_session.is_some()
             || seldom.products.is_some()
             || seldom.sales.is_some()
             || seldom.orders > 0
-            || seldom.ruled_out.is_some();
+            || seldom.ruled_out.is_some()
+            || seldom.awaited.is_some();
         is_there.then(|| Box::new(seldom))
     }
 
@@ -163,9 +166,10 @@ impl Serialize for Visit {
 
 impl From<Saved<'_>> for Visit {
     fn from(mut saved: Saved<'_>) -> Visit {
+        let (aside, awaited) = saved.aside.take().map(aside::Saved::into_parts).unzip();
         let mut visit = Visit {
             marks: saved.marks(),
-            seldom: saved.seldom(),
+            seldom: saved.seldom(awaited.flatten()),
             visitor: saved.visitor,
             visitor_text: saved.visitor_text.into(),
             session: saved.session.into_owned(),
@@ -188,7 +192,7 @@ impl From<Saved<'_>> for Visit {
                 views: saved.pace.views,
                 gaps: saved.pace.gaps,
             },
-            aside: saved.aside.map(|it| Box::new(it.into_owned())),
+            aside,
             ..Visit::default()
         };
         visit.put_time(Time::Number, saved.session_number);

@@ -3,6 +3,7 @@
 //! It lies behind one pointer and is made when there is something to keep. What slots keep that are drawn by
 //! learned weights lies in `aside`.
 
+use super::awaited::Awaited;
 use super::{Mark, Visit};
 use crate::event::{Event, Id};
 use crate::visit::bots::Rule;
@@ -26,6 +27,8 @@ pub(super) struct Seldom {
     pub(super) orders: u32,
     /// The rule by which the session was taken for a bot's, and the number of the event at which.
     pub(super) ruled_out: Option<(Rule, u32)>,
+    /// Promises, capped arms, and exposures that wait to be seen.
+    pub(super) awaited: Option<Box<Awaited>>,
 }
 
 /// A session's name in the log.
@@ -49,7 +52,7 @@ pub(super) struct Shown {
 }
 
 impl Visit {
-    fn seldom_mut(&mut self) -> &mut Seldom {
+    pub(super) fn seldom_mut(&mut self) -> &mut Seldom {
         self.seldom.get_or_insert_default()
     }
 
@@ -181,6 +184,7 @@ impl Seldom {
         let products = self.products.as_ref().map_or(0, |shown| {
             size_of::<Shown>() + shown.browsed.bytes() + shown.list.capacity() * size_of::<u32>()
         });
-        size_of::<Seldom>() + text + sales + products
+        let awaited = self.awaited.as_ref().map_or(0, |it| it.bytes());
+        size_of::<Seldom>() + text + sales + products + awaited
     }
 }

@@ -80,7 +80,7 @@ impl Visit {
         self.visitor_text.len()
             + self.times.bytes()
             + self.session.bytes()
-            + self.aside.as_ref().map_or(0, |aside| aside.bytes())
+            + self.aside.as_ref().map_or(0, |aside| size_of_val(&**aside))
             + self.seldom.as_ref().map_or(0, |seldom| seldom.bytes())
     }
 }

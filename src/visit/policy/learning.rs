@@ -96,8 +96,11 @@ impl Promotions {
         if cost.needs_cart() && cart_value <= 0 {
             return false;
         }
+        if cost.is_none() {
+            return true;
+        }
         let least = i128::from(cart_value) * i128::from(self.floor_ppm) / 1_000_000;
-        cost.is_none() || i128::from(self.margin(cart_value, cost.of(cart_value))) >= least
+        i128::from(self.margin(cart_value, cost.of(cart_value))) >= least
     }
 }
 
