@@ -111,6 +111,7 @@ pub fn assemble(
                 &spec.plan,
                 Whose::Own,
                 (orders, known_ms, teller),
+                spec.tells_of_matching(scope.peers()),
             );
             changes.extend(of_rival);
             changes.push(weights.changes);

@@ -23,6 +23,13 @@
 //! quantum it came about; a version is complete when the frontier has passed that millisecond.
 //! Changes carry their version with them: the message's stamp may be earlier.
 //!
+//! Few versions have anything to be matched where traffic is thin, and what they all would pay for is the
+//! frontier's way through the arrangement and the reduction. So, where one worker states all facts, it says
+//! beside the counts of a version that there is something to be matched ([`Subject::Matching`]). Only such a
+//! version waits for what exposures earned; for the others the frontier of the counts is enough, and the
+//! matching hears nothing of them. Invariant: what earns anything at a time was sent at that time, so a
+//! version without a word of it has nothing to wait for.
+//!
 //! Invariant: the statistics equal a recomputation from the facts that stand.
 //! Cost: a few µs an outcome and its exposures, nothing for the others; memory: some 100 bytes an
 //! exposure of a visitor with outcomes, for as long as it counts.
@@ -48,6 +55,7 @@ use differential_dataflow::difference::{IsZero, Monoid, Semigroup};
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::trace::implementations::{ValBatcher, ValBuilder, ValSpine};
 use differential_dataflow::{AsCollection, VecCollection};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -55,6 +63,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Scope, Stream};
+use timely::progress::Antichain;
 
 impl Semigroup for Stat {
     fn plus_equals(&mut self, other: &Stat) {
@@ -182,6 +191,7 @@ pub fn weights<'scope>(
     plan: &Plan,
     whose: Whose,
     (orders, known_ms, teller): Told<'scope>,
+    is_told_of_matching: bool,
 ) -> Learned<'scope> {
     let mut plan = plan.clone();
     let (worker, workers) = (scope.index(), scope.peers());
@@ -195,7 +205,11 @@ pub fn weights<'scope>(
         u64::from(subject.place(joint))
     });
     let mut earned = builder.new_input(earned.inner, by_slot);
-    let (output, changes) = builder.new_output();
+    // Where it is told what to wait for, what is earned holds nothing else up.
+    let connected = if is_told_of_matching { 1 } else { 2 };
+    let unchanged = || Antichain::from_elem(Default::default());
+    let connections: Vec<_> = (0..connected).map(|input| (input, unchanged())).collect();
+    let (output, changes) = builder.new_output_connection(connections);
     let mut to_tables = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(output);
     // No table waits for an order.
     let to_worker = Exchange::new(|(worker, _): &(u64, Order)| *worker);
@@ -219,10 +233,15 @@ pub fn weights<'scope>(
         let mut teller = teller;
         let mut versions = Versions::default();
         let mut asked_ms: Option<u64> = None;
+        // Times of which something is being matched.
+        let mut matching = BTreeSet::new();
         capabilities.clear();
         move |frontiers| {
             counts.for_each_stamp(|capability, batches| {
                 for (subject, time, stat) in batches.flat_map(|batch| batch.drain(..)) {
+                    if subject == Subject::Matching {
+                        matching.insert(time);
+                    }
                     versions.take(&capability, time, (subject, stat));
                 }
             });
@@ -245,7 +264,11 @@ pub fn weights<'scope>(
                 }
             });
             // An order comes before the version that it is for.
-            let promised = [0, 1, 2].map(|input| frontiers[input].frontier());
+            let mut promised = [0, 1, 2].map(|input| frontiers[input].frontier());
+            matching.retain(|time| promised[1].less_equal(time));
+            if is_told_of_matching && matching.is_empty() {
+                promised[1] = promised[0];
+            }
             let has_ended = promised[0].is_empty() && promised[1].is_empty();
             let mut tables = to_tables.activate();
             let mut put_by = to_parts.activate();
@@ -257,7 +280,8 @@ pub fn weights<'scope>(
             };
             while let Some((version_ms, capability, changes)) = versions.next_complete(&promised) {
                 failure::enter("weights", Some(version_ms));
-                if version_ms <= known_ms {
+                let says = |(subject, _): &(Subject, Stat)| *subject != Subject::Matching;
+                if version_ms <= known_ms || !changes.iter().any(says) {
                     continue;
                 }
                 if asked_ms.take_if(|at| *at < version_ms).is_some() {

@@ -12,6 +12,8 @@ use crate::event::{ArrivalMs, Batch, Event, Lane, Offset};
 pub struct Pending {
     batches: Vec<Waiting>,
     due: Vec<(ArrivalMs, Lane, Offset, u32, u32)>,
+    /// How far each batch is taken in a round.
+    ends: Vec<usize>,
 }
 
 struct Waiting {
@@ -20,7 +22,12 @@ struct Waiting {
     order: Option<Vec<u32>>,
     /// How many have been taken.
     taken: usize,
+    /// The place in canonical order of the first that has not; of the last once all have.
+    first: Place,
 }
+
+/// Arrival, lane and offset.
+type Place = (ArrivalMs, Lane, Offset);
 
 impl Waiting {
     fn of(batch: Batch) -> Waiting {
@@ -31,11 +38,20 @@ impl Waiting {
             order.sort_unstable_by_key(|&index| events[index as usize].order());
             order
         });
-        Waiting {
+        let mut waiting = Waiting {
             batch,
             order,
             taken: 0,
-        }
+            first: Place::default(),
+        };
+        waiting.take_to(0);
+        waiting
+    }
+
+    /// Its events have been taken up to here.
+    fn take_to(&mut self, end: usize) {
+        self.taken = end;
+        self.first = self.event(end.min(self.batch.len() - 1)).order();
     }
 
     /// The place in the batch of its event number `nth` in canonical order.
@@ -47,14 +63,22 @@ impl Waiting {
         &self.batch.events()[self.place(nth)]
     }
 
-    /// The first event that waits.
-    fn first(&self) -> &Event {
-        self.event(self.taken)
-    }
-
-    /// How many events, from the first, arrived before `end_ms`.
+    /// How many events, from the first, arrived before `end_ms`: searched from where it stands, since most
+    /// rounds take little.
     fn before(&self, end_ms: u64) -> usize {
         let (mut low, mut high) = (self.taken, self.batch.len());
+        if self.first.0.0 >= end_ms {
+            return low;
+        }
+        let mut step = 1;
+        while step < high - low {
+            if self.event(low + step).arrival.0 >= end_ms {
+                high = low + step;
+                break;
+            }
+            low += step;
+            step *= 2;
+        }
         while low < high {
             let middle = low.midpoint(high);
             if self.event(middle).arrival.0 < end_ms {
@@ -84,16 +108,17 @@ impl Pending {
         mut take: impl FnMut(&Batch, usize),
     ) {
         // Batches of one lane usually come one after the other: nothing to sort.
-        self.batches.sort_by_key(|waiting| waiting.first().order());
-        let ends = self.batches.iter().map(|waiting| waiting.before(end_ms));
-        let ends: Vec<usize> = ends.collect();
+        self.batches.sort_by_key(|waiting| waiting.first);
+        let mut ends = std::mem::take(&mut self.ends);
+        ends.clear();
+        ends.extend(self.batches.iter().map(|waiting| waiting.before(end_ms)));
         let due = || {
             let all = self.batches.iter().zip(&ends);
             all.filter(|(waiting, end)| waiting.taken < **end)
         };
         let in_turn = due()
             .zip(due().skip(1))
-            .all(|((one, end), (next, _))| one.event(end - 1).order() <= next.first().order());
+            .all(|((one, end), (next, _))| one.event(end - 1).order() <= next.first);
         if in_turn {
             for (waiting, end) in due() {
                 for nth in waiting.taken..*end {
@@ -114,9 +139,12 @@ impl Pending {
                 take(&self.batches[at as usize].batch, place as usize);
             }
         }
-        for (waiting, end) in self.batches.iter_mut().zip(ends) {
-            waiting.taken = end;
+        for (waiting, end) in self.batches.iter_mut().zip(&ends) {
+            if waiting.taken < *end {
+                waiting.take_to(*end);
+            }
         }
+        self.ends = ends;
         let done = |waiting: &mut Waiting| waiting.taken == waiting.batch.len();
         for waiting in self.batches.extract_if(.., done) {
             spares.keep_cleared(waiting.batch);
@@ -125,7 +153,7 @@ impl Pending {
 
     /// Arrival of the first event that waits, or later than any.
     pub fn first_ms(&self) -> u64 {
-        let firsts = self.batches.iter().map(|waiting| waiting.first().arrival.0);
+        let firsts = self.batches.iter().map(|waiting| waiting.first.0.0);
         firsts.min().unwrap_or(u64::MAX)
     }
 }

@@ -108,6 +108,12 @@ impl SessionsSpec {
         self.rules.index().is_some() || of_rival.is_some()
     }
 
+    /// Whether those who learn wait for what exposures earn only where they are told to
+    /// ([`super::learning`]): where one worker states all facts, and nobody else looks at them.
+    pub fn tells_of_matching(&self, workers: usize) -> bool {
+        workers == 1 && self.what_if.is_none()
+    }
+
     /// Whether any decision rests on tables that come back through the loop.
     fn has_tables(&self) -> bool {
         let of_rival = self.what_if.as_ref().and_then(|what_if| what_if.index());
@@ -271,6 +277,9 @@ pub fn sessions<'scope>(
         let mut clock = Clock::new(&rules.policy, spec.has_tables(), peers == 1);
         let mut pending = Pending::default();
         let mut out = Emitter::new(spec.clone(), tap);
+        out.tells_of_matching = spec.tells_of_matching(peers);
+        // The last time of facts on their way to be matched, until it is said that there are no others.
+        let mut matching_ms: Option<u64> = None;
         let mut saving = saving;
         let mut teller = Teller::of(spec.status.as_ref(), worker);
         move |frontiers| {
@@ -343,6 +352,8 @@ pub fn sessions<'scope>(
                     give(&mut sink, &held[0], &mut full);
                 }
                 let facts = &mut out.facts;
+                let credited = facts.credited.iter().map(|(_, time, _)| *time);
+                matching_ms = matching_ms.max(credited.max());
                 give(&mut credit, &held[1], &mut facts.credited);
                 give(&mut counted, &held[2], &mut facts.counts);
                 give(&mut index, &held[3], &mut facts.indexed);
@@ -411,6 +422,10 @@ pub fn sessions<'scope>(
             // Nor need those who write, of every round of the loop behind the events.
             let says = clock.says(closed_ms, events);
             for (output, capability) in capabilities.iter_mut().enumerate() {
+                // Those who match are told when there is something to be matched.
+                if output == CREDITED && out.tells_of_matching && matching_ms.is_none() {
+                    continue;
+                }
                 let stands_ms = if output == 0 { next_ms } else { facts_ms };
                 if let Some(capability) = capability
                     && *capability.time() < stands_ms
@@ -419,6 +434,7 @@ pub fn sessions<'scope>(
                     capability.downgrade(&stands_ms);
                 }
             }
+            matching_ms.take_if(|last| *last < facts_ms);
         }
     });
     SessionsOut {
@@ -430,10 +446,13 @@ pub fn sessions<'scope>(
     }
 }
 
+/// The place among the outputs of what is matched.
+const CREDITED: usize = 1;
+
 /// The operator's outputs in their order, as long as they may be sent by.
 type Outputs = Vec<Option<Capability<u64>>>;
 
-/// Sends what there is by the output's own capability, if it has one.
+/// Sends what there is, if anything is, by the output's own capability, if it has one.
 fn give<C: Container>(
     output: &mut OutputBuilderSession<'_, u64, CapacityContainerBuilder<C>>,
     held: &Option<Capability<u64>>,
@@ -441,7 +460,10 @@ fn give<C: Container>(
 ) where
     CapacityContainerBuilder<C>: ContainerBuilder<Container = C>,
 {
-    if let Some(capability) = held {
+    // In most quanta of a thin log there is nothing: not even a session is opened for it.
+    if let Some(capability) = held
+        && !what.is_empty()
+    {
         output.session(capability).give_container(what);
     }
 }

@@ -229,5 +229,5 @@ pub fn rival_weights<'scope>(
     };
     let told = (operator::empty(scope), 0, Teller::of(None, 0));
     let plan = Plan::of(Arc::clone(&what_if.target));
-    Some(weights(scope, of_rival, &plan, Whose::Rival, told).changes)
+    Some(weights(scope, of_rival, &plan, Whose::Rival, told, false).changes)
 }

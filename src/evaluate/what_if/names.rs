@@ -244,6 +244,7 @@ impl Mapping {
                 arm: arm(usize::from(of))? as u8,
             }),
             Subject::Lots { lot, .. } => Some(Subject::Lots { slot, lot }),
+            Subject::Matching => None,
             Subject::Visitors { side, .. } => {
                 to.same_holdout.then_some(Subject::Visitors { slot, side })
             }

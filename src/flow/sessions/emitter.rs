@@ -43,30 +43,49 @@ pub(super) struct Emitter {
     /// What is said to those who learn; nothing where nobody does.
     pub(super) facts: Facts,
     quantum_ms: Option<u64>,
+    /// Whether those who learn are told of facts that are on their way to be matched.
+    pub(super) tells_of_matching: bool,
     /// What another policy would do.
     pub(super) watch: Option<Box<Watch>>,
 }
 
 /// Facts on their way out, each with the last time before the version that will first know it.
-#[derive(Default)]
 pub(super) struct Facts {
     pub(super) credited: Of<Fact>,
     pub(super) counts: Vec<(Subject, u64, Stat)>,
+    /// Where a subject's latest count may stand among them, by a hash.
+    places: [u32; PLACES],
     pub(super) indexed: Vec<(Whose, u64, Shift)>,
     /// The first and the last version that will know of any of them.
     versions_ms: Option<(u64, u64)>,
 }
 
-/// Most counts that are looked through for one of the same subject.
-const COUNTS_BACK_MAX: usize = 16;
+/// Places that counts are found by: far more than an epoch has subjects, in most shops.
+const PLACES: usize = 64;
+
+impl Default for Facts {
+    fn default() -> Facts {
+        Facts {
+            credited: Vec::new(),
+            counts: Vec::new(),
+            places: [0; PLACES],
+            indexed: Vec::new(),
+            versions_ms: None,
+        }
+    }
+}
 
 impl Facts {
     /// Counts: many visitors are shown the same, and one sum says it.
     fn count(&mut self, subject: Subject, time: u64, change: &Stat) {
-        let mut latest = self.counts.iter_mut().rev().take(COUNTS_BACK_MAX);
-        match latest.find(|(other, at, _)| (*other, *at) == (subject, time)) {
-            Some((_, _, sum)) => sum.add(change),
-            None => self.counts.push((subject, time, *change)),
+        let place = &mut self.places[subject.hash() as usize % PLACES];
+        // What stood there before it was sent on, or stands there for another, is not meant.
+        match self.counts.get_mut(*place as usize) {
+            Some((other, at, sum)) if *at == time && *other == subject => sum.add(change),
+            _ => {
+                *place = self.counts.len() as u32;
+                self.counts.push((subject, time, *change));
+            }
         }
     }
 
@@ -93,6 +112,7 @@ impl Emitter {
         Emitter {
             quantum_ms: spec.has_tables().then_some(policy.quantum_ms),
             facts: Facts::default(),
+            tells_of_matching: false,
             watch: spec
                 .what_if
                 .as_ref()
@@ -131,6 +151,10 @@ impl Emitter {
             let of = credited_by(learning.window_ms, whose);
             let update = ((of, fact), time, isize::from(sign));
             self.facts.credited.push(update);
+            if self.tells_of_matching {
+                let nothing = Stat::default();
+                self.facts.count(Subject::Matching, time, &nothing);
+            }
         }
     }
 

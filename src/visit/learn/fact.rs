@@ -31,6 +31,14 @@ pub struct Cell {
     pub arm: u32,
 }
 
+impl Cell {
+    /// Leaf, set and arm in a word.
+    #[inline]
+    pub(super) fn low(&self) -> u64 {
+        u64::from(self.arm) | u64::from(self.set) << 32 | u64::from(self.leaf) << 48
+    }
+}
+
 /// A session was shown an arm of a slot in a context leaf; once a session, slot and leaf, and
 /// once more when an arm that may not be shown any more was replaced.
 #[derive(

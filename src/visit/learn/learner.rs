@@ -29,6 +29,7 @@ use super::stat::Stat;
 use super::strata::{Effects, Strata, side_by_side};
 use super::tables::{ANY, Change, Row, leaves};
 use super::weights::{Weights, weigh};
+use crate::event::mix;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,6 +61,9 @@ pub enum Subject {
         /// The part.
         lot: u8,
     },
+    /// Nothing that is counted: the version has facts that are on their way to be matched, and waits for what
+    /// exposures earned by them.
+    Matching,
 }
 
 impl Subject {
@@ -70,6 +74,21 @@ impl Subject {
         learning.seen.then_some(Subject::Lots { slot, lot })
     }
 
+    /// A hash to find it by; pinned to nothing.
+    #[inline]
+    pub fn hash(&self) -> u64 {
+        let (kind, slot, low, high) = match *self {
+            Subject::Cell(cell) => (0, cell.slot, cell.low(), cell.epoch),
+            Subject::Open(cell) => (1, cell.slot, cell.low(), cell.epoch),
+            Subject::Spend { slot, arm } => (2, slot, arm.into(), 0),
+            Subject::Visitors { slot, side } => (3, slot, side as u64, 0),
+            Subject::Lots { slot, lot } => (4, slot, lot.into(), 0),
+            Subject::Matching => (5, 0, 0, 0),
+        };
+        let words = low ^ u64::from(high).rotate_right(20) ^ kind << 56 ^ u64::from(slot) << 60;
+        mix(words)
+    }
+
     /// The slot that it belongs to, or [`JOINT`].
     pub fn slot(&self) -> u8 {
         match *self {
@@ -77,6 +96,7 @@ impl Subject {
             Subject::Spend { slot, .. }
             | Subject::Visitors { slot, .. }
             | Subject::Lots { slot, .. } => slot,
+            Subject::Matching => JOINT,
         }
     }
 
@@ -254,6 +274,7 @@ impl Learner {
                 Subject::Spend { arm, .. } => slot.spent[usize::from(arm)].add(&change),
                 Subject::Visitors { side, .. } => slot.visitors[side as usize] += change.trials,
                 Subject::Lots { lot, .. } => slot.lots[usize::from(lot)] += change.trials,
+                Subject::Matching => {}
             }
         }
         for place in 0..SLOTS_MAX.min(self.slots.len()) {
