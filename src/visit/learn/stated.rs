@@ -47,6 +47,7 @@ enum Stands {
 
 /// A fact in a snapshot.
 #[derive(Serialize, Deserialize)]
+#[serde(rename = "Stated")]
 struct Saved {
     /// What it is; `None` once it has been taken back.
     fact: Option<Fact>,

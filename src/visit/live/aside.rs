@@ -111,6 +111,7 @@ impl Visit {
 
 /// The record of a snapshot.
 #[derive(Serialize, Deserialize)]
+#[serde(rename = "Aside")]
 pub(super) struct Saved<'a> {
     uses: [u8; CAPPED_ARMS_MAX],
     propensity_ppm: PerSlot<u32>,
