@@ -3,6 +3,7 @@
 use super::{Failure, print};
 use crate::flow::durable::PartKind;
 use crate::flow::durable::restore::About;
+use crate::flow::failure::chain;
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
 use crate::log::inspect::{Contents, Found, inspect, snapshots};
@@ -16,7 +17,8 @@ use std::time::SystemTime;
 /// Show what a state folder holds
 ///
 /// Nothing is changed, and the job may be running meanwhile. A damaged file is named with the byte at
-/// which it is; the exit code is 4 then, and where there is no state.
+/// which it is; the exit code is 4 then, and where there is no state or it is of another version of the
+/// format. A file that cannot be read is named with the reason, and the code is 5.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -60,6 +62,15 @@ struct Page {
     snapshots: Vec<SnapshotPage>,
     segments: Vec<SegmentPage>,
     notes: Vec<String>,
+    rules: RulesPage,
+}
+
+/// What the output goes by.
+#[derive(Serialize)]
+struct RulesPage {
+    whole: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -71,6 +82,8 @@ struct SnapshotPage {
     age_s: Option<u64>,
     until_ms: u64,
     whole: bool,
+    #[serde(skip)]
+    state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,27 +126,23 @@ impl Snapshot {
             let what = format!("{} holds no state", of.dir.display());
             return Err(Failure::new(4, anyhow::anyhow!(what)));
         };
-        let page = Page::of(&of.dir, &contents, whole);
+        let found = snapshots(&Disk, &of.dir, &contents);
+        let page = Page::of(&of.dir, &contents, &found, whole);
         let text = match of.json {
             true => serde_json::to_string(&page).map_err(|error| Failure::new(1, error))? + "\n",
             false => page.text(whole),
         };
         print(text.as_bytes())?;
-        match page
-            .snapshots
-            .iter()
-            .find_map(|snapshot| snapshot.damage.clone())
-        {
-            Some(damage) => Err(Failure::new(4, anyhow::anyhow!(damage))),
-            None => Ok(()),
-        }
+        // Without its rules nothing goes on, so they come first.
+        contents.rules.map_err(failed)?;
+        let unread = found.into_iter().find_map(|one| one.parts.err());
+        unread.map_or(Ok(()), |error| Err(failed(error)))
     }
 }
 
 impl Page {
-    fn of(dir: &Path, contents: &Contents, whole: bool) -> Page {
+    fn of(dir: &Path, contents: &Contents, found: &[Found], whole: bool) -> Page {
         let (totals, epoch) = contents.committed;
-        let found = snapshots(&Disk, dir, contents);
         let segments = contents.in_force.segments.iter().map(|entry| SegmentPage {
             file: entry.name(),
             bytes: entry.bytes,
@@ -156,6 +165,10 @@ impl Page {
                 .collect(),
             segments: segments.collect(),
             notes: contents.notes.iter().map(ToString::to_string).collect(),
+            rules: RulesPage {
+                whole: contents.rules.is_ok(),
+                damage: contents.rules.as_ref().err().map(|error| chain(error)),
+            },
         }
     }
 
@@ -176,7 +189,7 @@ impl Page {
             let age = snapshot
                 .age_s
                 .map_or(String::new(), |s| format!(", {s} s old"));
-            let state = if snapshot.whole { "whole" } else { "damaged" };
+            let state = snapshot.state;
             let format = snapshot.format.map_or("unknown".into(), |v| v.to_string());
             let _ = writeln!(
                 out,
@@ -212,6 +225,9 @@ impl Page {
                 );
             }
         }
+        if let Some(damage) = &self.rules.damage {
+            let _ = writeln!(out, "rules: {damage}");
+        }
         for note in &self.notes {
             let _ = writeln!(out, "note: {note}");
         }
@@ -234,7 +250,13 @@ impl SnapshotPage {
             age_s: age.map(|age| age.as_secs()),
             until_ms: found.epoch.0,
             whole: found.parts.is_ok(),
-            damage: found.parts.as_ref().err().map(ToString::to_string),
+            state: match &found.parts {
+                Ok(_) => "whole",
+                Err(LogError::Version { .. }) => "of another version",
+                Err(LogError::Storage(_)) => "could not be read",
+                Err(_) => "damaged",
+            },
+            damage: found.parts.as_ref().err().map(|error| chain(error)),
             begin_ms: None,
             release: None,
             policy: None,

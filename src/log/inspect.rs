@@ -3,11 +3,12 @@
 //! For `restage snapshot`, for readers of the output and for tests. Nothing is changed, so a job may be
 //! running meanwhile; what it adds after the look is not seen. Cost: one pass over what is asked for.
 
-use super::error::{Damage, LogError};
+use super::error::{Damage, Fault, LogError};
 use super::frame::{FileKind, Header, version_of};
 use super::manifest::{Manifest, SegmentEntry};
 use super::names::Name;
 use super::recover::{look, read_snapshot};
+use super::rules::read_rules;
 use super::segment::{Promise, SegmentReader};
 use super::storage::Storage;
 use super::{Epoch, Generation, Part, Totals};
@@ -28,6 +29,8 @@ pub struct Contents {
     pub committed: (Totals, Epoch),
     /// Damage that costs nothing but work.
     pub notes: Vec<Damage>,
+    /// Why the rules that the output goes by cannot be read, if they cannot: then nothing goes on.
+    pub rules: Result<(), LogError>,
 }
 
 /// A snapshot of a folder, as it was found.
@@ -38,7 +41,7 @@ pub struct Found {
     pub bytes: u64,
     /// Up to when it holds everything.
     pub epoch: Epoch,
-    /// The version of the format that it is written in, if its header says so.
+    /// The version of the format that it is written in, if its header says so, be it one that is not read.
     pub version: Option<u16>,
     /// The generation that wrote it.
     pub generation: Generation,
@@ -57,6 +60,17 @@ pub fn inspect<S: Storage>(storage: &S, dir: &Path) -> Result<Option<Contents>, 
     };
     let manifest = Name::File(FileKind::Manifest, generation, number).text();
     let committed = seen.committed();
+    // Those that a running job replaces meanwhile are gone, and the names that are read again say by which.
+    let rules = read_rules(storage, dir).or_else(|_| read_rules(storage, dir));
+    let rules = match rules {
+        // Between its first claim and its first rules a folder has decided nothing.
+        Ok(None) if committed != Default::default() => Err(LogError::Damaged(Damage {
+            path: dir.join(format!("{}-*", FileKind::Rules.name())),
+            offset: 0,
+            fault: Fault::Missing,
+        })),
+        other => other.map(|_| ()),
+    };
     Ok(Some(Contents {
         claimed: seen.claimed,
         config: seen.config,
@@ -64,6 +78,7 @@ pub fn inspect<S: Storage>(storage: &S, dir: &Path) -> Result<Option<Contents>, 
         in_force: seen.in_force,
         committed,
         notes: seen.notes,
+        rules,
     }))
 }
 
@@ -74,7 +89,10 @@ pub fn snapshots<S: Storage>(storage: &S, dir: &Path, contents: &Contents) -> Ve
         path: dir.join(entry.name()),
         bytes: entry.bytes,
         epoch: entry.epoch,
-        version: version_of(storage, dir.join(entry.name())).ok(),
+        version: match version_of(storage, dir.join(entry.name())) {
+            Ok(version) | Err(LogError::Version { found: version, .. }) => Some(version),
+            Err(_) => None,
+        },
         generation: entry.generation,
         parts: read_snapshot(storage, dir, entry, contents.config).map(|whole| whole.parts),
     });

@@ -289,6 +289,7 @@ fn a_state_folder_is_shown() {
         (&page["format"], &page["snapshots"][0]["format"]),
         (&1.into(), &1.into())
     );
+    assert_eq!(page["rules"]["whole"], true);
     let none = restage()
         .args(["snapshot", "ls", text(shop.dir.path())])
         .output()
