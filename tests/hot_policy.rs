@@ -265,6 +265,29 @@ fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
         "{}",
         said(&refused)
     );
+    // Advice that would not help is not given.
+    let parted = shop.path("parted.toml");
+    let [first, ..] = policies();
+    std::fs::write(&parted, first.replace("share = ", "share = 0.4 # ")).unwrap();
+    let journal = shop.path("journal");
+    let scheduled = ["--policy-schedule", text(&journal)];
+    for (output, words) in [
+        (run(&parted, &[], ""), "Begin a new state"),
+        (
+            shop.command(&[&durable[..], &scheduled].concat())
+                .output()
+                .unwrap(),
+            "take over from no others",
+        ),
+    ] {
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(words), "{}", said(&output));
+        assert!(
+            !said(&output).contains("--policy-from"),
+            "{}",
+            said(&output)
+        );
+    }
     let last = records(&committed).last().unwrap()["at_ms"]
         .as_u64()
         .unwrap();

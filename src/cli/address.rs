@@ -1,25 +1,42 @@
 //! Which addresses the processes of a job may have: the connections carry no encryption and no
-//! authentication, so only those that strangers cannot reach, unless the user says otherwise.
+//! authentication, so only those that strangers cannot reach, unless the user says otherwise. And each has one
+//! of its own, however it is spelled. Cost: each name is looked up once, before anybody is waited for.
 
 use super::Failure;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use crate::flow::failure::say;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-/// Refuses addresses (`host:port`) that are not private.
+/// Refuses addresses (`host:port`) of which two are the same, or one is not private, unless those are allowed.
+/// A name that does not resolve is said: a pod's may come to be while it is waited for.
 ///
 /// # Errors
-/// Names the address. A name that cannot be resolved here is left to whoever calls it.
-pub fn check_private(addresses: &[String]) -> Result<(), Failure> {
+/// Names the address.
+pub fn check_hosts(addresses: &[String], allow_public: bool) -> Result<(), Failure> {
+    let mut owners: BTreeMap<SocketAddr, &String> = BTreeMap::new();
     for address in addresses {
-        let resolved = address.to_socket_addrs();
-        let public = resolved
-            .into_iter()
-            .flatten()
-            .find(|found| !is_private(found.ip()));
-        if let Some(found) = public {
-            return Err(Failure::usage(format!(
-                "{address} ({}) is not a private address, and the connections between processes carry no encryption and no authentication: use a private network or a tunnel, or pass --allow-public",
-                found.ip()
-            )));
+        let resolved = match address.to_socket_addrs() {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                say(&format!(
+                    "restage: {address} does not resolve here: {error}; it is looked up again while it is waited for"
+                ));
+                continue;
+            }
+        };
+        for found in resolved {
+            let ip = found.ip().to_canonical();
+            if !allow_public && !is_private(ip) {
+                return Err(Failure::usage(format!(
+                    "{address} ({ip}) is not a private address, and the connections between processes carry no encryption and no authentication: use a private network or a tunnel, or pass --allow-public"
+                )));
+            }
+            let owner = owners.insert(SocketAddr::new(ip, found.port()), address);
+            if let Some(other) = owner.filter(|other| *other != address) {
+                return Err(Failure::usage(format!(
+                    "{other} and {address} are the same address ({ip}): each process needs its own"
+                )));
+            }
         }
     }
     Ok(())
@@ -82,8 +99,27 @@ mod tests {
                 assert_eq!(is_private(text.parse().unwrap()), expected, "{text}");
             }
         }
-        assert!(check_private(&["127.0.0.1:80".into(), "[::1]:80".into()]).is_ok());
-        let error = check_private(&["127.0.0.1:80".into(), "0.0.0.0:80".into()]).unwrap_err();
+        let check = |texts: [&str; 2], allow| check_hosts(&texts.map(String::from), allow);
+        assert!(check(["127.0.0.1:80", "[::1]:80"], false).is_ok());
+        let error = check(["127.0.0.1:80", "0.0.0.0:80"], false).unwrap_err();
         assert!(error.code == 2 && error.error.to_string().contains("--allow-public"));
+        assert!(check(["127.0.0.1:80", "0.0.0.0:80"], true).is_ok());
+    }
+
+    /// An address that is spelled in two ways is one; a name that nobody knows yet is none.
+    #[test]
+    fn an_address_stands_once_however_it_is_spelled() {
+        let check = |texts: [&str; 2]| check_hosts(&texts.map(String::from), true);
+        for other in ["[::ffff:127.0.0.1]:80", "localhost:80"] {
+            let error = check(["127.0.0.1:80", other]).unwrap_err();
+            let said = error.error.to_string();
+            assert!(
+                error.code == 2 && said.contains("the same address"),
+                "{said}"
+            );
+            assert!(said.contains(other), "{said}");
+        }
+        assert!(check(["localhost:80", "localhost:81"]).is_ok());
+        assert!(check(["nobody.invalid:80", "no-one.invalid:80"]).is_ok());
     }
 }

@@ -33,8 +33,10 @@ impl Alive {
     /// Somebody else has it, or it cannot be had.
     pub fn at(dir: &Path, alone: bool) -> Result<Alive, Failure> {
         let path = dir.join(NAME);
-        let opened = std::fs::create_dir_all(dir).and_then(|()| File::create(&path));
-        let file = opened.map_err(|error| could_not(&path, error))?;
+        let made = std::fs::create_dir_all(dir);
+        made.map_err(|error| could_not("make the state folder", dir, error))?;
+        let opened = File::create(&path);
+        let file = opened.map_err(|error| could_not("write in the state folder", dir, error))?;
         let alive = Alive {
             file: Arc::new(file),
             path,
@@ -90,7 +92,7 @@ impl Alive {
         match tried {
             Ok(()) => Ok(true),
             Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(could_not(&self.path, error)),
+            Err(TryLockError::Error(error)) => Err(could_not("lock", &self.path, error)),
         }
     }
 
@@ -100,8 +102,8 @@ impl Alive {
     }
 }
 
-fn could_not(path: &Path, error: std::io::Error) -> Failure {
-    let what = format!("could not lock {}", path.display());
+fn could_not(act: &str, path: &Path, error: std::io::Error) -> Failure {
+    let what = format!("could not {act} {}", path.display());
     Failure::new(5, anyhow::Error::new(error).context(what))
 }
 
@@ -122,5 +124,22 @@ mod tests {
         assert!(error.error.to_string().contains("alive, or asleep"));
         drop(first);
         assert!(second.is_alone().unwrap(), "whoever ends lets go of it");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, state) = (dir.path().join("file"), dir.path().join("state"));
+        std::fs::write(&file, "").unwrap();
+        std::fs::create_dir_all(state.join(NAME)).unwrap();
+        for (folder, words) in [
+            (file.join("state"), "could not make the state folder"),
+            (state, "could not write in the state folder"),
+        ] {
+            let error = Alive::at(&folder, false).unwrap_err();
+            assert_eq!(error.code, 5);
+            let said = error.error.to_string();
+            assert_eq!(said, format!("{words} {}", folder.display()));
+        }
     }
 }

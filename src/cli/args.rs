@@ -1,7 +1,7 @@
 //! Arguments that several subcommands share, and how they become real objects.
 
 use super::Failure;
-use super::address::check_private;
+use super::address::check_hosts;
 use crate::event::{Carry, LANES_MAX};
 use crate::flow::job::Cluster;
 use crate::flow::source::Pace;
@@ -501,9 +501,7 @@ impl EngineArgs {
             return Err(Failure::usage(message));
         }
         let addresses = self.addresses()?;
-        if !self.allow_public {
-            check_private(&addresses)?;
-        }
+        check_hosts(&addresses, self.allow_public)?;
         let cluster = Cluster {
             workers: self.workers,
             process: self.process,

@@ -71,6 +71,7 @@ impl StateArgs {
             journal: String::new(),
         };
         if spec.cluster.process == 0 {
+            outlet.map_or(Ok(()), check_outlet)?;
             let options = Options {
                 segment_bytes_max: SEGMENT_BYTES_MAX,
                 outlet: outlet.map(Path::to_owned),
@@ -204,14 +205,18 @@ impl StateArgs {
             dir.display(),
             given.label()
         );
-        if self.policy_from.is_none() || given.changes() > 0 {
-            return Err(Failure::usage(format!(
-                "{other}; `--policy-from now` lets that take over from now on, else begin a new folder"
-            )));
+        let refused = |what: &str| Err(Failure::usage(format!("{other}; {what}")));
+        if given.changes() > 0 {
+            return refused(
+                "rules that change at stated times take over from no others: give one policy and model, or begin a new folder",
+            );
         }
         match last.followed_by(text, ArrivalMs(u64::MAX)) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Failure::usage(format!("{other}; {error}"))),
+            Ok(_) if self.policy_from.is_some() => Ok(()),
+            Ok(_) => refused(
+                "`--policy-from now` lets that take over from now on, else begin a new folder",
+            ),
+            Err(error) => refused(&error.to_string()),
         }
     }
 
@@ -292,6 +297,18 @@ fn readable(spec: &JobSpec) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// A file of decisions is measured, cut to what was committed and gone on with.
+fn check_outlet(path: &Path) -> Result<(), Failure> {
+    match std::fs::metadata(path) {
+        Ok(about) if !about.is_file() => Err(Failure::usage(format!(
+            "--out {}: it is no regular file, and with --state its length is what a run goes on from",
+            path.display()
+        ))),
+        // One that is not there yet is made, and what else is wrong is said when it is opened.
+        _ => Ok(()),
+    }
 }
 
 /// Up to when decisions are committed.

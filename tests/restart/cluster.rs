@@ -165,7 +165,87 @@ fn a_script_starts_a_cluster() {
     assert!(shop.out() == shop.right);
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(report["processes"], 3);
+    let mut twice = restage();
+    let hosts = shop.path("hosts");
+    std::fs::write(&hosts, "127.0.0.1:2101\nlocalhost:2101\n").unwrap();
+    twice.args(&shop.arguments);
+    let twice = twice
+        .args(["-n", "2", "--hostfile", text(&hosts)])
+        .output()
+        .unwrap();
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(
+        said(&twice).contains("the same address"),
+        "{}",
+        said(&twice)
+    );
     let failed = cluster(&["--batch", "0"]);
     assert_eq!(failed.status.code(), Some(2), "{}", said(&failed));
     assert!(said(&failed).contains("--batch"), "{}", said(&failed));
+}
+
+/// The script's code is that of the process that failed first, and ends the others. Told to end, it waits until
+/// process 0 has committed. Programs and paths are found from the folder that a stranger's shell begins in.
+#[test]
+fn a_script_ends_what_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ssh, logs) = (dir.path().join("ssh"), dir.path().join("said"));
+    let stub = "#!/bin/sh\n[ \"$1\" = \"$DEAD\" ] && exit 255\ncd / && exec sh -c \"$2\"\n";
+    std::fs::write(&ssh, stub).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&ssh, mode).unwrap();
+    let [one, two] = &free_addresses(2)[..] else {
+        panic!("two were asked for");
+    };
+    let hosts = format!(
+        "{one}\n# the other\n{}\n",
+        two.replace("127.0.0.1", "localhost")
+    );
+    std::fs::write(dir.path().join("hosts"), hosts).unwrap();
+    let start = |dead: &str| {
+        let mut command = Command::new("sh");
+        command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/cluster.sh"))
+            .args(["-n", "2", "--hostfile", "hosts", "--logs", "said", "--"])
+            .args([
+                "run",
+                "lane.jsonl",
+                "--state",
+                "state",
+                "--out",
+                "out.jsonl",
+            ])
+            .current_dir(&dir)
+            .env("RESTAGE_BIN", env!("CARGO_BIN_EXE_restage"))
+            .env("RESTAGE_SSH", &ssh)
+            .env("DEAD", dead)
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let begun = Instant::now();
+    let failed = start("localhost").wait_with_output().unwrap();
+    assert_eq!(failed.status.code(), Some(255), "{}", said(&failed));
+    assert!(said(&failed).contains("process 1 ended with code 255"));
+    assert!(
+        begun.elapsed() < Duration::from_secs(30),
+        "nobody is waited for"
+    );
+
+    let child = start("nobody");
+    let log = || std::fs::read_to_string(logs.join("process-0.log")).unwrap_or_default();
+    let begun = Instant::now();
+    while !log().contains("lane.jsonl.head") && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-HUP", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{} {}", said(&ended), log());
+    assert!(log().contains("is committed"), "{}", log());
 }

@@ -213,3 +213,92 @@ fn a_lane_without_a_head_is_named() {
         said(&output)
     );
 }
+
+/// What a run would refuse is not shown as if all were well: rules that are damaged, of another version or gone,
+/// snapshots likewise, and what cannot be read at all.
+#[test]
+fn a_folder_that_is_refused_is_shown_as_such() {
+    let shop = Shop::new(20_000, "learning.toml");
+    assert!(ends(shop.start(&[1], None))[0].status.success());
+    let state = shop.path("state");
+    let newest = |kind: &str| {
+        let names = std::fs::read_dir(&state).unwrap();
+        let paths = names.map(|name| name.unwrap().path());
+        let of_kind = paths.filter(|path| text(path).contains(&format!("/{kind}-")));
+        of_kind.max().unwrap()
+    };
+    let look = |code: i32, words: &[&str]| {
+        let output = restage()
+            .args(["snapshot", "ls", text(&state)])
+            .output()
+            .unwrap();
+        let both = String::from_utf8_lossy(&output.stdout) + &*said(&output);
+        assert_eq!(output.status.code(), Some(code), "{both}");
+        for word in words {
+            assert!(both.contains(word), "{word}: {both}");
+        }
+    };
+    let refused = |words: &str| {
+        let output = shop.durable().output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert!(said(&output).contains(words), "{}", said(&output));
+    };
+    let another = |bytes: &[u8]| {
+        let mut other = bytes.to_vec();
+        other[8..10].copy_from_slice(&2u16.to_le_bytes());
+        let checksum = xxhash_rust::xxh3::xxh3_64(&other[..48]);
+        other[48..56].copy_from_slice(&checksum.to_le_bytes());
+        other
+    };
+    look(0, &["whole"]);
+
+    let snapshot = newest("snapshot");
+    let bytes = std::fs::read(&snapshot).unwrap();
+    std::fs::write(&snapshot, another(&bytes)).unwrap();
+    look(
+        4,
+        &["format 2", "of another version", "was written in version 2"],
+    );
+    std::fs::remove_file(&snapshot).unwrap();
+    std::fs::create_dir(&snapshot).unwrap();
+    look(5, &["could not be read", "(os error"]);
+    std::fs::remove_dir(&snapshot).unwrap();
+    std::fs::write(&snapshot, bytes).unwrap();
+    look(0, &[]);
+
+    let rules = newest("rules");
+    let bytes = std::fs::read(&rules).unwrap();
+    let mut flipped = bytes.clone();
+    flipped[70] ^= 1;
+    std::fs::write(&rules, flipped).unwrap();
+    look(4, &[text(&rules), "byte 56", "checksum"]);
+    refused("checksum");
+    std::fs::write(&rules, another(&bytes)).unwrap();
+    look(4, &[text(&rules), "was written in version 2"]);
+    refused("was written in version 2");
+    std::fs::remove_file(&rules).unwrap();
+    look(4, &["rules-*", "the file was missing"]);
+    refused("its rules were missing");
+}
+
+/// A live job without a state folder, and decisions that go where nothing can be taken back.
+#[test]
+fn what_a_durable_run_needs_is_said() {
+    let shop = Shop::new(100, "policy.toml");
+    let (state, pipe) = (shop.path("state"), shop.path("pipe"));
+    let stateless = ["run", "lane.jsonl", "--out", "out.jsonl"];
+    let output = restage().args(stateless).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("--state <DIR>"), "{}", said(&output));
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    for out in [&pipe, &shop.dir.path().to_owned()] {
+        let mut run = shop.command();
+        run.args(["--state", text(&state), "--out", text(out)]);
+        let output = run.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(text(out)), "{}", said(&output));
+        assert!(said(&output).contains("no regular file"));
+    }
+    assert!(!state.exists(), "nothing was begun");
+}

@@ -33,6 +33,8 @@ Examples:
   restage run lanes/0.jsonl lanes/1.jsonl --out decisions.jsonl --state state -w 2
   restage run lanes/0.jsonl --policy bold.toml --out decisions.jsonl --state state --supervise
   restage run lanes/0.jsonl --policy products.toml --catalogue items.csv --out decisions.jsonl --state state")]
+// A live job keeps its state, so that it can be ended and go on.
+#[command(mut_arg("state", |state| state.required(true)))]
 pub struct Run {
     /// Lanes to follow, in the same order every time; one that is not there yet is waited for
     #[arg(required = true, value_name = "LANE")]
@@ -58,11 +60,6 @@ pub struct Run {
 impl Run {
     /// Runs the subcommand.
     pub fn run(self) -> Result<(), Failure> {
-        if self.state.state.is_none() {
-            return Err(Failure::usage(
-                "--state DIR is missing: a live job keeps its state, so that it can be ended and go on",
-            ));
-        }
         self.supervise.supervise()?;
         check_addresses(&self.monitor)?;
         let stop = stop_at_signals()?;
