@@ -19,6 +19,7 @@ pub struct HeldLog {
     /// All but the last hold as many events as a batch does.
     chunks: Vec<Batch>,
     len: usize,
+    rejected: u64,
     format: FormatName,
 }
 
@@ -29,6 +30,7 @@ impl HeldLog {
     /// [`InputError`] of the first log that cannot be read.
     pub fn read(logs: &[Source], options: &LaneOptions) -> Result<HeldLog, InputError> {
         let (mut batches, mut format) = (Vec::new(), FormatName::RestageCsv);
+        let mut rejected = 0;
         for (index, source) in logs.iter().enumerate() {
             let mut reader = LaneReader::open(source, Lane(index as u16), options)?;
             format = reader.format();
@@ -36,6 +38,7 @@ impl HeldLog {
             while more {
                 let mut batch = Batch::with_capacity(Batch::EVENTS_MAX);
                 more = reader.fill(&mut batch, &mut rejects, Batch::EVENTS_MAX)?;
+                rejected += rejects.len() as u64;
                 rejects.clear();
                 batches.push(batch);
             }
@@ -44,6 +47,7 @@ impl HeldLog {
         let mut log = HeldLog {
             chunks: Vec::new(),
             len: 0,
+            rejected,
             format,
         };
         if logs.len() == 1 {
@@ -70,6 +74,11 @@ impl HeldLog {
     /// Number of events.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Rows that were no events.
+    pub fn rejected(&self) -> u64 {
+        self.rejected
     }
 
     /// Whether there are none.

@@ -163,24 +163,26 @@ fn slope(
     }
 }
 
-/// Events a second of a closed loop: between the answer to the first event after the warm-up and the
-/// answer to the last.
-pub fn throughput(log: &HeldLog, events: usize, warm_up: f64, passed: &Passed) -> f64 {
+/// Events a second of a closed loop, and for how long they were counted: those that were answered after
+/// the moment of the first answer past the warm-up, up to the last answer. What is answered at one moment is
+/// of no length, so the events of that first answer do not count. Nothing where all were answered at once.
+pub fn throughput(
+    log: &HeldLog,
+    events: usize,
+    warm_up: f64,
+    passed: &Passed,
+) -> Option<(f64, Duration)> {
     let first = (events as f64 * warm_up) as usize;
     let events = log.answerable(events);
-    let (mut begun, mut ended) = (None, None);
+    let (mut begun, mut ended, mut counted) = (None, None, 0_u64);
     answered(log, events, passed, |event, at| {
         if event >= first {
-            begun.get_or_insert((event, at));
-            ended = Some((event, at));
+            counted += u64::from(at > *begun.get_or_insert(at));
+            ended = Some(at);
         }
     });
-    match (begun, ended) {
-        (Some((first, begun)), Some((last, ended))) if ended > begun => {
-            (last - first) as f64 / (ended - begun).as_secs_f64()
-        }
-        _ => 0.0,
-    }
+    let span = ended?.saturating_duration_since(begun?);
+    (counted > 0).then(|| (counted as f64 / span.as_secs_f64(), span))
 }
 
 #[cfg(test)]
@@ -257,6 +259,17 @@ mod tests {
         assert!((3_000_000..=3_100_000).contains(&came.latency.quantile(0.5)));
         let cut = measure(&log, 8, (&timetable, 0.5), &passed);
         assert_eq!((cut.latency.total(), cut.offered), (2, 8));
+    }
+
+    #[test]
+    fn what_is_answered_at_one_moment_is_of_no_length() {
+        // Eight events in two batches, of which the second takes 10 ms.
+        let (log, (_, start)) = (log(9), timetable(1_000.0));
+        let two = passed(start, [(2, 5), (4, 15), (9, 20)]);
+        let (per_s, span) = throughput(&log, 9, 0.0, &two).unwrap();
+        assert_eq!(((per_s * 0.01).round(), span.as_millis()), (4.0, 10));
+        let one = passed(start, [(9, 5)]);
+        assert_eq!(throughput(&log, 9, 0.0, &one), None);
     }
 
     #[test]

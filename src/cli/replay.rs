@@ -31,7 +31,7 @@ use std::time::Duration;
 /// Every log is a lane of its own. The decisions, their file and the digest in the report are the
 /// same for any number of workers and processes and any way of cutting the input.
 ///
-/// A log that `restage import --pack` has packed is read from its pack, several times as fast, as long
+/// A log that `restage import --pack` has packed is read from its pack, which takes less of the processor, as long
 /// as the log is the one that was packed; with --sort, --mapping or --rejects the log itself is read.
 #[derive(Args, Debug)]
 #[command(after_help = "\

@@ -232,7 +232,7 @@ fn a_folder_that_is_refused_is_shown_as_such() {
             .args(["snapshot", "ls", text(&state)])
             .output()
             .unwrap();
-        let both = String::from_utf8_lossy(&output.stdout) + &*said(&output);
+        let both = String::from_utf8_lossy(&output.stdout).into_owned() + &said(&output);
         assert_eq!(output.status.code(), Some(code), "{both}");
         for word in words {
             assert!(both.contains(word), "{word}: {both}");

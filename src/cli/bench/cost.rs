@@ -10,6 +10,7 @@ use super::{Bench, Input, alone, pace_of};
 use crate::bench::held::{HeldLane, HeldLog};
 use crate::bench::plain_loop::{Form, LoopResult, plain_loop};
 use crate::event::Lane;
+use crate::flow::failure::say;
 use crate::flow::job::{JobResult, JobSpec, run};
 use crate::flow::source::Pace;
 use crate::format::{LaneReader, Source};
@@ -83,7 +84,7 @@ impl Bench {
             }
             costs.push(compared.cost(&rules, From::Memory)?);
             costs.push(compared.cost(&rules, From::Log)?);
-            if compared.packed()?.is_some() {
+            if self.is_packed(&compared)? {
                 costs.push(compared.cost(&rules, From::Packed)?);
             }
         }
@@ -101,6 +102,21 @@ impl Bench {
             report.text()
         };
         print(page.as_bytes())
+    }
+
+    /// Whether the log has a pack that fits it; one that does not is passed over, as in a replay.
+    fn is_packed(&self, compared: &Compared<'_>) -> Result<bool, Failure> {
+        let source = compared.source()?;
+        let found = PackedLane::find(source, Lane(0), &compared.input.options);
+        Ok(found.map_or_else(
+            |unfit| {
+                say(&format!(
+                    "restage: warning: {source}.pack is not measured: {unfit}"
+                ));
+                false
+            },
+            |found| found.is_some(),
+        ))
     }
 
     /// The policy that was named, or the default and the one that learns.

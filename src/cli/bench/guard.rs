@@ -8,6 +8,7 @@ use super::super::{Failure, print};
 use super::{Bench, alone, pace_of};
 use crate::bench::held::HeldLane;
 use crate::flow::job::{JobSpec, run};
+use crate::grouped::grouped;
 use crate::visit::live::Rules;
 use serde::Serialize;
 use std::sync::Arc;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 /// How many times the time ten times the events may take.
 const TIMES_MAX: f64 = 12.0;
+
+/// Processor time of the tenth, in seconds, below which nothing is judged.
+const TENTH_MIN_S: f64 = 0.02;
 
 /// What was found at a number of workers.
 #[derive(Debug, Serialize)]
@@ -59,6 +63,11 @@ impl Bench {
         for workers in [1, 2] {
             let (tenth_cpu_s, whole_cpu_s) =
                 (cpu_s(events / 10, workers)?, cpu_s(events, workers)?);
+            if tenth_cpu_s < TENTH_MIN_S {
+                return Err(Failure::usage(format!(
+                    "a tenth of {events} events takes {tenth_cpu_s:.3} s of the processor, too little to judge by; take a longer log"
+                )));
+            }
             growth.push(Growth {
                 workers,
                 tenth_cpu_s,
@@ -94,7 +103,10 @@ impl Guard {
                 growth.workers, growth.tenth_cpu_s, growth.whole_cpu_s, growth.times, self.times_max
             )
         });
-        let head = format!("{} events, processor time of all threads\n", self.events);
+        let head = format!(
+            "{} events, processor time of all threads\n",
+            grouped(self.events)
+        );
         std::iter::once(head).chain(lines).collect()
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Measuring {
 pub(super) struct Closed {
     pub(super) events: usize,
     pub(super) events_per_s: f64,
+    /// For how long these were counted.
+    pub(super) span: Duration,
     pub(super) result: JobResult,
 }
 
@@ -56,9 +58,16 @@ impl Measuring {
     pub(super) fn closed(&self) -> Result<Closed, Failure> {
         let events = self.log.len();
         let (result, passed) = self.run(HeldLane::new(&self.log, events, None))?;
+        let through = throughput(&self.log, events, self.warm_up, &passed);
+        let (events_per_s, span) = through.ok_or_else(|| {
+            Failure::usage(
+                "the log was answered in one go, so nothing can be said of its pace: take more events, a smaller --batch, or a log whose times differ",
+            )
+        })?;
         Ok(Closed {
             events,
-            events_per_s: throughput(&self.log, events, self.warm_up, &passed),
+            events_per_s,
+            span,
             result,
         })
     }
@@ -88,8 +97,14 @@ impl Measuring {
                 cpu_per_s,
             )
         };
+        let came = measure(&self.log, events, how, &passed);
+        if came.latency.total() == 0 {
+            return Err(Failure::usage(format!(
+                "none of {events} events could be counted: all that is past the warm-up has the arrival of the last one, whose decisions are known only when the log ends"
+            )));
+        }
         Ok(Open {
-            came: measure(&self.log, events, how, &passed),
+            came,
             on_cpu_clock: is_one.then(queue),
             result,
             own_rate: self.log.own_rate(events),

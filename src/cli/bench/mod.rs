@@ -99,7 +99,7 @@ pub struct Bench {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// What the engine costs: the job beside a plain loop that does the same work with the same core on
-    /// one thread, from the log's text and from memory, learning and not
+    /// one thread, from memory, from the log's text, and from its pack if it has one, learning and not
     #[arg(long, conflicts_with_all = ["rate", "load", "sweep", "state", "plot", "guard"])]
     cost: bool,
     /// Whether ten times the events take less than twelve times the processor's time, at one worker and
@@ -207,6 +207,9 @@ impl Bench {
         }
         if (self.cost || self.guard) && self.engine.processes > 1 {
             return refused("--cost and --guard measure one process");
+        }
+        if self.cost && self.logs.len() > 1 {
+            return refused("--cost takes one log: the plain loop reads one lane");
         }
         if self.logs.iter().any(|log| log.as_os_str() == "-") {
             return refused("`-`: a log is read more than once; name a file");

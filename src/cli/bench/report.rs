@@ -52,6 +52,8 @@ struct Rate {
     offered: u64,
     closing: u64,
     counted: u64,
+    /// How long events fell due, in seconds, warm-up included.
+    seconds: f64,
     latency_ms: Quantiles,
     /// On the processor's clock, and what was offered there; one worker only.
     cpu_latency_ms: Option<Quantiles>,
@@ -72,12 +74,21 @@ impl Rate {
             offered: came.offered,
             closing: came.closing,
             counted: came.latency.total(),
+            seconds: came.offered as f64 / came.offered_per_s,
             latency_ms: Quantiles::of(&came.latency),
             cpu_latency_ms: open.on_cpu_clock.as_ref().map(|(of, _)| Quantiles::of(of)),
             cpu_offered_per_s: open.on_cpu_clock.as_ref().map(|(_, per_s)| *per_s),
             events_per_cpu_s: came.offered as f64 / open.result.cpu.as_secs_f64(),
             log_speed: open.own_rate.map(|own| came.offered_per_s / own),
         }
+    }
+}
+
+/// Says of a run that is over in no time that it is.
+fn brief(seconds: f64) -> String {
+    match seconds < 1.0 {
+        true => format!(" (in {seconds:.2} s, too short to rely on)"),
+        false => String::new(),
     }
 }
 
@@ -90,14 +101,19 @@ pub(super) struct Report {
     achieved_per_s: f64,
     sustained: bool,
     events_per_s: f64,
+    /// For how long they were counted, in seconds.
+    events_per_s_over: f64,
     events_per_cpu_s: f64,
     events_per_worker_cpu_s: f64,
-    cost_ratio: Option<f64>,
     latency_ms: Quantiles,
     cpu_latency_ms: Option<Quantiles>,
     peak_rss_mb: f64,
     live_sessions: u64,
+    release: &'static str,
     events: u64,
+    /// Rows of the logs that were no events, and events that were dropped as repetitions.
+    rejected: u64,
+    duplicates: u64,
     decisions: u64,
     digest: String,
     learns: bool,
@@ -105,6 +121,9 @@ pub(super) struct Report {
     policy: String,
     model: String,
     grain_ms: u64,
+    batch: usize,
+    read_ahead: usize,
+    warm_up: f64,
     rates: Vec<Rate>,
 }
 
@@ -121,14 +140,17 @@ impl Report {
             achieved_per_s: first.achieved_per_s,
             sustained: first.sustained,
             events_per_s: closed.events_per_s,
+            events_per_s_over: closed.span.as_secs_f64(),
             events_per_cpu_s: events / result.cpu.as_secs_f64(),
             events_per_worker_cpu_s: closed.events_per_worker_cpu_s(),
-            cost_ratio: None,
             latency_ms: first.latency_ms,
             cpu_latency_ms: first.cpu_latency_ms,
             peak_rss_mb: result.peak_rss_bytes as f64 / 1e6,
             live_sessions: result.tally.live_sessions_peak,
+            release: env!("CARGO_PKG_VERSION"),
             events: measuring.log.len() as u64,
+            rejected: measuring.log.rejected(),
+            duplicates: result.tally.duplicates,
             decisions: result.tally.decisions,
             digest: result.digest.to_string(),
             learns: measuring.plan.first().policy.learns(),
@@ -136,6 +158,9 @@ impl Report {
             policy: measuring.plan.first().policy.label.clone(),
             model: measuring.plan.first().models.label(),
             grain_ms: measuring.pace.grain_ms,
+            batch: measuring.pace.batch_events_max,
+            read_ahead: measuring.pace.read_ahead,
+            warm_up: measuring.warm_up,
             rates,
         }
     }
@@ -165,11 +190,19 @@ impl Report {
             yes(self.learns, "learning"),
             yes(self.durable, "durable"),
         );
+        if self.rejected + self.duplicates > 0 {
+            let (rejected, duplicates) = (grouped(self.rejected), grouped(self.duplicates));
+            let _ = writeln!(
+                page,
+                "{rejected} rows were rejected and are no events; {duplicates} events were repetitions, and count"
+            );
+        }
         let _ = writeln!(
             page,
-            "closed loop  {} events/s; {} events per CPU-second, {} per CPU-second of its workers; \
+            "closed loop  {} events/s{}; {} events per CPU-second, {} per CPU-second of its workers; \
              {:.0} MB at most, {} sessions live at most",
             whole(self.events_per_s),
+            brief(self.events_per_s_over),
             whole(self.events_per_cpu_s),
             whole(self.events_per_worker_cpu_s),
             self.peak_rss_mb,
@@ -178,7 +211,7 @@ impl Report {
         for rate in &self.rates {
             let _ = writeln!(
                 page,
-                "open loop    {} events/s offered, {} achieved: {}",
+                "open loop    {} events/s offered, {} achieved: {}{}",
                 whole(rate.offered_per_s),
                 whole(rate.achieved_per_s),
                 if rate.sustained {
@@ -188,7 +221,8 @@ impl Report {
                         "NOT SUSTAINED, backlog {:+.0} events/s",
                         rate.backlog_slope_per_s
                     )
-                }
+                },
+                brief(rate.seconds)
             );
             let _ = writeln!(
                 page,
