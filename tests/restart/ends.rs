@@ -2,10 +2,13 @@
 
 use super::*;
 
+/// Events of a log that is not over when a signal comes, however late a busy machine sends that.
+const LONG: usize = 200_000;
+
 /// Asked to end, it commits and ends with 0; so does its report, once it is through, say all.
 #[test]
 fn asked_to_end_a_run_commits_and_goes_on_later() {
-    let shop = Shop::new(60_000, "learning.toml");
+    let shop = Shop::new(LONG, "learning.toml");
     let mut children = shop.start(&[1], None);
     while shop.out().is_empty() {
         std::thread::sleep(Duration::from_millis(5));
@@ -48,7 +51,7 @@ fn asked_to_end_a_run_commits_and_goes_on_later() {
 /// A second signal, whichever it is, does not wait for the first one's commit.
 #[test]
 fn asked_twice_a_run_ends_at_once() {
-    let shop = Shop::new(60_000, "learning.toml");
+    let shop = Shop::new(LONG, "learning.toml");
     let mut children = shop.start(&[1], None);
     until("it writes", || !shop.out().is_empty());
     let id = children[0].id();
@@ -87,7 +90,7 @@ fn asked_to_end_while_it_waits_a_run_ends_well() {
 /// was, and may be started again.
 #[test]
 fn processes_that_are_asked_to_end_do_so_together() {
-    let shop = Shop::new(60_000, "learning.toml");
+    let shop = Shop::new(LONG, "learning.toml");
     for told in [&[0, 1][..], &[1, 0], &[1], &[0]] {
         shop.clear();
         let children = shop.start(&[1, 1], None);
@@ -118,7 +121,7 @@ fn processes_that_are_asked_to_end_do_so_together() {
 /// A file of decisions that somebody cuts, or moves away, while the run writes to it would have a hole.
 #[test]
 fn a_file_of_decisions_that_is_cut_ends_the_run() {
-    let shop = Shop::new(60_000, "learning.toml");
+    let shop = Shop::new(LONG, "learning.toml");
     let mut children = shop.start(&[1], None);
     until("it writes", || !shop.out().is_empty());
     std::fs::write(shop.path("out.jsonl"), "").unwrap();
@@ -185,7 +188,7 @@ fn of_two_supervisors_the_first_gives_way() {
 #[test]
 fn a_supervised_run_ends_with_its_supervisor() {
     use std::os::unix::process::CommandExt;
-    let shop = Shop::new(60_000, "learning.toml");
+    let shop = Shop::new(LONG, "learning.toml");
     for (name, code) in [("-INT", Some(130)), ("-KILL", None)] {
         shop.clear();
         let mut command = shop.durable();
