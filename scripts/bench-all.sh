@@ -8,6 +8,7 @@
 # and figures on the processor's clock mean anything.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[[ "${1:-1}${2:-1}" =~ ^[0-9]+$ ]] || { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
 events="${1:-2000000}"
 runs="${2:-3}"
 out="${3:-target/bench}"
@@ -41,7 +42,7 @@ ratio() { awk -v a="$(of "$1" "$3")" -v b="$(of "$2" "$3")" 'BEGIN { printf "%.2
     "$restage" bench "$log" --cost --runs "$runs" --json > "$out/cost.json"
 
     heading "does it grow with the log and not faster"
-    "$restage" bench "$log" --guard --runs "$runs"
+    "$restage" bench "$log" --guard --runs "$runs" || echo "the guard did not hold, or could not be judged"
 
     heading "workers and processes: ratios to one worker"
     bench one "$log" -w 1 --load 0.5

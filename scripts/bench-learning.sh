@@ -11,6 +11,7 @@
 # says what a round costs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[[ "${1:-1}${2:-1}" =~ ^[0-9]+$ ]] || { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
 events="${1:-2000000}"
 runs="${2:-5}"
 workers="${3:-1}"

@@ -7,12 +7,14 @@
 # decision file written, two workers, and one worker with the trees of data/. Absolute figures depend on the machine and on what else it does.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[[ "${1:-1}${2:-1}" =~ ^[0-9]+$ ]] || { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2; }
 events="${1:-5000000}"
 runs="${2:-5}"
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
-cargo build --release --quiet
-restage=target/release/restage
+# Another build can be measured by naming it.
+restage="${RESTAGE:-target/release/restage}"
+[ -n "${RESTAGE:-}" ] || cargo build --release --quiet
 "$restage" simulate --events "$events" --seed 1 -o "$folder/log.csv"
 
 # One run: events per second, peak memory in MB, digest.
