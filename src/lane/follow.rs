@@ -5,10 +5,11 @@
 //! moves any more is moved on here ([`super::stand_in`]). Such a lane never ends: the run does.
 //!
 //! Invariant: the events are those that reading the finished file would give, at any time a prefix of
-//! them. Cost: a look at the head, some 5 µs, every [`NAP`] at most and every [`LONG_NAP`] in a lull.
+//! them. Cost: a look at the head, some 5 µs, between naps ([`super::naps`]).
 
 use super::head::Head;
 use super::known;
+use super::naps::Naps;
 use super::stand_in::StandIn;
 use crate::event::{ArrivalMs, Batch, Lane, Reject};
 use crate::flow::failure;
@@ -22,14 +23,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a reader sleeps when nothing is new.
-const NAP: Duration = Duration::from_micros(500);
-/// How long it sleeps where no event has come for a while: less than a writer's clock takes for a step, so
-/// an event is there before the clock that decides it.
-const LONG_NAP: Duration = Duration::from_millis(2);
-/// Naps without an event before they are long.
-const NAPS: u32 = 200;
-
 /// How long a lane may be without a head before that is said.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -42,8 +35,7 @@ pub struct FollowedLane {
     clock_ms: u64,
     /// Since when a head is waited for, until one has come or its want has been said.
     headless: Option<Instant>,
-    /// Naps since an event came.
-    naps: u32,
+    naps: Naps,
     stand_in: StandIn,
 }
 
@@ -77,7 +69,7 @@ impl FollowedLane {
             limit,
             clock_ms: 0,
             headless: Some(Instant::now()),
-            naps: 0,
+            naps: Naps::default(),
             stand_in: StandIn::of(path),
         })
     }
@@ -129,11 +121,9 @@ impl LaneRead for FollowedLane {
         self.reader.again();
         let now_ms = self.reader.clock().0.max(head.clock_ms);
         if before != (batch.len(), rejects.len()) {
-            self.naps = 0;
+            self.naps.end();
         } else if now_ms == self.clock_ms {
-            let nap = if self.naps < NAPS { NAP } else { LONG_NAP };
-            self.naps = self.naps.saturating_add(1);
-            std::thread::sleep(nap);
+            self.naps.nap();
         }
         self.clock_ms = self.clock_ms.max(now_ms);
         Ok(true)

@@ -36,6 +36,7 @@ pub mod follow;
 pub mod head;
 mod known;
 pub mod lock;
+pub mod naps;
 mod stand_in;
 pub mod writer;
 

@@ -6,6 +6,7 @@
 
 use super::board::{Board, Served};
 use crate::collect::committer::now_ms;
+use crate::lane::naps::{NAP, Naps};
 use crate::visit::decision::FORGOTTEN;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,12 +20,6 @@ use std::time::{Duration, Instant};
 
 /// Bytes of the log that are read back at the start.
 pub const BACK_BYTES: u64 = 64 << 20;
-/// How long a reader sleeps when nothing is new.
-const NAP: Duration = Duration::from_micros(500);
-/// How long it sleeps where nothing has come for [`NAPS`] of them.
-const LONG_NAP: Duration = Duration::from_millis(2);
-/// Naps before they are long: a tenth of a second.
-const NAPS: u32 = 200;
 /// Bytes that are read at a time.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -141,24 +136,20 @@ pub fn follow(path: PathBuf, board: Arc<Board>, whole: bool) -> Arc<Reading> {
             rest: Vec::new(),
             piece: vec![0; PIECE_BYTES],
         };
-        let mut naps = 0u32;
-        let nap = |naps: &mut u32| {
-            std::thread::sleep(if *naps < NAPS { NAP } else { LONG_NAP });
-            *naps = naps.saturating_add(1);
-        };
+        let mut naps = Naps::default();
         loop {
             match tail.read(|line| take(line, &board, whole, &told)) {
                 Ok(None) => {
                     told.absent.store(true, Ordering::Release);
-                    nap(&mut naps);
+                    naps.nap();
                 }
                 Ok(Some(0)) => {
                     told.caught_up.store(true, Ordering::Release);
-                    nap(&mut naps);
+                    naps.nap();
                 }
                 Ok(Some(bytes)) => {
                     told.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-                    naps = 0;
+                    naps.end();
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the log of decisions could not be read");

@@ -15,7 +15,7 @@ use crate::flow::job::{JobResult, JobSpec, run};
 use crate::flow::source::Pace;
 use crate::format::{LaneReader, Source};
 use crate::grouped::grouped;
-use crate::pack::PackedLane;
+use crate::pack::{PackedLane, Unfit};
 use crate::visit::live::Rules;
 use serde::Serialize;
 use std::fmt::Write;
@@ -84,7 +84,7 @@ impl Bench {
             }
             costs.push(compared.cost(&rules, From::Memory)?);
             costs.push(compared.cost(&rules, From::Log)?);
-            if self.is_packed(&compared)? {
+            if compared.is_packed() {
                 costs.push(compared.cost(&rules, From::Packed)?);
             }
         }
@@ -102,21 +102,6 @@ impl Bench {
             report.text()
         };
         print(page.as_bytes())
-    }
-
-    /// Whether the log has a pack that fits it; one that does not is passed over, as in a replay.
-    fn is_packed(&self, compared: &Compared<'_>) -> Result<bool, Failure> {
-        let source = compared.source()?;
-        let found = PackedLane::find(source, Lane(0), &compared.input.options);
-        Ok(found.map_or_else(
-            |unfit| {
-                say(&format!(
-                    "restage: warning: {source}.pack is not measured: {unfit}"
-                ));
-                false
-            },
-            |found| found.is_some(),
-        ))
     }
 
     /// The policy that was named, or the default and the one that learns.
@@ -177,20 +162,28 @@ impl Compared<'_> {
         })
     }
 
-    /// The one log, where its text is read.
-    fn source(&self) -> Result<&Source, Failure> {
-        match &self.input.logs[..] {
-            [one] => Ok(one),
-            _ => Err(Failure::usage(
-                "--cost takes one log: the plain loop reads one lane",
-            )),
-        }
+    /// The one log: of several nothing is compared ([`Bench::run`] checks that first).
+    fn source(&self) -> &Source {
+        &self.input.logs[0]
     }
 
     /// The log's pack, if there is one.
-    fn packed(&self) -> Result<Option<PackedLane>, Failure> {
-        PackedLane::find(self.source()?, Lane(0), &self.input.options)
-            .map_err(|error| Failure::new(5, error))
+    fn packed(&self) -> Result<Option<PackedLane>, Unfit> {
+        PackedLane::find(self.source(), Lane(0), &self.input.options)
+    }
+
+    /// Whether the log has a pack that fits it; one that does not is passed over, as in a replay.
+    fn is_packed(&self) -> bool {
+        self.packed().map_or_else(
+            |unfit| {
+                let source = self.source();
+                say(&format!(
+                    "restage: warning: {source}.pack is not measured: {unfit}"
+                ));
+                false
+            },
+            |found| found.is_some(),
+        )
     }
 
     fn plain(&self, rules: &Arc<Rules>, from: From, form: Form) -> Result<LoopResult, Failure> {
@@ -203,13 +196,13 @@ impl Compared<'_> {
             ),
             From::Log => {
                 let options = &self.input.options;
-                let mut lane = LaneReader::open(self.source()?, Lane(0), options).map_err(input)?;
+                let mut lane = LaneReader::open(self.source(), Lane(0), options).map_err(input)?;
                 plain_loop(rules, &mut lane, form)
             }
             From::Packed => {
-                let mut lane = self
-                    .packed()?
-                    .ok_or_else(|| Failure::new(5, anyhow::anyhow!("the pack is gone")))?;
+                let found = self.packed().map_err(|error| Failure::new(5, error))?;
+                let mut lane =
+                    found.ok_or_else(|| Failure::new(5, anyhow::anyhow!("the pack is gone")))?;
                 plain_loop(rules, &mut lane, form)
             }
         }
@@ -228,7 +221,7 @@ impl Compared<'_> {
                 spec.held = Some(Box::new(HeldLane::new(self.log, self.log.len(), None)))
             }
             From::Log | From::Packed => {
-                spec.logs = vec![self.source()?.clone()];
+                spec.logs = vec![self.source().clone()];
                 spec.packs = from == From::Packed;
             }
         }
