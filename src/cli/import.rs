@@ -8,7 +8,7 @@ use super::report::{Counts, Log};
 use super::size::parse_bytes;
 use super::{Failure, print, reader_is_gone};
 use crate::event::{Carry, Device, Event, EventRef, Lane, Reason};
-use crate::flow::failure::{Stop, StopReason, say};
+use crate::flow::failure::{Stop, say};
 use crate::flow::job::peak_rss_bytes;
 use crate::flow::output::{LineWriter, Target};
 use crate::format::{
@@ -334,13 +334,13 @@ fn not_sorted(error: SortError) -> Failure {
 
 /// Ends the import when a signal asks for it, or the file of rejects cannot be written.
 fn check(stop: &Stop) -> Result<(), Failure> {
-    match stop.reason() {
-        Some(StopReason::Signal(signal)) => Err(Failure::new(
-            128 + signal,
-            anyhow::anyhow!("stopped by signal {signal}; unfinished output was removed"),
+    match stop.ending() {
+        Some(ending) => Err(Failure::new(
+            ending.exit_code(),
+            anyhow::anyhow!("{ending}; unfinished output was removed"),
         )),
         // What is wrong with the file of rejects shows when it is finished.
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -64,7 +64,7 @@ impl StateArgs {
             None => spec.rules.policy.snapshot_every_ms,
         };
         // A large snapshot takes a while to be read.
-        let _ends = spec.stop.at_signal(|reason| end(reason, None));
+        let _ends = spec.stop.at_signal(|ending| end(ending, None));
         let mut durability = Durability {
             every: Duration::from_millis(every),
             resume: None,

@@ -14,7 +14,7 @@
 
 use super::Failure;
 use super::progress::stop_at_signals;
-use crate::flow::failure::{Stop, StopReason, say};
+use crate::flow::failure::{Ending, Stop, StopReason, say};
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGTERM};
 use signal_hook::{flag, low_level};
@@ -122,7 +122,7 @@ fn supervise(limit: Option<u32>, stop: &Stop) -> Result<i32, Failure> {
         ));
         let until = Instant::now() + pause;
         while Instant::now() < until {
-            if let Some(StopReason::Signal(signal)) = stop.reason() {
+            if let Some(Ending::Signal(signal)) = stop.ending() {
                 return Ok(128 + signal);
             }
             std::thread::sleep(LOOK);
@@ -144,7 +144,7 @@ fn wait(child: &mut Child, stop: &Stop, hangup: &AtomicBool) -> std::io::Result<
         if let Some(status) = child.try_wait()? {
             return Ok(status);
         }
-        if let (false, Some(StopReason::Signal(signal))) = (told, stop.reason()) {
+        if let (false, Some(Ending::Signal(signal))) = (told, stop.ending()) {
             told = true;
             tell(child, signal);
         }
@@ -164,9 +164,9 @@ fn listen(stop: &Stop) {
                 // Whoever reads the rules again waits for the signal itself.
                 let _ = low_level::raise(SIGHUP);
             }
-            Ok(1) => stop.ask(StopReason::Signal(i32::from(byte[0]))),
+            Ok(1) => stop.ask(StopReason::Told(Ending::Signal(i32::from(byte[0])))),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            _ => return stop.ask(StopReason::Signal(SIGTERM)),
+            _ => return stop.ask(StopReason::Told(Ending::Signal(SIGTERM))),
         }
     }
 }

@@ -7,6 +7,7 @@
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::cell::Cell;
+use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -102,24 +103,34 @@ pub enum StopReason {
     SinkFailed,
     /// A log could not be read on.
     LaneFailed,
-    /// A signal, by number.
+    /// The whole job was told to end.
+    Told(Ending),
+}
+
+/// How a job was told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// This process by a signal, by number.
     Signal(i32),
-    /// Another process of the job was told to end, by its number.
+    /// Another process of the job, by its number.
     Left(usize),
 }
 
-impl StopReason {
-    /// Whether the whole job is to end, and not this process alone.
-    pub fn ends_job(self) -> bool {
-        matches!(self, StopReason::Signal(_) | StopReason::Left(_))
-    }
-
-    /// What happened, and the exit code of a process that ends in the midst of its work for it.
-    pub fn told(self) -> (String, i32) {
+impl Ending {
+    /// The exit code of a process that ends in the midst of its work for it.
+    pub fn exit_code(self) -> i32 {
         match self {
-            StopReason::Signal(signal) => (format!("stopped by signal {signal}"), 128 + signal),
-            StopReason::Left(process) => (format!("process {process} was told to end"), 5),
-            other => (format!("{other:?}"), 1),
+            Ending::Signal(signal) => 128 + signal,
+            Ending::Left(_) => 5,
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Signal(signal) => write!(f, "stopped by signal {signal}"),
+            Ending::Left(process) => write!(f, "process {process} was told to end"),
         }
     }
 }
@@ -176,8 +187,8 @@ impl Stop {
             StopReason::ReaderGone => READER_GONE,
             StopReason::SinkFailed => SINK_FAILED,
             StopReason::LaneFailed => LANE_FAILED,
-            StopReason::Signal(signal) => signal as usize,
-            StopReason::Left(process) => LEFT + process,
+            StopReason::Told(Ending::Signal(signal)) => signal as usize,
+            StopReason::Told(Ending::Left(process)) => LEFT + process,
         };
         // Losing the race means that there is a reason already.
         let _ = self
@@ -193,30 +204,38 @@ impl Stop {
             READER_GONE => Some(StopReason::ReaderGone),
             SINK_FAILED => Some(StopReason::SinkFailed),
             LANE_FAILED => Some(StopReason::LaneFailed),
-            left if left >= LEFT => Some(StopReason::Left(left - LEFT)),
-            signal => Some(StopReason::Signal(signal as i32)),
+            left if left >= LEFT => Some(StopReason::Told(Ending::Left(left - LEFT))),
+            signal => Some(StopReason::Told(Ending::Signal(signal as i32))),
+        }
+    }
+
+    /// How the job was told to end, if it was.
+    pub fn ending(&self) -> Option<Ending> {
+        match self.reason() {
+            Some(StopReason::Told(ending)) => Some(ending),
+            _ => None,
         }
     }
 
     /// Until the returned guard is dropped, a signal ends the process at once: for waits that
     /// nothing else can end, as that for the first byte of a pipe, or for another process.
     pub fn leave_at_signal(&self) -> AtSignal {
-        self.at_signal(|reason| {
-            let (what, code) = reason.told();
-            leave(&format!("{what}; unfinished output was removed"), code)
+        self.at_signal(|ending| {
+            let what = format!("{ending}; unfinished output was removed");
+            leave(&what, ending.exit_code())
         })
     }
 
     /// Until the returned guard is dropped, the first signal, here or to another process of the job, is
     /// answered by this, in a thread of its own.
-    pub fn at_signal(&self, act: impl FnOnce(StopReason) + Send + 'static) -> AtSignal {
+    pub fn at_signal(&self, act: impl FnOnce(Ending) + Send + 'static) -> AtSignal {
         let over = Arc::new(AtomicBool::new(false));
         let (stop, ended) = (self.clone(), Arc::clone(&over));
         std::thread::spawn(move || {
             while !ended.load(Ordering::SeqCst) {
-                if let Some(reason) = stop.reason().filter(|reason| reason.ends_job()) {
+                if let Some(ending) = stop.ending() {
                     ENDING.store(true, Ordering::SeqCst);
-                    return act(reason);
+                    return act(ending);
                 }
                 std::thread::sleep(LOOK_EVERY);
             }

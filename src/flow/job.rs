@@ -19,7 +19,7 @@ use super::durable::changes::Changes;
 use super::durable::keeper::{Begin, Closer, Files, Keeper};
 use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
-use super::failure::{self, AtSignal, Stop, StopReason};
+use super::failure::{self, AtSignal, Ending, Stop};
 use super::lull::Lull;
 use super::milestones::Milestones;
 use super::output::LineWriter;
@@ -245,7 +245,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let started = std::time::Instant::now();
     let cpu_before = clocks::of_process();
     let mut waiting = Some(match &spec.durability {
-        Some(_) => spec.stop.at_signal(|reason| end(reason, None)),
+        Some(_) => spec.stop.at_signal(|ending| end(ending, None)),
         None => spec.stop.leave_at_signal(),
     });
     let mut lanes = open_lanes(&spec)?;
@@ -307,7 +307,7 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         // From now on there may be something to commit.
         waiting = None;
         let closer = collected.keeper.as_ref().map(Keeper::closer);
-        spec.stop.at_signal(move |reason| end(reason, closer))
+        spec.stop.at_signal(move |ending| end(ending, closer))
     });
     let handover = Mutex::new(Handover {
         lanes,
@@ -405,8 +405,8 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     if is_watched {
         turns.end();
     }
-    if let Some(reason) = spec.stop.reason().filter(|reason| reason.ends_job()) {
-        return Err(JobError::Ended(reason));
+    if let Some(ending) = spec.stop.ending() {
+        return Err(JobError::Ended(ending));
     }
     let Some(mut collected) = collected else {
         return Ok(None);
@@ -435,23 +435,22 @@ fn begin_of((plan, workers): (&Plan, usize), durability: &Durability, state: &St
 
 /// A durable run ends where it is: what was handed over is committed, and another run goes on. The other
 /// processes are told first, for none can go on alone.
-pub fn end(reason: StopReason, closer: Option<Closer>) -> ! {
+pub fn end(ending: Ending, closer: Option<Closer>) -> ! {
     watchdog::say_leaving();
-    let (why, code) = reason.told();
     let committed = closer.is_some();
     let closed = closer.is_none_or(|closer| closer.close(false));
     if !closed {
-        let late = format!("{why}, and the last commit did not end in time");
+        let late = format!("{ending}, and the last commit did not end in time");
         failure::leave(&late, 1);
     }
     let what = match committed {
         true => "what was decided so far is committed, and the same command goes on from there",
         false => "the same command goes on from what is committed",
     };
-    failure::say(&format!("restage: {why}; {what}"));
+    failure::say(&format!("restage: {ending}; {what}"));
     // Asked to end by whoever runs it, it has done what it should; a user's ^C is told as such.
-    let asked = reason == StopReason::Signal(SIGTERM);
-    std::process::exit(if asked { 0 } else { code })
+    let is_asked = ending == Ending::Signal(SIGTERM);
+    std::process::exit(if is_asked { 0 } else { ending.exit_code() })
 }
 
 /// Memory that sorting takes in each process, shared by all lanes of the run.

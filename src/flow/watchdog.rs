@@ -17,7 +17,7 @@
 //! Nothing of this reaches a result. Cost: 50 bytes a second and pair of processes, and three counters a
 //! worker and turn.
 
-use super::failure::{self, Stop, StopReason};
+use super::failure::{self, Ending, Stop, StopReason};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -245,10 +245,9 @@ fn listen(mut stream: TcpStream, other: usize, (turns, stop): (&Turns, &Stop), p
         let mut beat = [0; BEAT_BYTES];
         let heard = stream.read_exact(&mut beat);
         if matches!(heard, Ok(())) && beat[0] == LEAVES {
-            stop.ask(StopReason::Left(other));
+            stop.ask(StopReason::Told(Ending::Left(other)));
         }
-        let ends = stop.reason().is_some_and(StopReason::ends_job);
-        if ends || turns.over.load(Ordering::SeqCst) {
+        if stop.ending().is_some() || turns.over.load(Ordering::SeqCst) {
             return;
         }
         let lost = match heard {

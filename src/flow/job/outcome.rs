@@ -1,6 +1,6 @@
 //! What a run comes to: its counters, its digest, what it learned, or why it failed.
 
-use super::super::failure::{Stop, StopReason};
+use super::super::failure::{Ending, Stop, StopReason};
 use super::super::mesh::MeshError;
 use super::super::output::{LineWriter, OutputError};
 use super::super::sink::{Collected, ROWS_TOTAL_MAX};
@@ -73,8 +73,8 @@ pub enum JobError {
     )]
     TooManyRows(u64),
     /// A signal ended the run, here or in another process.
-    #[error("{}; unfinished output was removed", .0.told().0)]
-    Ended(StopReason),
+    #[error("{0}; unfinished output was removed")]
+    Ended(Ending),
 }
 
 impl JobError {
@@ -86,7 +86,7 @@ impl JobError {
             JobError::Mesh(MeshError::Mismatch { .. }) | JobError::TooManyRows(_) => 2,
             JobError::Output(_) | JobError::Mesh(_) => 5,
             JobError::Start(_) => 5,
-            JobError::Ended(reason) => reason.told().1,
+            JobError::Ended(ending) => ending.exit_code(),
         }
     }
 }
