@@ -38,11 +38,7 @@ impl<S: Storage> Outlet<S> {
 
     /// Whether a file is missing or empty, as one must be that nobody knows of.
     pub(super) fn is_free(storage: &S, path: &Path) -> Result<bool, LogError> {
-        match storage.length(path) {
-            Ok(length) => Ok(length == 0),
-            Err(error) if error.is_missing() => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+        Ok(length_of(storage, path)? == 0)
     }
 
     /// Whether all that was appended is still there, under the file's name.
@@ -77,13 +73,17 @@ impl<S: Storage> Outlet<S> {
     }
 }
 
-/// Whether a file has so many bytes; none that is missing has any.
+/// Bytes of a file; one that is missing has none.
+fn length_of<S: Storage>(storage: &S, path: &Path) -> Result<u64, LogError> {
+    match storage.length(path) {
+        Err(error) if error.is_missing() => Ok(0),
+        other => Ok(other?),
+    }
+}
+
+/// Makes sure that a file has so many bytes at least.
 fn has<S: Storage>(storage: &S, path: &Path, bytes: u64) -> Result<(), LogError> {
-    let length = match storage.length(path) {
-        Ok(length) => length,
-        Err(error) if error.is_missing() => 0,
-        Err(error) => return Err(error.into()),
-    };
+    let length = length_of(storage, path)?;
     match length < bytes {
         true => Err(LogError::OutletShort {
             path: path.to_owned(),
