@@ -3,10 +3,12 @@
 
 mod common;
 
-use common::{restage, text};
+use common::{copy, killed_within, restage, text};
 use serde_json::Value;
+use std::cell::OnceCell;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
@@ -16,8 +18,11 @@ struct Shop {
     /// The catalogue's header and rows.
     header: String,
     rows: Vec<String>,
+    /// How many bytes of decisions its log makes, about.
+    all_bytes: OnceCell<usize>,
 }
 
+const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/products.toml");
 /// One of so many items is not for sale at first.
 const LATE: usize = 7;
 
@@ -39,7 +44,13 @@ impl Shop {
         let rows = first.map(|row| row.splitn(4, ',').take(3).collect::<Vec<_>>().join(",") + ",");
         let (header, rows) = ("item,category,price,stock".into(), rows.collect());
         fs::create_dir(dir.path().join("run")).unwrap();
-        let shop = Shop { dir, header, rows };
+        let all_bytes = OnceCell::new();
+        let shop = Shop {
+            dir,
+            header,
+            rows,
+            all_bytes,
+        };
         shop.write(&shop.first());
         shop
     }
@@ -94,12 +105,11 @@ impl Shop {
 
     /// A durable run.
     fn durable(&self, workers: &str, failpoint: &str) -> Output {
-        let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/data/products.toml");
         let (items, folder) = (self.path("items.csv"), self.path("run"));
         let (state, out) = (folder.join("state"), folder.join("o.jsonl"));
         let rules = [
             "--policy",
-            policy,
+            POLICY,
             "--catalogue",
             text(&items),
             "-w",
@@ -108,6 +118,19 @@ impl Shop {
         let kept = ["--state", text(&state), "--out", text(&out)];
         let small = ["--batch", "128", "--snapshot-every", "20ms"];
         self.run(&[&rules[..], &kept, &small].concat(), failpoint)
+    }
+
+    /// A durable run that is killed when it has committed a share of all decisions, in hundredths.
+    fn killed_within(&self, workers: &str, share: Range<usize>) -> Output {
+        let all = self.all_bytes.get_or_init(|| {
+            let (items, out) = (self.path("items.csv"), self.path("all.jsonl"));
+            let rules = ["--policy", POLICY, "--catalogue", text(&items)];
+            let done = self.run(&[&rules[..], &["--out", text(&out)]].concat(), "");
+            assert!(done.status.success(), "{}", said(&done));
+            fs::read(&out).unwrap().len()
+        });
+        let run = |failpoint: &str| self.durable(workers, failpoint);
+        killed_within(&self.path("run"), *all, share, run)
     }
 
     fn decisions(&self) -> Vec<u8> {
@@ -156,35 +179,13 @@ fn lists(decisions: &[u8]) -> Vec<(u64, Vec<String>)> {
     lists.collect()
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = (
-            entry.as_ref().unwrap().path(),
-            to.join(entry.unwrap().file_name()),
-        );
-        match from.is_dir() {
-            true => copy(&from, &to),
-            false => assert!(fs::copy(from, to).is_ok()),
-        }
-    }
-}
-
 #[test]
 fn a_job_goes_on_with_a_catalogue_that_has_changed() {
     let shop = Shop::new();
-    shop.durable("1", "60:after");
+    shop.killed_within("1", 15..35);
     let before = shop.decisions();
-    assert!(!before.is_empty());
     shop.write(&shop.grown());
-    let grown_ms = turn_of(&shop.durable("2", "50:after"));
-    // How far a run comes until then is a matter of chance.
-    for operation in (60..).step_by(20) {
-        if shop.decisions().len() > before.len() + 100_000 {
-            break;
-        }
-        shop.durable("2", &format!("{operation}:after"));
-    }
+    let grown_ms = turn_of(&shop.killed_within("2", 60..80));
     let between = shop.decisions();
     assert!(between.starts_with(&before));
     shop.write(&shop.rewritten());
@@ -229,7 +230,7 @@ fn a_job_goes_on_with_a_catalogue_that_has_changed() {
 #[test]
 fn a_job_is_killed_while_its_catalogue_changes() {
     let shop = Shop::new();
-    shop.durable("2", "60:after");
+    shop.killed_within("2", 15..35);
     let before = shop.decisions();
     copy(&shop.path("run"), &shop.path("begun"));
     shop.write(&shop.grown());
@@ -255,7 +256,7 @@ fn a_job_is_killed_while_its_catalogue_changes() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let shop = Shop::new();
-    shop.durable("1", "60:after");
+    shop.killed_within("1", 15..35);
     let before = shop.decisions();
     shop.write(&format!("{}i0,,cheap,\n", shop.first()));
     let refused = shop.durable("1", "");

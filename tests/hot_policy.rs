@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{free_addresses, report, restage, simulated, text};
+use common::{free_addresses, killed_within, report, restage, simulated, text};
 use restage::visit::plan::{Plan, RulesText};
 use restage::visit::policy::LEARNING_POLICY;
 use serde_json::Value;
@@ -235,7 +235,10 @@ fn a_run_is_killed_around_its_switches_and_goes_on_in_another_shape() {
 #[test]
 fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
     let shop = Shop::new(12_000);
-    let (out, state) = (shop.path("o.jsonl"), shop.path("state"));
+    let all = shop.right().len();
+    let folder = shop.path("run");
+    std::fs::create_dir(&folder).unwrap();
+    let (out, state) = (folder.join("o.jsonl"), folder.join("state"));
     let durable = [
         "--state",
         text(&state),
@@ -255,9 +258,10 @@ fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
         }
         command.output().unwrap()
     };
-    run(&paths[0], &[], "60:after");
+    killed_within(&folder, all, 10..25, |failpoint| {
+        run(&paths[0], &[], failpoint)
+    });
     let committed = std::fs::read(&out).unwrap();
-    assert!(!committed.is_empty());
     let refused = run(&paths[1], &[], "");
     assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
     assert!(
@@ -295,7 +299,9 @@ fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
     assert_eq!(early.status.code(), Some(2), "{}", said(&early));
     assert!(said(&early).contains("is committed"), "{}", said(&early));
     let when = shop.times[1].to_string();
-    let later = run(&paths[1], &["--policy-from", "now", "-w", "2"], "50:after");
+    let later = killed_within(&folder, all, 40..55, |failpoint| {
+        run(&paths[1], &["--policy-from", "now", "-w", "2"], failpoint)
+    });
     let from = turn_of(&later);
     assert!(from > last, "what is committed stays: {from} after {last}");
     let third = run(&paths[2], &["--policy-from", &when], "");
@@ -312,7 +318,7 @@ fn a_state_goes_on_under_another_policy_from_a_stated_time_on() {
         held.insert(name);
     }
     assert_eq!(held.len(), 3, "{held:?}");
-    let (again, rules) = (shop.path("again.jsonl"), shop.path("o.jsonl.rules"));
+    let (again, rules) = (shop.path("again.jsonl"), folder.join("o.jsonl.rules"));
     let flags = [
         "--policy-schedule",
         text(&rules),

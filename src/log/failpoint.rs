@@ -1,7 +1,9 @@
 //! A disk on which the process dies at an operation of its choice: for the tests that kill it.
 //!
 //! `RESTAGE_FAILPOINT=17:before` ends the process by SIGKILL right before its 17th operation that changes
-//! the disk, `17:after` right after it. Without the variable operations are counted, and nothing else.
+//! the disk, `17:after` right after it. How far a run has come by then hangs on the machine;
+//! `o.jsonl:200000` ends it before it adds to a file of that name that holds so many bytes already. Without
+//! the variable operations and bytes are counted, and nothing else.
 
 use super::storage::{AppendFile, Storage, StorageError};
 use std::path::Path;
@@ -17,28 +19,52 @@ const SIGKILL: i32 = 9;
 pub struct Failing<S> {
     disk: S,
     operations: Arc<AtomicU64>,
-    /// The operation, from 1, and whether it is done first.
-    dies_at: Option<(u64, bool)>,
+    dies_at: Option<DiesAt>,
+}
+
+/// Where a process dies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum DiesAt {
+    /// At an operation, counted from 1.
+    Operation { number: u64, is_done_first: bool },
+    /// Before an addition to a file of this name that holds so many bytes already.
+    Length { name: String, bytes: u64 },
+}
+
+impl DiesAt {
+    fn parse(given: &str) -> Option<DiesAt> {
+        let (what, when) = given.split_once(':')?;
+        let Ok(number) = what.parse() else {
+            let (name, bytes) = (what.to_owned(), when.parse().ok()?);
+            return Some(DiesAt::Length { name, bytes });
+        };
+        let is_done_first = match when {
+            "before" => false,
+            "after" => true,
+            _ => return None,
+        };
+        Some(DiesAt::Operation {
+            number,
+            is_done_first,
+        })
+    }
 }
 
 /// A file on it that is being written.
 pub struct FailingFile<S: Storage> {
     file: S::File,
+    bytes: u64,
+    /// The process dies before it adds to so many.
+    bytes_max: u64,
     disk: Failing<S>,
 }
 
-impl<S> Failing<S> {
+impl<S: Storage> Failing<S> {
     /// A disk that dies where the environment says.
     pub fn from_env(disk: S) -> Failing<S> {
-        let given = std::env::var(VARIABLE).unwrap_or_default();
-        let dies_at = given.split_once(':').and_then(|(number, when)| {
-            let is_after = match when {
-                "before" => false,
-                "after" => true,
-                _ => return None,
-            };
-            Some((number.parse().ok()?, is_after))
-        });
+        let dies_at = std::env::var(VARIABLE)
+            .ok()
+            .and_then(|given| DiesAt::parse(&given));
         Failing {
             disk,
             operations: Arc::default(),
@@ -48,7 +74,13 @@ impl<S> Failing<S> {
 
     fn around<T>(&self, act: impl FnOnce(&S) -> T) -> T {
         let number = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
-        let dies = |after: bool| self.dies_at == Some((number, after));
+        let dies = |is_done_first: bool| {
+            let here = DiesAt::Operation {
+                number,
+                is_done_first,
+            };
+            self.dies_at.as_ref() == Some(&here)
+        };
         if dies(false) {
             die();
         }
@@ -57,6 +89,19 @@ impl<S> Failing<S> {
             die();
         }
         done
+    }
+
+    fn file(&self, path: &Path, file: S::File, bytes: u64) -> FailingFile<S> {
+        let bytes_max = match &self.dies_at {
+            Some(DiesAt::Length { name, bytes }) if path.ends_with(name) => *bytes,
+            _ => u64::MAX,
+        };
+        FailingFile {
+            file,
+            bytes,
+            bytes_max,
+            disk: self.clone(),
+        }
     }
 }
 
@@ -74,18 +119,12 @@ impl<S: Storage> Storage for Failing<S> {
 
     fn create(&self, path: &Path) -> Result<FailingFile<S>, StorageError> {
         let file = self.around(|disk| disk.create(path))?;
-        Ok(FailingFile {
-            file,
-            disk: self.clone(),
-        })
+        Ok(self.file(path, file, 0))
     }
 
     fn reopen(&self, path: &Path, offset: u64) -> Result<FailingFile<S>, StorageError> {
         let file = self.around(|disk| disk.reopen(path, offset))?;
-        Ok(FailingFile {
-            file,
-            disk: self.clone(),
-        })
+        Ok(self.file(path, file, offset))
     }
 
     fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> Result<usize, StorageError> {
@@ -115,8 +154,13 @@ impl<S: Storage> Storage for Failing<S> {
 
 impl<S: Storage> AppendFile for FailingFile<S> {
     fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        if self.bytes >= self.bytes_max {
+            die();
+        }
         let file = &mut self.file;
-        self.disk.around(|_| file.append(bytes))
+        self.disk.around(|_| file.append(bytes))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
     }
 
     fn cut(&mut self) -> Result<(), StorageError> {

@@ -4,7 +4,9 @@
 use restage::format::LogWriter;
 use restage::simulate::{Scratch, Shop, ShopParams};
 use serde_json::Value;
+use std::fs;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -32,6 +34,46 @@ pub fn report(args: &[&str]) -> Value {
         output.status
     );
     serde_json::from_slice(&output.stdout).expect("--json prints one JSON object")
+}
+
+/// Copies a folder and all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let from = entry.unwrap().path();
+        let to = to.join(from.file_name().unwrap());
+        match from.is_dir() {
+            true => copy(&from, &to),
+            false => assert!(fs::copy(from, to).is_ok()),
+        }
+    }
+}
+
+/// Has a durable run killed (by a failpoint that it is given) when it has committed a share of `all`
+/// bytes of decisions, in hundredths; they and the state stand in a folder, as `o.jsonl` and whatever else.
+///
+/// What has gathered is committed at once, however much it is: where the disk kept a run waiting until it
+/// was past that share, the folder is put back and the run begins again.
+pub fn killed_within(
+    folder: &Path,
+    all: usize,
+    share: Range<usize>,
+    run: impl Fn(&str) -> Output,
+) -> Output {
+    let kept = folder.with_extension("kept");
+    let _ = fs::remove_dir_all(&kept);
+    copy(folder, &kept);
+    let bytes = all * share.start / 100..all * share.end / 100;
+    for _ in 0..20 {
+        let killed = run(&format!("o.jsonl:{}", bytes.start));
+        let written = fs::metadata(folder.join("o.jsonl")).map_or(0, |file| file.len());
+        if bytes.contains(&(written as usize)) {
+            return killed;
+        }
+        fs::remove_dir_all(folder).unwrap();
+        copy(&kept, folder);
+    }
+    panic!("no run could be killed within {share:?} % of its decisions");
 }
 
 /// Two runs, one of them taken up again, counted and learned the same by their reports (`--json`).
