@@ -15,7 +15,9 @@
 mod erase;
 mod followed;
 pub mod phases;
+mod roll;
 pub mod saved;
+mod timers;
 mod turn;
 
 use super::erasure::Tombstones;
@@ -25,7 +27,7 @@ use super::judging::{Judging, QUEUE_MAX, Reach};
 use super::learn::tables::{Change, Tables};
 use super::learned::Said;
 use super::ledger::{Desk, Ledger};
-use super::live::{Due, Judgement, Mark, Rules, Visit};
+use super::live::{Judgement, Mark, Rules, Visit};
 use super::lookup::Lookup;
 use super::memory::Memory;
 use super::products::shelf::Shelf;
@@ -52,12 +54,6 @@ struct Bin {
 /// Events that are looked ahead for in one go: enough to wait for their memory together, few enough
 /// for the nearest cache to keep it until their turn.
 pub const AHEAD: usize = 16;
-
-/// Sessions by whose size that of all is told, at least.
-const MEASURED_MIN: u64 = 4096;
-
-/// Timers that nobody waits for, kept whatever the number of live sessions.
-const STALE_TIMERS_MAX: usize = 4096;
 
 /// The visitors of one worker.
 pub struct Visitors {
@@ -225,59 +221,12 @@ impl Visitors {
         }
     }
 
-    /// Nothing happens before this time, in ms, unless an event comes: no timer fires, no fact
-    /// stops to count.
-    pub fn quiet_until(&self) -> u64 {
-        let restock = self.restock_ms().unwrap_or(u64::MAX);
-        let expiry = self.ledger.next_expiry().unwrap_or(u64::MAX);
-        let turn = self.turn_ms().unwrap_or(u64::MAX);
-        self.wheel.quiet_until().min(expiry).min(restock).min(turn)
-    }
-
-    /// Fires the timers whose deadline lies before `to`, and does what is due before `turns_ms`.
-    fn run_to(&mut self, to: ArrivalMs, turns_ms: u64, out: &mut impl Output) {
-        loop {
-            let turn = self.turn_ms().unwrap_or(u64::MAX);
-            let at = turn.min(self.restock_ms().unwrap_or(u64::MAX));
-            if at >= turns_ms {
-                break;
-            }
-            self.fire_until(ArrivalMs(at), out);
-            if turn == at {
-                self.turn_rules(out);
-            } else {
-                self.restock(ArrivalMs(at), out);
-            }
-        }
-        self.fire_until(to, out);
-    }
-
-    fn fire_until(&mut self, to: ArrivalMs, out: &mut impl Output) {
-        let mut due = std::mem::take(&mut self.due);
-        while self.wheel.next_due(to.0, &mut due) {
-            let visits = &self.visits;
-            due.sort_unstable_by_key(|timer| visits.get(timer.key).visitor);
-            if let Some(timer) = due.first() {
-                self.turn_tables(ArrivalMs(timer.deadline), out);
-            }
-            for timer in &due {
-                self.fire(*timer, out);
-            }
-        }
-        self.due = due;
-    }
-
     /// The log is over: time moves on until every session has ended. Returns what was counted.
     pub fn finish(mut self, out: &mut impl Output) -> Tally {
         self.advance(ArrivalMs(u64::MAX), out);
         debug_assert_eq!(self.live, 0);
         self.tally.products.standing = self.ledger.standing();
         self.tally
-    }
-
-    /// Sessions live now.
-    pub fn live(&self) -> u64 {
-        self.live
     }
 
     /// Timers that wait, those of ended sessions among them; for the tests of what is bounded.
@@ -317,34 +266,6 @@ impl Visitors {
         } else {
             None
         }
-    }
-
-    /// A visitor without a live session: finds room and what is remembered.
-    fn enter(&mut self, bin: usize, event: &Event, texts: Texts<'_>, out: &mut impl Output) -> u32 {
-        let limits = self.rules.policy.limits;
-        if self.bins[bin].live.len() >= limits.live_sessions_per_bin {
-            self.make_room(bin, event.arrival, out);
-        }
-        let history =
-            self.bins[bin]
-                .memory
-                .recall(event.visitor, event.arrival, limits.history_keep_ms);
-        self.tally.visitors += u64::from(history.is_none());
-        let key = self.visits.take_key();
-        self.visits.get_mut(key).set_timer(Due::NEVER);
-        self.begin(key, event, texts, history.unwrap_or_default());
-        self.list(bin, key);
-        if self.live > self.tally.live_sessions_peak {
-            self.tally.live_sessions_peak = self.live;
-            // Measured at every eighth more: the walk over some thousands pays for itself.
-            if self.live * 8 >= self.tally.state_sessions * 9 {
-                self.tally.state_sessions = self.live;
-                // What waits to be judged may take room.
-                self.settle(out);
-                self.tally.state_bytes = self.bytes();
-            }
-        }
-        key
     }
 
     fn begin(&mut self, key: u32, event: &Event, texts: Texts<'_>, history: History) {
@@ -410,98 +331,6 @@ impl Visitors {
         (&mut self.judging, &self.features, reach)
     }
 
-    /// Makes sure that the wheel calls at the visit's next deadline or earlier.
-    fn set_timer(&mut self, key: u32) {
-        let idle_ms = self.rules.policy.session.idle_ms;
-        let visit = self.visits.get_mut(key);
-        let idle_at = ArrivalMs(visit.last_arrival().0 + idle_ms);
-        let deadline = visit
-            .stalls_at()
-            .get()
-            .map_or(idle_at, |stalls_at| stalls_at.min(idle_at));
-        if Due::at(deadline) < visit.timer() {
-            visit.set_timer(Due::at(deadline));
-            self.wheel.set(Timer {
-                deadline: deadline.0,
-                key,
-            });
-            // Sessions ended early leave their timers behind: state stays bounded by what lives.
-            if self.wheel.len() > 4 * self.live as usize + STALE_TIMERS_MAX {
-                let visits = &self.visits;
-                self.wheel.retain(|timer| {
-                    visits.get(timer.key).timer() == Due::at(ArrivalMs(timer.deadline))
-                });
-            }
-        }
-    }
-
-    fn fire(&mut self, timer: Timer, out: &mut impl Output) {
-        let idle_ms = self.rules.policy.session.idle_ms;
-        let at = ArrivalMs(timer.deadline);
-        let visit = self.visits.get_mut(timer.key);
-        if visit.timer() != Due::at(at) {
-            return;
-        }
-        visit.set_timer(Due::NEVER);
-        if visit.stalls_at() == Due::at(at) {
-            self.stall(timer.key, at, out);
-        } else if visit.last_arrival().0 + idle_ms == at.0 {
-            self.leave(timer.key, at, Ending::Idle, out);
-            return;
-        }
-        self.set_timer(timer.key);
-    }
-
-    fn stall(&mut self, key: u32, at: ArrivalMs, out: &mut impl Output) {
-        let before = self.before(key, out);
-        let visit = self.visits.get_mut(key);
-        let judgement = visit.stall(at, &self.rules, &mut self.features);
-        self.judge(key, judgement, out);
-        if let Some(before) = before {
-            self.tell(key, at, Cause::Hesitation, &before, out);
-        }
-    }
-
-    /// Ends a live session whose visitor has no other, and remembers the visitor.
-    fn leave(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) {
-        let history = self.end(key, at, ending, out);
-        let limits = self.rules.policy.limits;
-        let visitor = self.visits.get(key).visitor;
-        self.strike(bin_of(visitor), key);
-        let bin = &mut self.bins[bin_of(visitor)];
-        self.tally.limits.histories += bin.memory.keep(
-            visitor,
-            at,
-            history,
-            limits.history_keep_ms,
-            limits.histories_per_bin,
-        );
-        self.visits.get_mut(key).set_timer(Due::NEVER);
-        self.visits.give_back(key);
-    }
-
-    /// The key of a visitor's live session.
-    #[inline]
-    fn find(&self, bin: usize, visitor: VisitorId) -> Option<u32> {
-        let visits = &self.visits;
-        let live = &self.bins[bin].live;
-        live.find(visitor, |key| visits.get(key).visitor == visitor)
-    }
-
-    /// Makes a session findable that has begun.
-    fn list(&mut self, bin: usize, key: u32) {
-        let visitor = self.visits.get(key).visitor;
-        self.bins[bin].live.insert(visitor, key);
-        self.live += 1;
-    }
-
-    /// Makes it findable no more.
-    fn strike(&mut self, bin: usize, key: u32) {
-        let visitor = self.visits.get(key).visitor;
-        self.bins[bin].live.remove(visitor, key);
-        self.live -= 1;
-    }
-
     /// Counts what a session came to.
     fn end(&mut self, key: u32, at: ArrivalMs, ending: Ending, out: &mut impl Output) -> History {
         if self.judging.owes(key) || self.visits.get(key).is(Mark::Promised) {
@@ -553,41 +382,5 @@ impl Visitors {
         }
         out.ended(visit, at);
         visit.history()
-    }
-
-    /// Ends the sessions of a full bin that have been silent longest: a sixteenth of them, so that
-    /// the search pays for itself.
-    fn make_room(&mut self, bin: usize, at: ArrivalMs, out: &mut impl Output) {
-        let mut sessions: Vec<(ArrivalMs, VisitorId, u32)> = self.bins[bin]
-            .live
-            .keys()
-            .map(|key| {
-                let visit = self.visits.get(key);
-                (visit.last_arrival(), visit.visitor, key)
-            })
-            .collect();
-        sessions.sort_unstable();
-        let many = (sessions.len() / 16).max(1);
-        for &(_, _, key) in &sessions[..many] {
-            self.leave(key, at, Ending::Crowded, out);
-            self.tally.limits.live_sessions += 1;
-        }
-    }
-
-    /// Bytes of state that the live sessions hold now, without spare room. Where there are many, a few bins
-    /// stand for all: visitors are in them by their hash.
-    fn bytes(&self) -> u64 {
-        let each = size_of::<Visit>() + Lookup::ENTRY_BYTES;
-        let (mut measured, mut heap) = (0, 0);
-        for bin in &self.bins {
-            if measured >= MEASURED_MIN {
-                break;
-            }
-            measured += bin.live.len() as u64;
-            let held = bin.live.keys().map(|key| self.visits.get(key).bytes());
-            heap += held.sum::<usize>() as u64;
-        }
-        let heap = heap * self.live / measured.max(1);
-        self.live * each as u64 + heap + (self.wheel.len() * Wheel::TIMER_BYTES) as u64
     }
 }
