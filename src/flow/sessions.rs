@@ -7,11 +7,12 @@
 //!
 //! Cost: the core's step per event, and a sort only where batches overlap in time.
 
+mod clock;
 mod emitter;
 mod forgotten;
+mod spec;
 
 use super::container::{Emissions, Spares};
-use super::durable::changes::Shared;
 use super::durable::saving::Saving;
 use super::durable::{Bin, Bins, Durability, Order, Orders, Parts};
 use super::failure;
@@ -19,23 +20,21 @@ use super::index::Indexed;
 use super::learning::{Changed, Changes};
 use super::pending::Pending;
 pub use super::sample::Sample;
-use super::status::{JobStatus, Teller};
+use super::status::Teller;
 use super::watchdog;
-use super::what_if::WhatIf;
 use crate::event::{ArrivalMs, Batch, VisitorId, bin_of};
 use crate::simulate::closed::Shown;
-use crate::visit::decision::Recorder;
 use crate::visit::learn::fact::Fact;
-use crate::visit::learn::learner::Subject;
 use crate::visit::learn::stat::Stat;
-use crate::visit::live::Rules;
+use crate::visit::learn::subject::Subject;
 use crate::visit::plan::{Plan, RulesText};
-use crate::visit::policy::Policy;
 use crate::visit::tally::Tally;
 use crate::visit::visitors::Visitors;
+use clock::Clock;
 use emitter::Emitter;
 pub use emitter::emit_reject;
 use serde::{Deserialize, Serialize};
+pub use spec::{Lines, SessionsSpec};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -48,93 +47,8 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::{OutputBuilder, OutputBuilderSession};
 use timely::dataflow::{Scope, Stream};
 
-/// What the operator is asked for.
-#[derive(Clone, Debug)]
-pub struct SessionsSpec {
-    /// Policy and models that hold when the run begins.
-    pub rules: Arc<Rules>,
-    /// From when on which hold.
-    pub plan: Plan,
-    /// What is on sale, where that may change.
-    pub catalogue: Shared,
-    /// How records are written.
-    pub recorder: Arc<Recorder>,
-    /// Whether the lines of records are wanted, or only their digest.
-    pub lines: Lines,
-    /// Whether rejected duplicates are to be written.
-    pub rejects: bool,
-    /// The visitor whose story is told, by text.
-    pub follow: Option<VisitorId>,
-    /// Whether counts over time are wanted.
-    pub timeline: bool,
-    /// Visitors whose sessions' rows are wanted, if any are.
-    pub rows: Option<Sample>,
-    /// The comparison with another policy that is wanted, if one is.
-    pub what_if: Option<Arc<WhatIf>>,
-    /// Whether this worker reports memory and processor time of its process.
-    pub reports_memory: bool,
-    /// Processor time that this process had taken before the run.
-    pub cpu_before: Duration,
-    /// How the run is durable, if it is.
-    pub durability: Option<Durability>,
-    /// Who is told how the job stands, if anyone is.
-    pub status: Option<JobStatus>,
-}
-
-impl SessionsSpec {
-    /// Decisions by these rules, of which nothing but the counters is wanted; a caller says what else is.
-    pub fn of(rules: Arc<Rules>) -> SessionsSpec {
-        SessionsSpec {
-            recorder: Arc::new(Recorder::of(&rules)),
-            plan: Plan::of(Arc::clone(&rules)),
-            catalogue: Shared::of(&rules),
-            rules,
-            lines: Lines::None,
-            rejects: false,
-            follow: None,
-            timeline: false,
-            rows: None,
-            what_if: None,
-            reports_memory: false,
-            cpu_before: Duration::ZERO,
-            durability: None,
-            status: None,
-        }
-    }
-
-    /// Whether sessions enter an index that products are recommended from, of either policy.
-    fn has_index(&self) -> bool {
-        let of_rival = self.what_if.as_ref().and_then(|what_if| what_if.index());
-        self.rules.index().is_some() || of_rival.is_some()
-    }
-
-    /// Whether those who learn wait for what exposures earn only where they are told to
-    /// ([`super::learning`]): where one worker states all facts, and nobody else looks at them.
-    pub fn tells_of_matching(&self, workers: usize) -> bool {
-        workers == 1 && self.what_if.is_none()
-    }
-
-    /// Whether any decision rests on tables that come back through the loop.
-    fn has_tables(&self) -> bool {
-        let of_rival = self.what_if.as_ref().and_then(|what_if| what_if.index());
-        self.rules.policy.has_tables() || of_rival.is_some()
-    }
-}
-
 /// Where decisions are seen as they are made, in the worker's own thread.
 pub type Tap = Rc<RefCell<Vec<Shown>>>;
-
-/// In which form decision records leave the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Lines {
-    /// Not at all: only their digest does.
-    None,
-    /// As JSON.
-    Json,
-    /// As CSV.
-    Csv,
-}
 
 /// What a worker counted, and the digest of its records.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -465,120 +379,5 @@ fn give<C: Container>(
         && !what.is_empty()
     {
         output.session(capability).give_container(what);
-    }
-}
-
-/// How far the operator may go, from what its inputs have promised.
-///
-/// Events before the events' frontier are all there. Decisions of an arrival rest on the tables
-/// that hold at the last multiple of the quantum up to it, so events may be taken up to the first
-/// multiple whose tables may still be on their way. A job without tables waits for none.
-///
-/// A worker that is alone states all facts that there are: as long as none is on its way, no table
-/// is, and it goes on quantum by quantum without a round of the loop until it states one.
-struct Clock {
-    quantum_ms: u64,
-    lag_ms: u64,
-    has_tables: bool,
-    alone: bool,
-    /// Events before this have been taken.
-    closed_ms: Option<u64>,
-    /// The first and the last version that knows of facts that are on their way, of a worker alone.
-    stated_ms: Option<(u64, u64)>,
-    /// Rounds since those who write were told how far all is said.
-    rounds: u32,
-    /// The last arrival in any lane, once the lanes have ended.
-    last_ms: u64,
-    ended: bool,
-}
-
-/// Rounds of the loop after which those who write are told how far all is said.
-const ROUNDS_MAX: u32 = 64;
-
-impl Clock {
-    fn new(policy: &Policy, has_tables: bool, alone: bool) -> Clock {
-        Clock {
-            quantum_ms: policy.quantum_ms,
-            lag_ms: policy.lag_ms,
-            has_tables,
-            alone,
-            closed_ms: None,
-            stated_ms: None,
-            rounds: 0,
-            last_ms: 0,
-            ended: false,
-        }
-    }
-
-    /// Events before what time may be taken now, if nothing happens before `quiet_ms`; `None` if no
-    /// more than before.
-    fn move_to(&mut self, events: Option<u64>, tables: Option<u64>, quiet_ms: u64) -> Option<u64> {
-        self.ended = events.is_none();
-        let known = match tables {
-            Some(tables) if self.has_tables => {
-                let back = self.quantum_before(tables).saturating_add(self.quantum_ms);
-                back.max(self.known_alone(tables, quiet_ms))
-            }
-            _ => u64::MAX,
-        };
-        let closed_ms = events.unwrap_or(u64::MAX).min(known);
-        if self.closed_ms.is_some_and(|before| closed_ms <= before) {
-            return None;
-        }
-        self.closed_ms = Some(closed_ms);
-        Some(closed_ms)
-    }
-
-    /// Up to when a worker that is alone knows the tables, whatever has come back.
-    fn known_alone(&mut self, tables: u64, quiet_ms: u64) -> u64 {
-        if !self.alone {
-            return 0;
-        }
-        let is_back = |(_, last): &mut (u64, u64)| last.saturating_add(self.lag_ms) <= tables;
-        self.stated_ms.take_if(is_back);
-        match self.stated_ms {
-            Some((first, _)) => first.saturating_add(self.lag_ms),
-            None => {
-                let next = quiet_ms.max(self.closed_ms.unwrap_or(0));
-                self.quantum_before(next).saturating_add(self.quantum_ms)
-            }
-        }
-    }
-
-    /// Facts were stated whose first and last version are these.
-    fn state(&mut self, versions_ms: Option<(u64, u64)>) {
-        if let (true, Some((first, last))) = (self.alone, versions_ms) {
-            let before = self.stated_ms.unwrap_or((first, last));
-            self.stated_ms = Some((before.0.min(first), before.1.max(last)));
-        }
-    }
-
-    /// The last multiple of the quantum up to this time.
-    fn quantum_before(&self, ms: u64) -> u64 {
-        ms / self.quantum_ms * self.quantum_ms
-    }
-
-    /// Whether nothing will happen any more.
-    fn is_over(&self, events: Option<u64>, closed_ms: u64, live: u64) -> bool {
-        events.is_none() && (closed_ms == u64::MAX || (live == 0 && closed_ms > self.last_ms))
-    }
-
-    /// Before what time nothing more will be said.
-    fn stand_at(&self, closed_ms: u64, quiet_ms: u64, events: Option<u64>) -> u64 {
-        if !self.has_tables {
-            return closed_ms;
-        }
-        quiet_ms.min(events.unwrap_or(u64::MAX)).max(closed_ms)
-    }
-
-    /// Whether those who write are told how far all is said: when there is nothing left to be taken,
-    /// and every so often until then.
-    fn says(&mut self, closed_ms: u64, events: Option<u64>) -> bool {
-        self.rounds += 1;
-        let says = events.is_some_and(|events| closed_ms >= events) || self.rounds >= ROUNDS_MAX;
-        if says {
-            self.rounds = 0;
-        }
-        says
     }
 }

@@ -3,7 +3,7 @@
 use super::world::{Standing, Statistics};
 use restage::visit::learn::attribution::{Credit, Reward};
 use restage::visit::learn::fact::{Exposure, Outcome, OutcomeKind};
-use restage::visit::learn::learner::Subject;
+use restage::visit::learn::subject::Subject;
 use restage::visit::policy::Policy;
 
 const ONE: i128 = 1_000_000;

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::script::{START_MS, Told, rules, searching};
 use restage::event::Kind;
 use restage::visit::learn::fact::OutcomeKind;
-use restage::visit::learn::learner::Subject;
+use restage::visit::learn::subject::Subject;
 use std::collections::BTreeMap;
 
 const POLICY: &str = r#"

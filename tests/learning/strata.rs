@@ -2,8 +2,9 @@
 //! arm earns for whom it meets, or for when, is not its own.
 
 use restage::visit::learn::fact::{Cell, HELD};
-use restage::visit::learn::learner::{Learner, Subject};
+use restage::visit::learn::learner::Learner;
 use restage::visit::learn::stat::Stat;
+use restage::visit::learn::subject::Subject;
 use restage::visit::learn::tables::{ANY, Change, Row};
 use restage::visit::policy::Policy;
 use std::collections::BTreeMap;

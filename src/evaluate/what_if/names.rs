@@ -9,7 +9,7 @@ use crate::evaluate::ope::rows::Names;
 use crate::suggest;
 use crate::visit::learn::fact::{Cell, HELD, JOINT};
 use crate::visit::learn::group::members;
-use crate::visit::learn::learner::Subject;
+use crate::visit::learn::subject::Subject;
 use crate::visit::policy::{ARMS_MAX, Policy, SLOTS_MAX, Slot};
 
 /// No arm: of a slot that only the target has.

@@ -1,6 +1,6 @@
 //! Learning what to show: from what is known of the arms to the weights by which they are drawn.
 //!
-//! [`stat`] is what is known of an arm, in integers; [`spec`] how a slot learns; [`weights`] turns
+//! [`subject`] is what statistics are about, [`stat`] what is known of an arm, in integers; [`spec`] how a slot learns; [`weights`] turns
 //! the one by the other into shares, by the probability of being [`best`], integrated on the panels of
 //! [`gauss`] by their exponentials ([`exponential`]), until there is no value [`remaining`] in going on; [`draw`] adds the floor and draws an arm. [`pairwise`] learns slots that interact over
 //! whole [`layout`]s, with the linear algebra of [`cholesky`], and [`mixture`] draws one. [`apportion`]
@@ -33,5 +33,6 @@ pub mod stat;
 mod stated;
 pub mod store;
 pub mod strata;
+pub mod subject;
 pub mod tables;
 pub mod weights;

@@ -1,6 +1,6 @@
 //! What a slot has learned, as reports say it.
 
-use super::Slot;
+use super::slot::Slot;
 use crate::visit::learn::spec::Family;
 use crate::visit::learn::stat::Stat;
 use crate::visit::learn::strata::side_by_side;
