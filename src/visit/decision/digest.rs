@@ -25,3 +25,22 @@ impl std::fmt::Display for Digest {
         write!(f, "{:032x}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_does_not_depend_on_order() {
+        let (mut one, mut two) = (Digest::default(), Digest::default());
+        for line in ["a", "b", "b"] {
+            one.add(line.as_bytes());
+        }
+        for line in ["b", "a", "b"] {
+            two.add(line.as_bytes());
+        }
+        assert_eq!(one, two);
+        one.add(b"a");
+        assert_ne!(one, two);
+    }
+}

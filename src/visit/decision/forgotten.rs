@@ -6,7 +6,8 @@
 //! were made before. Readers therefore go by time: it voids every record of its visitor whose `at_ms`
 //! is not later.
 
-use super::{Recorder, csv_row, integer, json_text};
+use super::Recorder;
+use super::write::{csv_row, integer, json_text};
 use crate::event::ArrivalMs;
 
 /// The trigger in the record of an erased visitor.

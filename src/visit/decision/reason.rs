@@ -4,7 +4,9 @@
 //! Both are one sentence of `reason`, from integers and fixed words. Cost: some 100 ns where there is
 //! anything to say.
 
-use super::{Decision, hundredths, integer};
+use super::Decision;
+use super::factors::hundredths;
+use super::write::integer;
 use crate::visit::feature::FEATURES;
 use crate::visit::model::Label;
 use crate::visit::products::catalogue::Catalogue;
