@@ -14,20 +14,21 @@
 //!
 //! Cost: about 150 ns for a session and for each outcome and exposure.
 
+mod desk;
 mod indexed;
+mod orders;
 
 use super::bots::{Rule, Verdict};
 use super::history::History;
-use super::learn::fact::{Exposure, Fact, Outcome, OutcomeKind, Side};
+use super::learn::fact::{Exposure, Fact};
 use super::learn::moments::Account;
 use super::learn::store::FactStore;
 use super::learned::Said;
-use super::live::promises::Spend;
 use super::live::{Mark, Rules, Visit};
 use super::output::Output;
 use super::rank::window::Window;
-use super::tally::Tally;
 use crate::event::{ArrivalMs, BINS, Event, Id, Kind, VisitorId, bin_of};
+pub use desk::Desk;
 
 /// What a bin's visitors taught that still counts.
 #[derive(Debug, Default)]
@@ -59,92 +60,12 @@ pub struct Ledger {
     log_end: ArrivalMs,
 }
 
-/// What the ledger works with.
-pub struct Desk<'a, O> {
-    /// By which rules.
-    pub rules: &'a Rules,
-    /// What counts.
-    pub tally: &'a mut Tally,
-    /// Where facts go.
-    pub out: &'a mut O,
-}
-
 impl Default for Ledger {
     fn default() -> Self {
         Ledger {
             bins: (0..BINS).map(|_| Bin::default()).collect(),
             expiry_ms: u64::MAX,
             log_end: ArrivalMs(u64::MAX),
-        }
-    }
-}
-
-impl<O: Output> Desk<'_, O> {
-    /// Changes a visitor's account, and the sums that it is part of.
-    fn settle(&mut self, visit: &mut Visit, at: ArrivalMs, change: impl FnOnce(&mut Visit)) {
-        let before = visit.account();
-        change(visit);
-        let after = visit.account();
-        if after != before {
-            self.sum(at, (visit.holdout(), visit.held()), &before, &after);
-        }
-    }
-
-    /// Changes what the account came to before the live session.
-    fn settle_past(&mut self, visit: &mut Visit, at: ArrivalMs, change: impl FnOnce(&mut Account)) {
-        self.settle(visit, at, |visit| {
-            change(&mut visit.session.history_mut().account)
-        });
-    }
-
-    /// Changes the sums that a visitor's account is part of: in whose group it is, overall and, bit by
-    /// bit, slot by slot.
-    fn sum(
-        &mut self,
-        at: ArrivalMs,
-        (holdout, held): (bool, u8),
-        before: &Account,
-        after: &Account,
-    ) {
-        let policy = &self.rules.policy;
-        let learned = policy
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| slot.learn.is_some());
-        let slots = learned
-            .filter(|_| !holdout)
-            .map(|(index, _)| (1 + index, held >> index & 1 == 1));
-        for (place, held) in std::iter::once((0, holdout)).chain(slots) {
-            self.tally.lift_of(place).change(held, before, after);
-        }
-        if let Some(timeline) = &mut self.tally.timeline {
-            timeline.at(at.0).lift.change(holdout, before, after);
-        }
-    }
-
-    /// States what promotions took or promise, or takes it back.
-    fn spend(&mut self, at: ArrivalMs, visitor: VisitorId, spends: &[Spend]) {
-        for &(slot, arm, amount, sign) in spends {
-            let fact = Fact::Spend { slot, arm, amount };
-            self.out.fact(at, visitor, &fact, sign);
-        }
-    }
-
-    /// Counts a visitor of a group among those who are compared slot by slot (`1`), or not any more
-    /// (`-1`).
-    fn compare(
-        &mut self,
-        at: ArrivalMs,
-        visitor: VisitorId,
-        (holdout, held): (bool, u8),
-        sign: i8,
-    ) {
-        let slots = self.rules.policy.slots.iter().enumerate();
-        for (index, _) in slots.filter(|(_, slot)| slot.learn.is_some()) {
-            let (slot, side) = (index as u8, Side::of(holdout, held >> index & 1 == 1));
-            let fact = Fact::Visitor { slot, side };
-            self.out.fact(at, visitor, &fact, sign);
         }
     }
 }
@@ -273,143 +194,6 @@ impl Ledger {
         }
         if let Some(verdict) = verdict(visit, desk.rules) {
             self.rule_out(at, verdict.rule(), visit, desk);
-        }
-    }
-
-    fn order(
-        &mut self,
-        event: &Event,
-        visit: &mut Visit,
-        counts: bool,
-        desk: &mut Desk<'_, impl Output>,
-    ) {
-        let policy = &desk.rules.policy;
-        if !counts {
-            return desk.settle_past(visit, event.arrival, |account| account.before += 1);
-        }
-        let (visitor, session) = (event.visitor, visit.session_number());
-        let facts = self.bin(visitor, event.arrival, desk.out);
-        let known = |(_, order): (Outcome, Id)| !order.is_none() && order == event.event_id;
-        if facts.orders(visitor).any(known) {
-            desk.tally.orders_repeated += 1;
-            return;
-        }
-        let (worth, most) = (event.revenue(), policy.learning.value_max);
-        desk.tally.limits.value_max += u64::from(worth > most);
-        let value = worth.min(most);
-        let shown = policy.slots.iter().zip(visit.layout());
-        let costs = shown.map(|(slot, arm)| slot.arms[usize::from(*arm)].cost.of(value));
-        let margin = policy.promotions.margin(value, costs.sum());
-        self.take_promise(event.arrival, visit, desk);
-        desk.spend(event.arrival, visitor, &visit.redeem(value, policy));
-        let number = self.of(visitor).next_number();
-        visit.mark(Mark::Ordered, true);
-        let fact = Fact::Outcome(Outcome {
-            at_ms: event.time.0,
-            session,
-            number,
-            kind: OutcomeKind::Order,
-            value,
-            margin,
-        });
-        self.state(event.arrival, visitor, fact, event.event_id, desk);
-        visit.set_orders(visit.orders() + 1);
-        let more = Account {
-            converted: i64::from(visit.orders() == 1),
-            revenue: value,
-            margin,
-            ..Account::default()
-        };
-        desk.settle(visit, event.arrival, |visit| visit.earn(&more));
-    }
-
-    /// The first addition to the cart in a session may count for itself, or promise an order.
-    fn cart(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        let policy = &desk.rules.policy;
-        let reward = policy.learning.reward;
-        if visit.mark(Mark::Carted, true) {
-            return;
-        }
-        let mut state = |ledger: &mut Ledger, kind| {
-            let fact = Fact::Outcome(Outcome {
-                at_ms: event.time.0,
-                session: visit.session_number(),
-                number: ledger.of(event.visitor).next_number(),
-                kind,
-                ..Outcome::default()
-            });
-            ledger.state(event.arrival, event.visitor, fact, Id::NONE, desk);
-        };
-        if reward.wants_carts() {
-            state(self, OutcomeKind::Cart);
-        }
-        if reward.provisional > 0 && !visit.is(Mark::Ordered) {
-            state(self, OutcomeKind::Promise);
-            visit.mark(Mark::Promised, true);
-        }
-    }
-
-    /// What an addition to the cart promised is settled: the order is there, or will not come.
-    fn take_promise(&mut self, at: ArrivalMs, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        if !visit.mark(Mark::Promised, false) {
-            return;
-        }
-        let session = visit.session_number();
-        let promise = |fact: &Fact| {
-            matches!(fact, Fact::Outcome(outcome)
-                if outcome.session == session && outcome.kind == OutcomeKind::Promise)
-        };
-        let bin = self.bin(visit.visitor, at, desk.out);
-        bin.take_back(at, visit.visitor, promise, desk.out);
-    }
-
-    fn refund(&mut self, event: &Event, visit: &mut Visit, desk: &mut Desk<'_, impl Output>) {
-        let (at, visitor) = (event.arrival, event.visitor);
-        // Orders are known by what they count for.
-        let back = event.revenue().min(desk.rules.policy.learning.value_max);
-        let facts = &*self.bin(visitor, at, desk.out);
-        let orders = || facts.orders(visitor).map(|(order, _)| order);
-        let exactly = orders().find(|order| back == 0 || order.value == back);
-        let Some(order) = exactly.or_else(|| orders().find(|order| order.value > back)) else {
-            desk.tally.refunds_unmatched += 1;
-            return;
-        };
-        let whole = back == 0 || order.value == back;
-        let live = order.session == visit.session_number();
-        // Of the live session, orders that were forgotten are counted, too.
-        let standing = if live {
-            visit.orders() as usize
-        } else {
-            let of_session = |other: &Outcome| other.session == order.session;
-            orders().filter(of_session).count()
-        };
-        let bin = &mut self.bins[bin_of(visitor)].facts;
-        let remains = if whole {
-            let it = |fact: &Fact| matches!(fact, Fact::Outcome(o) if *o == order);
-            bin.take_back(at, visitor, it, desk.out);
-            Outcome::default()
-        } else {
-            // Goods come back; what the promotion cost stays spent.
-            let goods = desk.rules.policy.promotions.margin(back, 0);
-            let rest = Outcome {
-                value: order.value - back,
-                margin: order.margin - goods,
-                ..order
-            };
-            bin.replace(at, visitor, rest, desk.out);
-            rest
-        };
-        let less = Account {
-            converted: -i64::from(whole && standing == 1),
-            revenue: remains.value - order.value,
-            margin: remains.margin - order.margin,
-            ..Account::default()
-        };
-        if live {
-            visit.set_orders(visit.orders() - u32::from(whole));
-            desk.settle(visit, at, |visit| visit.earn(&less));
-        } else {
-            desk.settle_past(visit, at, |account| account.add(&less));
         }
     }
 
