@@ -4,7 +4,7 @@
 //! The other policy, the target, sees the same sessions in the same order and is asked at every
 //! judgement what it would do ([`crate::visit::view`]). [`pairing`] brings that together with what
 //! was logged, be it the decisions of a policy that runs beside it or the [`records`] that one
-//! wrote; [`names`] says which slot and arm of the one is which of the other. [`differences`]
+//! wrote, as [`moment`]s; [`names`] says which slot and arm of the one is which of the other. [`differences`]
 //! counts where the two pages part, [`worth`] makes rewards and the rows of the off-policy
 //! estimators, [`verdict`] says what can be said, and [`report`] says it all.
 //!
@@ -16,6 +16,7 @@
 //! Pure; the same log gives the same evidence in whatever parts it was gathered.
 
 pub mod differences;
+pub mod moment;
 pub mod names;
 pub mod pairing;
 pub mod records;

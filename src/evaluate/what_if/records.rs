@@ -12,8 +12,8 @@
 //! A line that is no record ends the reading, with its number: a file of decisions was written by a
 //! program, and a hole in it would bias every estimate. Memory: 100 bytes a record.
 
+use super::moment::{Chosen, Logged, session_key, trigger_hash};
 use super::names::{Mapping, NO_ARM};
-use super::pairing::{Chosen, Logged, session_key, trigger_hash};
 use crate::event::VisitorId;
 use crate::visit::decision::FORGOTTEN;
 use crate::visit::policy::{Policy, SLOTS_MAX};

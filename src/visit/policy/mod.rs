@@ -8,8 +8,10 @@ mod check;
 pub mod learning;
 mod parse;
 mod parse_index;
+mod parse_learn;
 mod parse_learning;
 mod parse_products;
+mod parse_slot;
 mod parse_when;
 mod succeed;
 mod tables;
@@ -29,7 +31,7 @@ use crate::event::{VisitorId, hash_text, mix};
 use learning::{Cost, Learning, Promotions};
 
 pub use parse::PolicyError;
-pub use parse_learning::method_name;
+pub use parse_learn::method_name;
 
 /// The policy that is used when none is named, as text.
 pub const DEFAULT_POLICY: &str = include_str!("../../../data/policy.toml");
