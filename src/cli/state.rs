@@ -79,8 +79,13 @@ impl StateArgs {
             let files = Files::from_env(Disk);
             // What cannot go on is refused before whoever may be at it is disturbed.
             readable(spec)?;
-            let known = read_rules(&files, dir).map_err(failed)?;
-            let is_alone = self.meet(dir, known, &spec.plan)?.changes();
+            let known = || read_rules(&files, dir).map_err(failed);
+            self.compare(dir, known()?, &spec.plan)?;
+            // So is a start whose other processes never come.
+            spec.durability = Some(durability.clone());
+            let met = spec.meet();
+            met.map_err(|error| Failure::new(error.exit_code(), error))?;
+            let is_alone = self.compare(dir, known()?, &spec.plan)?.changes();
             let lock = Alive::at(dir, is_alone)?;
             let opened = open(files, dir, spec.config_digest(), options).map_err(failed)?;
             for note in &opened.notes {
@@ -100,8 +105,8 @@ impl StateArgs {
                     anyhow::anyhow!("{}: {what}", dir.display()),
                 ));
             }
-            let met = self.meet(dir, opened.rules, &spec.plan)?;
-            let changes = met.changes();
+            let compared = self.compare(dir, opened.rules, &spec.plan)?;
+            let changes = compared.changes();
             if changes && !is_alone {
                 let what = format!("{}: its rules changed while it was opened", dir.display());
                 return Err(Failure::new(5, anyhow::anyhow!(what)));
@@ -109,8 +114,8 @@ impl StateArgs {
             let (plan, stock) = match opened.resume.as_ref().map(committed) {
                 // Nothing was decided yet.
                 None if changes => (spec.plan.clone(), stock_of(&spec.plan)?),
-                None => (met.plan, met.stock),
-                Some(until) => self.take_over(met, until)?,
+                None => (compared.plan, compared.stock),
+                Some(until) => self.take_over(compared, until)?,
             };
             let mut journal = plan.journal();
             journal.extend(stock.as_ref().map(Stock::write));
@@ -148,9 +153,14 @@ impl StateArgs {
     }
 
     /// What a folder goes by, and what is to take over in it.
-    fn meet(&self, dir: &Path, known: Option<Vec<u8>>, given: &Plan) -> Result<Met, Failure> {
+    fn compare(
+        &self,
+        dir: &Path,
+        known: Option<Vec<u8>>,
+        given: &Plan,
+    ) -> Result<Compared, Failure> {
         let Some(journal) = known else {
-            return Ok(Met {
+            return Ok(Compared {
                 plan: given.clone(),
                 stock: stock_of(given)?,
                 rules: None,
@@ -166,22 +176,22 @@ impl StateArgs {
         let catalogue = given.first().catalogue.clone();
         let plan = Plan::of_journal(journal, catalogue.clone());
         let stock = stock.map(Stock::read).transpose();
-        let mut met = Met {
+        let mut compared = Compared {
             plan: plan.map_err(|error| damaged(error.to_string()))?,
             stock: stock.map_err(|error| damaged(error.to_string()))?,
             rules: None,
             news: None,
         };
-        let (last, wanted) = (met.plan.last(), given.last());
+        let (last, wanted) = (compared.plan.last(), given.last());
         let same = match given.changes() {
             0 => last.text() == wanted.text(),
             _ => journal == given.journal(),
         };
         if let Some(text) = wanted.text().filter(|_| !same) {
             self.check(dir, last, (text, given))?;
-            met.rules = Some(text.clone());
+            compared.rules = Some(text.clone());
         }
-        met.news = match (&met.stock, catalogue) {
+        compared.news = match (&compared.stock, catalogue) {
             (None, None) => None,
             (Some(stock), Some(now)) => {
                 let news = stock.news(now.name(), &now.source);
@@ -189,7 +199,7 @@ impl StateArgs {
             }
             _ => return Err(damaged("it does not say what is on sale".into())),
         };
-        Ok(met)
+        Ok(compared)
     }
 
     /// Whether rules may take over from a folder's last ones.
@@ -221,14 +231,18 @@ impl StateArgs {
     }
 
     /// What was given takes over after what was committed: rules from when was asked for, a catalogue at once.
-    fn take_over(&self, met: Met, until: Epoch) -> Result<(Plan, Option<Stock>), Failure> {
+    fn take_over(
+        &self,
+        compared: Compared,
+        until: Epoch,
+    ) -> Result<(Plan, Option<Stock>), Failure> {
         let (flag, over) = ("--policy-from", until.0 == u64::MAX);
-        let Met {
+        let Compared {
             mut plan,
             mut stock,
             rules,
             news,
-        } = met;
+        } = compared;
         if over && (rules.is_some() || news.is_some()) {
             let flag = rules.map_or("--catalogue", |_| flag);
             let what = "the run is over, and all its decisions are committed";
@@ -267,14 +281,14 @@ impl StateArgs {
 }
 
 /// What a folder goes by, and what was given that it does not go by yet.
-struct Met {
+struct Compared {
     plan: Plan,
     stock: Option<Stock>,
     rules: Option<RulesText>,
     news: Option<News>,
 }
 
-impl Met {
+impl Compared {
     fn changes(&self) -> bool {
         self.rules.is_some() || self.news.is_some()
     }

@@ -6,9 +6,11 @@
 
 use super::durable::Durability;
 use super::job::{JobError, JobSpec};
-use super::mesh::{self, Greeting};
+use super::mesh::{self, Given, Greeting, Met};
+use crate::event::hash_text;
 use std::any::Any;
 use std::net::TcpStream;
+use std::sync::Arc;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
 use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::communication::{Config as Communication, Hooks};
@@ -50,9 +52,33 @@ impl Cluster {
         self.addresses.len().max(1)
     }
 
-    /// Allocators for the workers of this process, connected with the other processes, if any.
-    pub(super) fn allocators(&self, spec: &JobSpec) -> Result<Allocators, JobError> {
+    /// Meets the other processes of the job, if there are any.
+    pub(super) fn meet(&self, spec: &JobSpec) -> Result<Option<Met>, JobError> {
         if self.processes() == 1 {
+            return Ok(None);
+        }
+        let (instance, is_first) = (mesh::instance(), self.process == 0);
+        let greeting = Greeting {
+            protocol: mesh::PROTOCOL,
+            process: self.process as u32,
+            instance,
+            first: if is_first { instance } else { 0 },
+            wishes: spec.wishes(),
+            processes: self.processes() as u32,
+            workers: self.workers as u32,
+            purpose: 0,
+            given: Arc::new(given(spec)),
+        };
+        Ok(Some(mesh::meet(&self.addresses, greeting, mesh::WAIT)?))
+    }
+
+    /// Allocators for the workers of this process, connected with the other processes, if any.
+    pub(super) fn allocators(
+        &self,
+        spec: &JobSpec,
+        met: Option<Met>,
+    ) -> Result<Allocators, JobError> {
+        let Some(met) = met else {
             let config = match self.workers {
                 1 => Communication::Thread,
                 many => Communication::Process(many),
@@ -65,24 +91,9 @@ impl Cluster {
                 durability: spec.durability.clone(),
                 heartbeats: Vec::new(),
             });
-        }
-        let greeting = Greeting {
-            rules: spec.rules_digest(),
-            logs: spec.logs_digest(),
-            generation: spec
-                .state
-                .as_ref()
-                .map_or(0, |state| state.writer.generation().0),
-            instance: mesh::instance(),
-            wishes: spec.wishes(),
-            processes: self.processes() as u32,
-            workers: self.workers as u32,
-            process: self.process as u32,
-            purpose: 0,
-            protocol: mesh::PROTOCOL,
         };
         let briefing = serde_json::to_vec(&spec.durability).expect("a briefing is plain data");
-        let connected = mesh::connect(&self.addresses, greeting, briefing, mesh::WAIT)?;
+        let connected = met.begin(briefing)?;
         let durability = serde_json::from_slice(&connected.briefing)
             .map_err(|error| JobError::Start(format!("process 0 said nonsense: {error}")))?;
         let hooks = Hooks::default();
@@ -106,5 +117,88 @@ impl Cluster {
             durability,
             heartbeats: connected.heartbeats,
         })
+    }
+}
+
+/// What must have been given alike to every process, by flag: what decides, the logs, and how they are
+/// read. Of a durable run the last rules: from when on they hold, the first process says.
+fn given(spec: &JobSpec) -> Given {
+    let or_none = |text: Option<String>| text.unwrap_or("none".into());
+    let yes_or_no = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    let (rules, options) = (&spec.rules, &spec.lane_options);
+    let schedules = spec.durability.is_none() && spec.plan.changes() > 0;
+    let catalogue = rules.catalogue.as_ref().map(|all| all.label.clone());
+    let rival = spec.what_if.as_ref().map(|other| other.label().to_owned());
+    let logs: Vec<String> = spec.logs.iter().map(ToString::to_string).collect();
+    let mapping = options
+        .mapping
+        .as_ref()
+        .map(|mapping| digest(&format!("{mapping:?}")));
+    let given = [
+        ("release", env!("CARGO_PKG_VERSION").to_owned()),
+        (
+            "command",
+            if spec.live { "run" } else { "replay" }.to_owned(),
+        ),
+        ("--policy", rules.policy.label.clone()),
+        ("--model", rules.models.label()),
+        (
+            "--policy-schedule",
+            or_none(schedules.then(|| spec.plan.label())),
+        ),
+        ("--catalogue", or_none(catalogue)),
+        ("--against", or_none(rival)),
+        ("logs", logs.join(" ")),
+        ("--sort", yes_or_no(spec.sort)),
+        (
+            "--format",
+            options
+                .format
+                .map_or("auto".into(), |format| format.to_string()),
+        ),
+        ("--mapping", or_none(mapping)),
+        ("--lateness", format!("{} ms", options.lateness_ms)),
+        ("--future", format!("{} ms", options.future_ms)),
+        ("what is read of an event", format!("{:?}", options.carry)),
+        (
+            "--visitor",
+            or_none(spec.follow.map(|visitor| format!("{visitor:?}"))),
+        ),
+    ];
+    given
+        .map(|(flag, value)| (flag.to_owned(), shortened(value)))
+        .into()
+}
+
+/// Longest text of a thing that was given, in bytes, that is told whole.
+const TOLD_BYTES_MAX: usize = 256;
+
+/// A long text's beginning, with what tells it from all others.
+fn shortened(text: String) -> String {
+    match text.len() {
+        ..=TOLD_BYTES_MAX => text,
+        _ => {
+            let begin = &text[..text.floor_char_boundary(TOLD_BYTES_MAX)];
+            format!("{begin}… ({})", digest(&text))
+        }
+    }
+}
+
+fn digest(text: &str) -> String {
+    format!("{:016x}", hash_text(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lists of logs that begin alike are told apart, and none is longer than a greeting may be.
+    #[test]
+    fn what_is_long_is_told_by_its_beginning_and_a_digest() {
+        let long = |end: &str| shortened("ä".repeat(10_000) + end);
+        let (one, other) = (long("1"), long("2"));
+        assert_ne!(one, other);
+        assert!(one.starts_with("ää") && one.len() < 300, "{one}");
+        assert_eq!(shortened("short".into()), "short");
     }
 }

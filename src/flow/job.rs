@@ -21,6 +21,7 @@ use super::durable::restore::Restored;
 use super::durable::rounds::Rounds;
 use super::failure::{self, AtSignal, Ending, Stop};
 use super::lull::Lull;
+use super::mesh::Met;
 use super::milestones::Milestones;
 use super::output::LineWriter;
 use super::sessions::{Lines, Sample, SessionsSpec};
@@ -102,6 +103,8 @@ pub struct JobSpec {
     pub status: Option<JobStatus>,
     /// Where it is noted how far the sink has come when, if anyone measures.
     pub milestones: Option<Milestones>,
+    /// The other processes, once they have been met.
+    pub met: Option<Met>,
     /// How the run is durable, if it is; the first process tells the others.
     pub durability: Option<Durability>,
     /// The state folder, in the first process of a durable run.
@@ -150,21 +153,21 @@ impl JobSpec {
             patience: Duration::from_secs(10),
             status: None,
             milestones: None,
+            met: None,
             durability: None,
             state: None,
         }
     }
 
-    /// Digest of release, policies and models, which must be the same in every process. Of a durable run
-    /// those that were given: from when on they hold, the first process says.
-    pub(super) fn rules_digest(&self) -> u64 {
-        let release = env!("CARGO_PKG_VERSION");
-        let rules = match &self.durability {
-            Some(_) => Plan::of(Arc::clone(&self.rules)).label(),
-            None => self.plan.label(),
-        };
-        let rival = self.what_if.as_ref().map(|what_if| what_if.label());
-        hash_text(format!("{release} {rules} {rival:?} {}", self.catalogue()).as_bytes())
+    /// Meets the other processes, if there are any and it has not been done.
+    ///
+    /// # Errors
+    /// [`JobError`] when they do not come, or do not fit.
+    pub fn meet(&mut self) -> Result<(), JobError> {
+        if self.met.is_none() {
+            self.met = self.cluster.meet(self)?;
+        }
+        Ok(())
     }
 
     /// The label of the catalogue that was given.
@@ -173,20 +176,13 @@ impl JobSpec {
         catalogue.map_or(String::new(), |all| all.label.clone())
     }
 
-    /// Digest of the logs and of how they are read, which must be the same in every process.
-    pub(super) fn logs_digest(&self) -> u64 {
-        self.logs_digest_by(
-            &self
-                .logs
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>(),
-        )
-    }
-
-    fn logs_digest_by(&self, logs: &[String]) -> u64 {
+    /// Digest of all that the output depends on but the plan and the catalogue, which the folder keeps in
+    /// full, and the release, which says in every file which versions of the format it reads: a state
+    /// folder belongs to one.
+    pub fn config_digest(&self) -> u128 {
+        let logs: Vec<String> = self.logs.iter().map(Source::place).collect();
         let options = &self.lane_options;
-        let parts = format!(
+        let logs = format!(
             "{logs:?} {} {:?} {} {} {:?} {:?}",
             self.sort,
             options.format,
@@ -195,16 +191,7 @@ impl JobSpec {
             options.carry,
             self.follow,
         );
-        hash_text(parts.as_bytes())
-    }
-
-    /// Digest of all that the output depends on but the plan and the catalogue, which the folder keeps in
-    /// full, and the release, which says in every file which versions of the format it reads: a state
-    /// folder belongs to one.
-    pub fn config_digest(&self) -> u128 {
-        let logs: Vec<String> = self.logs.iter().map(Source::place).collect();
-        let logs = self.logs_digest_by(&logs);
-        let parts = ("", logs, self.lines as u32);
+        let parts = ("", hash_text(logs.as_bytes()), self.lines as u32);
         xxh3_128(format!("{parts:?}").as_bytes())
     }
 
@@ -268,7 +255,11 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
         wishes,
         durability,
         heartbeats,
-    } = spec.cluster.allocators(&spec)?;
+    } = {
+        spec.meet()?;
+        let met = spec.met.take();
+        spec.cluster.allocators(&spec, met)?
+    };
     spec.grant(wishes);
     spec.durability = durability;
     spec.take_plan()?;

@@ -4,17 +4,26 @@
 //! mesh does; but within a time limit, quietly, and only after both sides have shown each other a
 //! greeting ([`greeting`]). It prevents what a bare mesh cannot notice: two processes that run
 //! different policies, models, logs or worker counts, which would mix their results; a number
-//! given twice; and a stranger that happens to call the port.
+//! given twice; and a stranger that happens to call the port. Who was given something else is told by which
+//! flag, and what both were given.
 //!
 //! Each connection is greeted in a thread of its own. *A caller that says nothing would otherwise keep
 //! everybody else waiting.* Connections that close meanwhile are forgotten and made anew, and who starts
 //! again takes the place of the one that it was. *A process that is restarted while the others still wait
 //! is no second one.*
 //!
-//! When a process has all of its connections it tells the first which starts of the others they lead to,
-//! and under which generation of the state. *A process of an earlier start, still connected with one of
-//! them, would otherwise be found out in the middle of the run.* If all say the same, the first tells them
-//! what the run is, and it begins.
+//! A greeting says, too, of which start of the first process its sender has been told. *One that is still
+//! of an earlier start of the job is named.* When a process has all of its connections it tells the first
+//! which starts of the others they lead to. *A process of an earlier start, still connected with one of
+//! them, would otherwise be found out in the middle of the run.* If all say the same, they have met ([`Met`]).
+//!
+//! Only then does the first process of a durable run claim the state and read it ([`crate::log`]). *A start
+//! whose other processes never come would otherwise take the state away from a run that is well, and come
+//! to nothing itself.* So the claim is no part of a greeting, and nobody else needs it: one process writes,
+//! and the claims keep it and its predecessors apart. Meanwhile the others wait; a claim that fails ends the
+//! first process, and with its connections the start. At last it tells them what the run is
+//! ([`Met::begin`]), and it begins. One that ends between the claim and the begin costs its
+//! predecessor the state, and another start.
 //!
 //! The connections carry no encryption and no authentication: use a private network. Cost: a look at every
 //! connection each 20 ms until all are there.
@@ -24,7 +33,7 @@ mod greeting;
 mod tests;
 
 use super::failure;
-pub use greeting::{Greeting, PROTOCOL};
+pub use greeting::{Given, Greeting, PROTOCOL};
 use greeting::{call, exchange, read_until};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -66,16 +75,10 @@ pub enum MeshError {
         source: io::Error,
     },
     /// Another process is of an earlier start of the job.
-    #[error(
-        "process {other} is still of an earlier start of the job (generation {theirs}, and this one is {own}): end it"
-    )]
+    #[error("process {other} is still of an earlier start of the job: end it")]
     Stale {
         /// The other process.
         other: usize,
-        /// Its generation.
-        theirs: u64,
-        /// The generation of this process.
-        own: u64,
     },
     /// Another process is connected with processes that have ended since.
     #[error(
@@ -90,12 +93,20 @@ pub enum MeshError {
     Mismatch {
         /// The other process, as it calls itself.
         other: u32,
-        /// What differs.
-        what: &'static str,
+        /// What differs: the flag, and what both were given.
+        what: String,
     },
 }
 
-/// What a process has once all are there.
+/// All processes of a job, which have greeted each other and wait for the first to begin.
+#[derive(Debug)]
+pub struct Met {
+    process: usize,
+    peers: Vec<Peer>,
+    wishes: u32,
+}
+
+/// What a process has once the run begins.
 #[derive(Debug)]
 pub struct Connected {
     /// A socket for each process, none for this: the engine's.
@@ -110,6 +121,8 @@ pub struct Connected {
 
 /// How long a process waits for the others.
 pub const WAIT: Duration = Duration::from_secs(60);
+/// How long the first process may take to read its state.
+const BEGIN_WAIT: Duration = Duration::from_secs(600);
 /// How long it waits before it says for whom.
 const SAY_AFTER: Duration = Duration::from_secs(3);
 /// Longest briefing in bytes.
@@ -123,16 +136,11 @@ pub fn instance() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// Connects this process with all others, and tells them the first process's briefing.
+/// Connects this process with all others.
 ///
 /// # Errors
 /// [`MeshError`], in particular when not everybody comes within `wait`.
-pub fn connect(
-    addresses: &[String],
-    own: Greeting,
-    briefing: Vec<u8>,
-    wait: Duration,
-) -> Result<Connected, MeshError> {
+pub fn meet(addresses: &[String], own: Greeting, wait: Duration) -> Result<Met, MeshError> {
     let me = own.process as usize;
     let listen = |source| MeshError::Listen {
         process: me,
@@ -158,7 +166,11 @@ pub fn connect(
         meeting.take_heard()?;
     }
     meeting.agree(until)?;
-    meeting.begin(briefing, until)
+    Ok(Met {
+        process: me,
+        peers: meeting.peers,
+        wishes: meeting.wishes,
+    })
 }
 
 /// Another process, as far as it is connected.
@@ -185,8 +197,8 @@ struct Meeting<'a> {
     own: Greeting,
     peers: Vec<Peer>,
     wishes: u32,
-    /// One that is of an earlier start, and its generation.
-    stale: Option<(usize, u64)>,
+    /// One that is of an earlier start.
+    stale: Option<usize>,
     /// Counts those who are being greeted, by its clones.
     greeted: Arc<()>,
     tell: Sender<Heard>,
@@ -198,9 +210,9 @@ impl<'a> Meeting<'a> {
         let (tell, heard) = channel();
         Meeting {
             addresses,
-            own,
             peers: addresses.iter().map(|_| Peer::default()).collect(),
             wishes: own.wishes,
+            own,
             stale: None,
             greeted: Arc::default(),
             tell,
@@ -236,11 +248,7 @@ impl<'a> Meeting<'a> {
 
     fn incomplete(&self, wait: Duration) -> MeshError {
         match self.stale {
-            Some((other, theirs)) => MeshError::Stale {
-                other,
-                theirs,
-                own: self.own.generation,
-            },
+            Some(other) => MeshError::Stale { other },
             None => MeshError::Missing {
                 process: self.me(),
                 seconds: wait.as_secs(),
@@ -258,7 +266,7 @@ impl<'a> Meeting<'a> {
         }
         let is_told = self.me() == 0 || self.peers[0].streams.iter().any(Option::is_some);
         if !is_told {
-            self.own.generation = 0;
+            self.own.first = 0;
         }
     }
 
@@ -274,7 +282,7 @@ impl<'a> Meeting<'a> {
                 let address = self.addresses[other].clone();
                 let greeting = Greeting {
                     purpose: purpose as u32,
-                    ..self.own
+                    ..self.own.clone()
                 };
                 let tell = self.tell.clone();
                 std::thread::spawn(move || {
@@ -296,7 +304,8 @@ impl<'a> Meeting<'a> {
             if Arc::strong_count(&self.greeted) > GREETED_MAX {
                 continue;
             }
-            let (own, tell, counted) = (self.own, self.tell.clone(), Arc::clone(&self.greeted));
+            let (own, tell) = (self.own.clone(), self.tell.clone());
+            let counted = Arc::clone(&self.greeted);
             std::thread::spawn(move || {
                 let greeted = exchange(stream, &own);
                 drop(counted);
@@ -331,7 +340,7 @@ impl<'a> Meeting<'a> {
     ) -> Result<(), MeshError> {
         self.own.check(theirs)?;
         let other = theirs.process as usize;
-        let refuse = |what| {
+        let refuse = |what: String| {
             Err(MeshError::Mismatch {
                 other: theirs.process,
                 what,
@@ -339,24 +348,30 @@ impl<'a> Meeting<'a> {
         };
         match called {
             Some((number, _)) if number != other => {
-                return refuse("another number was called at its address: host files differ");
+                let address = &self.addresses[number];
+                return refuse(format!(
+                    "--hostfile: it answers at {address}, which is process {number}'s in that of process {}",
+                    self.me()
+                ));
             }
-            None if other == self.me() => return refuse("its number (-p) is that of this process"),
+            None if other == self.me() => {
+                return refuse(format!("-p: its number, {other}, is that of this process"));
+            }
             None if other < self.me() || other >= self.peers.len() => {
-                return refuse("its number (-p) is out of range");
+                return refuse(format!("-p: its number, {other}, is out of range"));
             }
             _ => {}
         }
-        let (own, generation) = (self.own.generation, theirs.generation);
-        if other != 0 && generation != 0 && own != 0 && generation != own {
+        let (own, told) = (self.own.first, theirs.first);
+        if other != 0 && told != 0 && own != 0 && told != own {
             // It may be about to hear of its successor.
-            self.stale = Some((other, generation));
+            self.stale = Some(other);
             return Ok(());
         }
         let peer = &mut self.peers[other];
         if peer.instance != theirs.instance {
             if peer.streams.iter().flatten().any(is_open) {
-                return refuse("its number (-p) is taken");
+                return refuse(format!("-p: its number, {other}, is taken"));
             }
             (peer.instance, peer.streams) = (theirs.instance, [None, None]);
         }
@@ -364,13 +379,13 @@ impl<'a> Meeting<'a> {
         let purpose = called.map_or(theirs.purpose.min(1) as usize, |(_, purpose)| purpose);
         peer.streams[purpose] = Some(stream);
         if other == 0 {
-            (self.wishes, self.own.generation) = (theirs.wishes, generation);
+            (self.wishes, self.own.first) = (theirs.wishes, theirs.instance);
         }
         tracing::info!(process = self.me(), other, "connected");
         Ok(())
     }
 
-    /// With whom this process is connected, and under which generation.
+    /// With which starts of the processes this one is connected, its own among them.
     fn connections(&self) -> Vec<u8> {
         let instances = self.peers.iter().enumerate().map(|(other, peer)| {
             let is_own = other == self.me();
@@ -380,51 +395,53 @@ impl<'a> Meeting<'a> {
                 peer.instance
             }
         });
-        let numbers = std::iter::once(self.own.generation).chain(instances);
-        numbers.flat_map(u64::to_le_bytes).collect()
-    }
-
-    fn heartbeat(&mut self, other: usize) -> Result<&mut TcpStream, MeshError> {
-        let stream = self.peers[other].streams[1].as_mut();
-        stream.ok_or_else(|| lost(other)(ErrorKind::NotConnected.into()))
+        instances.flat_map(u64::to_le_bytes).collect()
     }
 
     /// The others say with whom they are connected; the first compares.
     fn agree(&mut self, until: Instant) -> Result<(), MeshError> {
         let own = self.connections();
         if self.me() > 0 {
-            return self.heartbeat(0)?.write_all(&own).map_err(lost(0));
+            return heartbeat(&mut self.peers, 0)?
+                .write_all(&own)
+                .map_err(lost(0));
         }
         for other in 1..self.peers.len() {
             let mut theirs = vec![0; own.len()];
-            read_until(self.heartbeat(other)?, &mut theirs, until).map_err(lost(other))?;
+            let stream = heartbeat(&mut self.peers, other)?;
+            read_until(stream, &mut theirs, until).map_err(lost(other))?;
             if theirs != own {
                 return Err(MeshError::Mixed { other });
             }
         }
         Ok(())
     }
+}
 
+impl Met {
     /// The first process tells what the run is, the others are told.
-    fn begin(mut self, briefing: Vec<u8>, until: Instant) -> Result<Connected, MeshError> {
+    ///
+    /// # Errors
+    /// [`MeshError`] when one of the others is lost.
+    pub fn begin(mut self, briefing: Vec<u8>) -> Result<Connected, MeshError> {
         let mut connected = Connected {
             sockets: Vec::new(),
             heartbeats: Vec::new(),
             wishes: self.wishes,
             briefing,
         };
-        if self.me() == 0 {
+        if self.process == 0 {
             let length = (connected.briefing.len() as u32).to_le_bytes();
             for other in 1..self.peers.len() {
-                let stream = self.heartbeat(other)?;
+                let stream = heartbeat(&mut self.peers, other)?;
                 let told = stream.write_all(&length);
                 told.and_then(|()| stream.write_all(&connected.briefing))
                     .map_err(lost(other))?;
             }
         } else {
-            // The first may still wait for the others.
-            let until = until + WAIT;
-            let stream = self.heartbeat(0)?;
+            // The first may still wait for the others, and then it reads its state.
+            let until = Instant::now() + WAIT + BEGIN_WAIT;
+            let stream = heartbeat(&mut self.peers, 0)?;
             let mut length = [0; 4];
             read_until(stream, &mut length, until).map_err(lost(0))?;
             let length = u32::from_le_bytes(length);
@@ -441,6 +458,11 @@ impl<'a> Meeting<'a> {
         }
         Ok(connected)
     }
+}
+
+fn heartbeat(peers: &mut [Peer], other: usize) -> Result<&mut TcpStream, MeshError> {
+    let stream = peers[other].streams[1].as_mut();
+    stream.ok_or_else(|| lost(other)(ErrorKind::NotConnected.into()))
 }
 
 fn lost(other: usize) -> impl Fn(io::Error) -> MeshError {

@@ -79,7 +79,9 @@ fn asked_to_end_while_it_waits_a_run_ends_well() {
     let (mut first, mut second) = (children.remove(0), children.remove(0));
     second.kill().unwrap();
     second.wait().unwrap();
-    until("the folder", || shop.path("state").exists());
+    let hosts = std::fs::read_to_string(shop.path("hosts")).unwrap();
+    let own = hosts.lines().next().unwrap();
+    until("it waits", || std::net::TcpStream::connect(own).is_ok());
     signal("-TERM", first.id());
     until("its end", || first.try_wait().unwrap().is_some());
     let output = first.wait_with_output().unwrap();

@@ -7,24 +7,24 @@
 use super::MeshError;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What the processes of a job must have been given alike: the flag, or whatever says it, and what it
+/// comes to.
+pub type Given = Vec<(String, String)>;
+
 /// What the processes of a job must agree on, and who is who.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Greeting {
     /// The version of the greeting: [`PROTOCOL`].
     pub protocol: u32,
     /// The number of the process that greets.
     pub process: u32,
-    /// Digest of version, policy and model.
-    pub rules: u64,
-    /// Digest of the logs and of how they are read.
-    pub logs: u64,
-    /// The generation of the state that the run writes, as the first process claimed it; 0 without state,
-    /// and in others as long as the first has not told them.
-    pub generation: u64,
     /// Which start of the process it is: by chance, another one every time.
     pub instance: u64,
+    /// The start of the first process that it has been told of; 0 as long as it has not.
+    pub first: u64,
     /// What the run is asked for, as the first process was told: the others follow it.
     pub wishes: u32,
     /// Number of processes.
@@ -33,31 +33,40 @@ pub struct Greeting {
     pub workers: u32,
     /// What the connection is for: 0 for the engine, 1 for the watchdog.
     pub purpose: u32,
+    /// What else all must have been given alike.
+    pub given: Arc<Given>,
 }
 
 /// The version of the greeting, and of all that follows it.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// How long a connection may take to greet.
 pub(super) const GREETING_WAIT: Duration = Duration::from_secs(5);
 const MAGIC: [u8; 8] = *b"RESTAGE\0";
 const HEAD_BYTES: usize = 16;
-const REST_BYTES: usize = 48;
+const REST_BYTES: usize = 36;
+/// Longest list of what was given.
+const GIVEN_BYTES_MAX: u32 = 64 << 10;
 
 impl Greeting {
-    pub(super) fn bytes(&self) -> [u8; HEAD_BYTES + REST_BYTES] {
-        let mut bytes = [0; HEAD_BYTES + REST_BYTES];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&self.protocol.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.process.to_le_bytes());
-        let longs = [self.rules, self.logs, self.generation, self.instance];
-        for (place, long) in bytes[16..48].chunks_exact_mut(8).zip(longs) {
-            place.copy_from_slice(&long.to_le_bytes());
-        }
-        let words = [self.wishes, self.processes, self.workers, self.purpose];
-        for (place, word) in bytes[48..].chunks_exact_mut(4).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let given = serde_json::to_vec(&*self.given).expect("texts are plain data");
+        let who = [self.protocol, self.process].map(u32::to_le_bytes);
+        let starts = [self.instance, self.first].map(u64::to_le_bytes);
+        let length = given.len() as u32;
+        let words = [
+            self.wishes,
+            self.processes,
+            self.workers,
+            self.purpose,
+            length,
+        ];
+        let words = words.map(u32::to_le_bytes);
+        let parts = [
+            who.as_flattened(),
+            starts.as_flattened(),
+            words.as_flattened(),
+        ];
+        [&MAGIC[..], parts.concat().as_slice(), &given].concat()
     }
 
     /// `None` when the bytes are no greeting.
@@ -69,40 +78,48 @@ impl Greeting {
         })
     }
 
-    fn with(self, bytes: &[u8; REST_BYTES]) -> Greeting {
-        Greeting {
-            rules: long(bytes, 0),
-            logs: long(bytes, 8),
-            generation: long(bytes, 16),
-            instance: long(bytes, 24),
-            wishes: word(bytes, 32),
-            processes: word(bytes, 36),
-            workers: word(bytes, 40),
-            purpose: word(bytes, 44),
+    /// The same with what comes next, and how many bytes still follow.
+    fn with(self, bytes: &[u8; REST_BYTES]) -> (Greeting, u32) {
+        let greeting = Greeting {
+            instance: long(bytes, 0),
+            first: long(bytes, 8),
+            wishes: word(bytes, 16),
+            processes: word(bytes, 20),
+            workers: word(bytes, 24),
+            purpose: word(bytes, 28),
             ..self
-        }
+        };
+        (greeting, word(bytes, 32))
     }
 
     /// Whether another process is of the same job.
     pub(super) fn check(&self, other: &Greeting) -> Result<(), MeshError> {
-        let refuse = |what| {
-            Err(MeshError::Mismatch {
+        let numbers = [
+            (
+                "version of the protocol, as another release has",
+                self.protocol,
+                other.protocol,
+            ),
+            ("-n", self.processes, other.processes),
+            ("-w", self.workers, other.workers),
+        ];
+        let numbers =
+            numbers.map(|(flag, own, theirs)| (flag, own.to_string(), theirs.to_string()));
+        let given = self.given.iter().zip(&*other.given);
+        let given = given.map(|((flag, own), (_, theirs))| (&**flag, own.clone(), theirs.clone()));
+        match numbers
+            .into_iter()
+            .chain(given)
+            .find(|(_, own, theirs)| own != theirs)
+        {
+            None => Ok(()),
+            Some((flag, own, theirs)) => Err(MeshError::Mismatch {
                 other: other.process,
-                what,
-            })
-        };
-        if other.protocol != self.protocol {
-            refuse("it speaks another version of the protocol: run the same release everywhere")
-        } else if other.processes != self.processes {
-            refuse("it was told another number of processes (-n)")
-        } else if other.workers != self.workers {
-            refuse("it runs another number of workers (-w)")
-        } else if other.rules != self.rules {
-            refuse("it runs another version, policy or model")
-        } else if other.logs != self.logs {
-            refuse("it reads other logs, or reads them with other flags")
-        } else {
-            Ok(())
+                what: format!(
+                    "{flag}: it has {theirs}, and process {} {own}",
+                    self.process
+                ),
+            }),
         }
     }
 }
@@ -141,7 +158,17 @@ pub(super) fn exchange(mut stream: TcpStream, own: &Greeting) -> Option<(TcpStre
         }
         let mut bytes = [0; REST_BYTES];
         read_until(stream, &mut bytes, until)?;
-        Ok(Some(head.with(&bytes)))
+        let (greeting, length) = head.with(&bytes);
+        if length > GIVEN_BYTES_MAX {
+            return Ok(None);
+        }
+        let mut given = vec![0; length as usize];
+        read_until(stream, &mut given, until)?;
+        let given = serde_json::from_slice(&given);
+        Ok(given.ok().map(|given| Greeting {
+            given: Arc::new(given),
+            ..greeting
+        }))
     };
     let greeting = greet(&mut stream).ok()??;
     Some((stream, greeting))
@@ -175,40 +202,54 @@ mod tests {
 
     #[test]
     fn a_greeting_is_read_back_and_another_job_is_refused() {
+        let given = |policy: &str| {
+            let given = [("--policy", policy), ("--sort", "no")];
+            let given = given.map(|(flag, value)| (flag.to_owned(), value.to_owned()));
+            Arc::new(Vec::from(given))
+        };
         let own = Greeting {
             protocol: PROTOCOL,
             process: 1,
-            rules: 2,
-            logs: 3,
-            generation: 4,
             instance: 5,
+            first: 4,
             wishes: 6,
             processes: 7,
             workers: 8,
             purpose: 1,
+            given: given("one@1"),
         };
         let bytes = own.bytes();
         let (head, rest) = bytes.split_at(HEAD_BYTES);
+        let (rest, list) = rest.split_at(REST_BYTES);
         let read = Greeting::head(head.try_into().unwrap()).unwrap();
-        assert_eq!(read.with(rest.try_into().unwrap()), own);
+        let (read, length) = read.with(rest.try_into().unwrap());
+        assert_eq!(length as usize, list.len());
+        let given_too = Arc::new(serde_json::from_slice(list).unwrap());
+        let read = Greeting {
+            given: given_too,
+            ..read
+        };
+        assert_eq!(read, own);
         assert!(Greeting::head(b"GET / HTTP/1.1\r\n").is_none());
         assert!(own.check(&own).is_ok());
-        let others = [
-            (Greeting { protocol: 1, ..own }, "protocol"),
-            (
-                Greeting {
-                    processes: 2,
-                    ..own
-                },
-                "-n",
-            ),
-            (Greeting { workers: 2, ..own }, "-w"),
-            (Greeting { rules: 9, ..own }, "policy"),
-            (Greeting { logs: 9, ..own }, "other logs"),
-        ];
-        for (other, word) in others {
+        let is = |of: &dyn Fn(&mut Greeting), words: &str| {
+            let mut other = own.clone();
+            of(&mut other);
             let error = own.check(&other).unwrap_err().to_string();
-            assert!(error.contains(word), "{error}");
-        }
+            assert!(error.contains(words), "{error}");
+        };
+        is(
+            &|other| other.protocol = 1,
+            "protocol, as another release has: it has 1",
+        );
+        is(
+            &|other| other.processes = 2,
+            "-n: it has 2, and process 1 7",
+        );
+        is(&|other| other.workers = 2, "-w: it has 2, and process 1 8");
+        is(
+            &|other| other.given = given("two@2"),
+            "--policy: it has two@2, and process 1 one@1",
+        );
     }
 }

@@ -4,10 +4,9 @@ use super::*;
 
 fn greeting(process: u32) -> Greeting {
     Greeting {
-        rules: 7,
-        logs: 1,
-        generation: if process == 0 { 12 } else { 0 },
-        instance: instance(),
+        given: given("one@1"),
+        first: if process == 0 { 12 } else { 0 },
+        instance: if process == 0 { 12 } else { instance() },
         wishes: 40 + process,
         processes: 3,
         workers: 1,
@@ -15,6 +14,10 @@ fn greeting(process: u32) -> Greeting {
         purpose: 0,
         protocol: PROTOCOL,
     }
+}
+
+fn given(policy: &str) -> Arc<Given> {
+    Arc::new(vec![("--policy".into(), policy.into())])
 }
 
 fn addresses(count: usize) -> Vec<String> {
@@ -31,7 +34,7 @@ type Waiting = std::thread::JoinHandle<Result<Connected, MeshError>>;
 fn start(addresses: &[String], own: Greeting, wait: Duration) -> Waiting {
     let addresses = addresses.to_vec();
     let briefing = vec![own.process as u8; 3];
-    std::thread::spawn(move || connect(&addresses, own, briefing, wait))
+    std::thread::spawn(move || meet(&addresses, own, wait)?.begin(briefing))
 }
 
 /// Connects to an address as soon as somebody listens there.
@@ -94,7 +97,7 @@ fn who_starts_again_takes_its_place() {
             ..greeting(1)
         };
         let (stream, theirs) = exchange(visit(&addresses[0]), &killed).unwrap();
-        assert_eq!((theirs.process, theirs.generation), (0, 12));
+        assert_eq!((theirs.process, theirs.first), (0, 12));
         drop(stream);
     }
     let others = [1, 2].map(|process| start(&addresses, greeting(process), WAIT));
@@ -131,31 +134,34 @@ fn a_process_of_another_job_ends_the_meeting() {
     let addresses = addresses(3);
     let first = start(&addresses, greeting(0), WAIT);
     let other = Greeting {
-        rules: 8,
+        given: given("two@2"),
         ..greeting(1)
     };
     let other = start(&addresses, other, WAIT);
-    for waiting in [first, other] {
+    for (waiting, words) in [
+        (first, "--policy: it has two@2, and process 0 one@1"),
+        (other, "--policy: it has one@1, and process 1 two@2"),
+    ] {
         let error = waiting.join().unwrap().unwrap_err();
         assert!(matches!(error, MeshError::Mismatch { .. }), "{error}");
-        assert!(error.to_string().contains("policy"), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
     }
 }
 
-/// One that has been told of another generation is of an earlier start.
+/// One that has been told of another start of the first process is of an earlier one itself.
 #[test]
 fn an_earlier_start_is_named() {
     let addresses = addresses(3);
     let wait = Duration::from_millis(600);
     let first = start(&addresses, greeting(0), wait);
     let earlier = Greeting {
-        generation: 11,
+        first: 11,
         ..greeting(1)
     };
     let (_stream, _) = exchange(visit(&addresses[0]), &earlier).unwrap();
     let error = first.join().unwrap().unwrap_err().to_string();
     assert!(
-        error.contains("generation 11, and this one is 12"),
+        error.contains("process 1 is still of an earlier start"),
         "{error}"
     );
 }
@@ -167,17 +173,17 @@ fn who_is_connected_with_an_earlier_start_is_found_out() {
     let first = start(&addresses, greeting(0), WAIT);
     let others = [1, 2].map(greeting);
     let mut streams = Vec::new();
-    for greeting in others {
+    for greeting in &others {
         for purpose in [0, 1] {
             let greeting = Greeting {
                 purpose,
-                ..greeting
+                ..greeting.clone()
             };
             streams.push(exchange(visit(&addresses[0]), &greeting).unwrap());
         }
     }
     // What process 1 says of process 2 is another instance.
-    let said = [12, streams[0].1.instance, others[0].instance, 99];
+    let said = [streams[0].1.instance, others[0].instance, 99];
     let bytes: Vec<u8> = said.into_iter().flat_map(u64::to_le_bytes).collect();
     streams[1].0.write_all(&bytes).unwrap();
     let error = first.join().unwrap().unwrap_err().to_string();
@@ -198,4 +204,20 @@ fn who_does_not_come_in_time_is_named() {
         panic!("{error}");
     };
     assert_eq!(missing, &[1, 2], "one connection of two is not enough");
+}
+
+/// The first process begins nothing before all have come, and the others wait for it however long it reads
+/// its state. One that does not begin leaves nobody behind.
+#[test]
+fn the_first_begins_after_all_have_met() {
+    let addresses = addresses(3);
+    let others = [1, 2].map(|process| start(&addresses, greeting(process), WAIT));
+    let met = meet(&addresses, greeting(0), WAIT).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(others.iter().all(|other| !other.is_finished()));
+    drop(met);
+    for other in others {
+        let error = other.join().unwrap().unwrap_err();
+        assert!(matches!(error, MeshError::Lost { other: 0, .. }), "{error}");
+    }
 }
