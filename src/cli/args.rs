@@ -314,7 +314,7 @@ impl RuleArgs {
     }
 
     /// Reads the catalogue, which a policy that shows products needs.
-    fn catalogue(&self, policy: &Policy) -> Result<Option<Arc<Catalogue>>, Failure> {
+    pub fn catalogue(&self, policy: &Policy) -> Result<Option<Arc<Catalogue>>, Failure> {
         let path = match (&self.catalogue, policy.products()) {
             (None, None) => return Ok(None),
             (Some(path), Some(_)) => path,

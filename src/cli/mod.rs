@@ -24,6 +24,7 @@ mod live;
 mod policy;
 mod progress;
 mod rankers;
+mod recorded;
 mod reload;
 mod replay;
 mod report;

@@ -148,7 +148,7 @@ fn tell(what: &str, asked: Result<bool, Failure>) {
 }
 
 /// Rules that cannot take over, with the file that says so.
-fn refused(rules: &RuleArgs, error: PlanError) -> Failure {
+pub fn refused(rules: &RuleArgs, error: PlanError) -> Failure {
     match (&error, &rules.policy) {
         (PlanError::Policy(error), Some(path)) => {
             Failure::usage(format!("{}: {error}", path.display()))

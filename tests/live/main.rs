@@ -7,6 +7,7 @@ mod people;
 mod policies;
 mod running;
 mod stock;
+mod wrong;
 
 use restage::collect::client::{Client, Signer};
 use restage::http::keyed::Secret;

@@ -3,7 +3,7 @@
 use super::*;
 use serde_json::Value;
 
-const POLICY: &str = r#"
+pub(super) const POLICY: &str = r#"
 version = 1
 [holdout]
 share = 0.0
@@ -16,10 +16,10 @@ products = { count = 2 }
 arm = [{ name = "all", ranker = "catalogue" }]
 "#;
 
-const ITEMS: &str = "item,price,stock\na,10,\nb,20,5\nc,30,5\n";
+pub(super) const ITEMS: &str = "item,price,stock\na,10,\nb,20,5\nc,30,5\n";
 
 /// Waits until something is there.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -46,7 +46,7 @@ fn taken(dir: &Path, before_ms: u64) -> u64 {
 }
 
 /// Whole decisions so far: when, why, and which products.
-fn decisions(dir: &Path) -> Vec<(u64, String, String)> {
+pub(super) fn decisions(dir: &Path) -> Vec<(u64, String, String)> {
     let text = std::fs::read_to_string(dir.join("decisions.jsonl")).unwrap_or_default();
     let whole = text
         .lines()

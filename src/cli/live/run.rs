@@ -65,7 +65,7 @@ impl Run {
         let stop = stop_at_signals()?;
         survive_hangups(None)?;
         self.supervise.obey(&stop);
-        let plan = self.rules.plan()?;
+        let plan = self.plan()?;
         let lanes: Vec<Source> = self.lanes.iter().map(Source::parse).collect();
         if lanes.len() > LANES_MAX || lanes.contains(&Source::Stdin) {
             return Err(Failure::usage(format!(
@@ -127,6 +127,14 @@ impl Run {
             edges.end();
         }
         Ok(())
+    }
+
+    /// What decides, by the files or, where these are wrong, by what the state has recorded.
+    fn plan(&self) -> Result<Plan, Failure> {
+        match &self.state.state {
+            Some(dir) => self.rules.live_plan(dir),
+            None => self.rules.plan(),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::http::keyed::Secret;
 use crate::serve::{Board, Server, tail};
 use crate::visit::plan::{Plan, RulesText};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The simulated shoppers' key.
@@ -84,7 +84,8 @@ impl Up {
         if config.write_keys.is_empty() {
             config.write_keys.insert(pages::KEY.into());
         }
-        let plan = self.plan()?;
+        let state = self.dir.join("state");
+        let plan = self.plan(&state)?;
         let signer = crowd_signer(&mut config)?;
         let connections = config.limits.connections;
         let (lane_path, outlet) = (self.dir.join("lane.jsonl"), outlet_in(&self.dir));
@@ -103,7 +104,7 @@ impl Up {
         spec.cluster = Cluster::local(self.workers);
         say_of_ids(&spec);
         let state = StateArgs {
-            state: Some(self.dir.join("state")),
+            state: Some(state),
             snapshot_every: self.snapshot_every.clone(),
             policy_from: Some("now".into()),
         };
@@ -159,9 +160,9 @@ impl Up {
     }
 
     /// What decides: the demo shop's own rules where none are named.
-    fn plan(&self) -> Result<Plan, Failure> {
+    fn plan(&self, state: &Path) -> Result<Plan, Failure> {
         if !self.has_own_rules() {
-            return self.rules.plan();
+            return self.rules.live_plan(state);
         }
         let broken = |what: String| Failure::new(1, anyhow::anyhow!(what));
         let name = "the demo shop's catalogue";
