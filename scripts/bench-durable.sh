@@ -47,34 +47,38 @@ for policy in "${policies[@]}"; do
 done
 rm -f "$folder/log.csv"
 
-# A session of one page view each, all within half an hour: none of them ends.
+# So many sessions of a page view each, and five times as many views after them, of which every tenth begins
+# another session: all within half an hour, so none of them ends.
 sessions() {
     awk -v n="$1" 'BEGIN {
         print "event_ms,visitor,kind,item,price"
-        for (i = 0; i < n; i++)
-            printf "%d,v%d,item_view,i%d,9.90\n", 1767571200000 + int(i * 1200000 / n), i, i % 997 }'
+        for (i = 0; i < 6 * n; i++)
+            printf "%.0f,v%d,item_view,i%d,9.90\n", 1767571200000 + int(i * 250000 / n),
+                (i < n || i % 10 == 0) ? i : i % n, i % 997 }'
 }
 
 for count in "${live[@]}"; do
-    # Behind the sessions come some 10 % more, in which the run is killed.
-    sessions $((count * 11 / 10)) > "$folder/live.csv"
+    sessions "$count" > "$folder/live.csv"
     rm -rf "$folder/state" "$folder/out.jsonl"
     run=("$restage" replay "$folder/live.csv" --policy data/learning.toml --state "$folder/state"
-        --snapshot-every 500ms --out "$folder/out.jsonl")
+        --snapshot-every 200ms --out "$folder/out.jsonl")
     "${run[@]}" > /dev/null 2>&1 &
     pid=$!
-    newest=0 held=0
+    before='' since=0 held=0
     while kill -0 $pid 2> /dev/null; do
-        # The bytes of the newest snapshot say how much of the state it holds.
-        newest=$(find "$folder/state" -name 'snapshot-*-*' ! -name '*.new' -printf '%s\n' 2> /dev/null | sort -n | tail -1 || true)
-        [ "${newest:-0}" -gt "$held" ] && held=$newest
+        # The second snapshot since all of them were decided holds them; the one before may have begun earlier.
+        newest=$(find "$folder/state" -name 'snapshot-*-*' ! -name '*.new' -printf '%T@ %p %s\n' 2> /dev/null | sort -n | tail -1 || true)
         lines=$( (cat "$folder/out.jsonl" 2> /dev/null || true) | wc -l)
-        [ "$lines" -ge "$count" ] && [ "$held" -gt 0 ] && { kill -9 $pid; break; }
+        if [ "$lines" -ge "$count" ]; then
+            before=${before:-"$newest "}
+            [ "$newest " != "$before" ] && { before="$newest " since=$((since + 1)); }
+            [ $since -ge 2 ] && { kill -9 $pid; held=${newest##* }; break; }
+        fi
         sleep 0.05
     done
     wait $pid 2> /dev/null || true
     if [ "$held" -eq 0 ]; then
-        echo "recovery of $count live sessions: they were decided before there was a snapshot; take more"
+        echo "recovery of $count live sessions: the run was over before there was a snapshot of them; take more"
         continue
     fi
     sessions_held=$("$restage" snapshot inspect "$folder/state" --json | grep -o '"live_sessions":[0-9]*' | head -1 | cut -d: -f2)
