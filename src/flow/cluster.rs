@@ -170,17 +170,14 @@ fn given(spec: &JobSpec) -> Given {
         .into()
 }
 
-/// Longest text of a thing that was given, in bytes, that is told whole.
-const TOLD_BYTES_MAX: usize = 256;
+/// Longest text of a thing that was given, in characters, that is told whole.
+const TOLD_CHARS_MAX: usize = 250;
 
 /// A long text's beginning, with what tells it from all others.
 fn shortened(text: String) -> String {
-    match text.len() {
-        ..=TOLD_BYTES_MAX => text,
-        _ => {
-            let begin = &text[..text.floor_char_boundary(TOLD_BYTES_MAX)];
-            format!("{begin}… ({})", digest(&text))
-        }
+    match text.char_indices().nth(TOLD_CHARS_MAX) {
+        None => text,
+        Some((at, _)) => format!("{}… ({})", &text[..at], digest(&text)),
     }
 }
 
@@ -198,7 +195,7 @@ mod tests {
         let long = |end: &str| shortened("ä".repeat(10_000) + end);
         let (one, other) = (long("1"), long("2"));
         assert_ne!(one, other);
-        assert!(one.starts_with("ää") && one.len() < 300, "{one}");
+        assert!(one.starts_with("ää") && one.chars().count() < 300, "{one}");
         assert_eq!(shortened("short".into()), "short");
     }
 }
