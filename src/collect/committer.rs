@@ -1,20 +1,20 @@
 //! Group commit: batches from many requests, one append and one sync.
 //!
 //! A thread of its own takes what has gathered while the last sync went on; whoever sent it waits for
-//! the answer without holding a thread. What waits is bounded in bytes: beyond that nothing is taken,
-//! and the sender is told to come again. In between the lane's clock goes on, so that readers are never
-//! held up by a lane in which nothing happens.
+//! the answer without holding a thread. What waits is bounded where it comes in ([`super::room`]). In between
+//! the lane's clock goes on, so that readers are never held up by a lane in which nothing happens.
 //!
 //! A lane that cannot be synced ends the process: what was answered is safe, and nothing else was
 //! promised.
 
+use super::room::{Room, Share};
 use crate::event::ArrivalMs;
 use crate::flow::failure;
 use crate::lane::LaneWriter;
 use crate::lane::writer::LaneError;
 use crate::log::storage::Storage;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
@@ -29,6 +29,7 @@ pub type Answer = Result<ArrivalMs, String>;
 
 struct Work {
     lines: Vec<u8>,
+    share: Share,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -39,15 +40,13 @@ pub struct Committed {
     pub groups: AtomicU64,
     /// Bytes of events, before they were stamped.
     pub bytes: AtomicU64,
-    /// Bytes that wait.
-    pub waiting: AtomicUsize,
 }
 
 /// Takes batches to the lane.
 #[derive(Clone)]
 pub struct Committer {
     queue: Sender<Work>,
-    waiting_max: usize,
+    room: Room,
     committed: Arc<Committed>,
 }
 
@@ -64,22 +63,28 @@ impl Committer {
         std::thread::spawn(move || commit(lane, &work, &told));
         Committer {
             queue,
-            waiting_max,
+            room: Room::of(waiting_max),
             committed,
         }
     }
 
-    /// Hands over lines, each ended by a line feed; none if there is no room for them now.
-    pub fn offer(&self, lines: Vec<u8>) -> Option<oneshot::Receiver<Answer>> {
-        let waiting = &self.committed.waiting;
-        let bytes = lines.len();
-        if waiting.fetch_add(bytes, Ordering::AcqRel) + bytes > self.waiting_max {
-            waiting.fetch_sub(bytes, Ordering::AcqRel);
-            return None;
-        }
+    /// Hands over lines, each ended by a line feed, with their share of the room.
+    pub fn hand_over(&self, lines: Vec<u8>, mut share: Share) -> oneshot::Receiver<Answer> {
+        share.settle(lines.len());
         let (answer, answered) = oneshot::channel();
-        self.queue.send(Work { lines, answer }).ok()?;
-        Some(answered)
+        let work = Work {
+            lines,
+            share,
+            answer,
+        };
+        // Without a thread to take it the answer never comes, which is told as such.
+        let _ = self.queue.send(work);
+        answered
+    }
+
+    /// The room for what is on its way to the lane.
+    pub fn room(&self) -> &Room {
+        &self.room
     }
 
     /// What was committed so far.
@@ -118,12 +123,12 @@ fn commit<S: Storage>(mut lane: LaneWriter<S>, work: &Receiver<Work>, told: &Com
             Err(error @ LaneError::Refused(_)) => Err(failure::chain(&error)),
             Err(error) => fail(&error),
         };
-        told.waiting.fetch_sub(bytes, Ordering::AcqRel);
         if answer.is_ok() {
             told.groups.fetch_add(1, Ordering::Relaxed);
             told.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         }
         for work in group {
+            drop(work.share);
             // Whoever asked may have gone away; what was taken stays taken.
             let _ = work.answer.send(answer.clone());
         }

@@ -58,7 +58,7 @@ pub struct Limits {
     pub server_events_per_second: u32,
     /// Events that may come at once, as seconds of the rate.
     pub burst_seconds: u32,
-    /// Bytes that may wait for the disk.
+    /// Bytes of batches that may be on their way, from the request to the disk.
     pub waiting_bytes: usize,
     /// Connections at a time.
     pub connections: usize,
@@ -135,12 +135,12 @@ pub enum ConfigError {
     /// A limit of nothing.
     #[error("limits.{0} may not be 0")]
     Zero(&'static str),
-    /// A body that is allowed, and could never be taken.
+    /// A body that is allowed, and would leave no room for another.
     #[error(
-        "limits.waiting_bytes is {waiting}, less than twice the largest body ({body} bytes): such a batch could never be taken"
+        "limits.waiting_bytes is {waiting}, less than twice the largest body ({body} bytes): there would be no room for one beside another"
     )]
     Narrow {
-        /// Bytes that may wait.
+        /// Bytes that may be on their way.
         waiting: usize,
         /// Bytes of the largest body.
         body: usize,
@@ -205,7 +205,6 @@ impl Config {
                 return Err(ConfigError::Zero(name));
             }
         }
-        // Lines are longer than the events that they are made of.
         let body = limits.browser_body_bytes.max(limits.server_body_bytes);
         let waiting = limits.waiting_bytes;
         if waiting / 2 < body {

@@ -1,4 +1,4 @@
-//! The collector's requests: who sends, how much, in what form; then the batch, the lane, the answer.
+//! The collector's requests: how they are read ([`super::sender`]), the batch, the lane, the answer.
 //!
 //! | answer | when |
 //! |---|---|
@@ -10,21 +10,21 @@
 //! | 415 | another type or encoding than JSON, as it is or gzipped |
 //! | 422 | some events were refused; the others were taken |
 //! | 429 | the sender's rate is used up; `Retry-After` says until when |
-//! | 503 | nothing was taken, as the disk is behind; `Retry-After` |
+//! | 503 | nothing was taken, as too much is on its way to the disk; `Retry-After` |
 //!
 //! All but the first have a body of problem details with the number of events `accepted`.
 
-use super::batch::{Batch, Speaker, Taken, is_flat};
+use super::batch::{Batch, Speaker, Taken};
 use super::committer::{Committer, now_ms};
 use super::config::Config;
 use super::identity::{Consent, Naming};
+use super::room::Share;
+use super::sender::{Sender, behind, parse, unauthorized};
 use crate::http::Problem;
-use crate::http::keyed::{Secret, unhex};
+use crate::http::keyed::Secret;
 use crate::http::rate::Rates;
-use crate::http::server::{BODY_TIME, Peer};
 use crate::http::token::{LIFE_S, Token};
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -32,16 +32,11 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// The schema of a batch.
 pub const SCHEMA: &str = include_str!("../../data/events.schema.json");
-
-/// How far the time of a signature may be off, in seconds.
-const SIGNATURE_AGE_S: u64 = 300;
 
 /// A collector at work.
 pub struct Collector {
@@ -169,7 +164,8 @@ where
     let (page, answer) = match page {
         Err(problem) => (None, Err(problem)),
         Ok(page) => {
-            let answer = match Sender::read(&collector.config, request).await {
+            let share = collector.committer.room().share();
+            let answer = match Sender::read(&collector.config, request, share).await {
                 Ok(sender) => act(Arc::clone(collector), sender).await,
                 Err(problem) => Err(problem),
             };
@@ -210,165 +206,18 @@ fn allow(response: &mut Response, origin: HeaderValue) {
     headers.insert(header::VARY, HeaderValue::from_static("origin"));
 }
 
-/// A request whose body is here, and who it is from.
-struct Sender {
-    body: Bytes,
-    headers: HeaderMap,
-    /// The address it came from, as far as it is known.
-    client: IpAddr,
-    /// The server that signed it, if one did.
-    server: Option<String>,
-}
-
-impl Sender {
-    async fn read(config: &Config, request: Request) -> Result<Sender, Problem> {
-        let (parts, body) = request.into_parts();
-        let headers = parts.headers;
-        let peer = parts.extensions.get::<Peer>();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-        let client = config.trusted_proxies.client(peer, &headers);
-        let server = headers.get("restage-key").and_then(|key| key.to_str().ok());
-        let most = match server {
-            Some(_) => config.limits.server_body_bytes,
-            None => config.limits.browser_body_bytes,
-        };
-        let encoded = check_form(&headers)?;
-        let large = || {
-            let what = format!("the body is longer than {most} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what)
-        };
-        let length = headers.get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > most) {
-            return Err(large());
-        }
-        let raw = read_body(body, most, &large).await?;
-        if let Some(server) = server {
-            check_signature(config, server, &headers, &raw)?;
-        }
-        let body = match encoded {
-            false => raw.clone(),
-            true => inflate(&raw, most).ok_or_else(large)?.map_err(|()| {
-                let what = "the body is not what its content-encoding says";
-                Problem::new(StatusCode::BAD_REQUEST, "encoding", what)
-            })?,
-        };
-        if !is_flat(&body) {
-            let what = "the body is nested too deep";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "shape", what));
-        }
-        Ok(Sender {
-            body,
-            server: server.map(str::to_owned),
-            headers,
-            client,
-        })
-    }
-
-    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            // Where, and not what: what was sent is nobody's business here.
-            let (line, column) = (error.line(), error.column());
-            let what =
-                format!("the body is no batch as the schema has it (line {line}, column {column})");
-            Problem::new(StatusCode::BAD_REQUEST, "syntax", what)
-        })
-    }
-}
-
-/// Checks the type of a body; whether it is gzipped.
-fn check_form(headers: &HeaderMap) -> Result<bool, Problem> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let unsupported = |what: &str| {
-        Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "media_type",
-            what,
-        ))
-    };
-    let form = text(header::CONTENT_TYPE).unwrap_or("").split(';').next();
-    let form = form.unwrap_or("").trim().to_ascii_lowercase();
-    if form != "application/json" && form != "text/plain" {
-        return unsupported("a batch is application/json, or text/plain from a beacon");
-    }
-    match text(header::CONTENT_ENCODING) {
-        None | Some("identity") => Ok(false),
-        Some("gzip") => Ok(true),
-        Some(_) => unsupported("a body comes as it is, or gzipped"),
-    }
-}
-
-async fn read_body(
-    body: Body,
-    most: usize,
-    large: &impl Fn() -> Problem,
-) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_TIME, to_bytes(body, most)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) => {
-            let source = std::error::Error::source(&error);
-            match source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-                true => Err(large()),
-                false => Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "cut",
-                    "the body ended before its time",
-                )),
-            }
-        }
-        Err(_) => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "slow",
-            "the body took too long",
-        )),
-    }
-}
-
-/// None if there is more than `most`; an error if it is damaged.
-fn inflate(raw: &[u8], most: usize) -> Option<Result<Bytes, ()>> {
-    let mut body = Vec::new();
-    let mut decoder = flate2::read::MultiGzDecoder::new(raw).take(most as u64 + 1);
-    match decoder.read_to_end(&mut body) {
-        Err(_) => Some(Err(())),
-        Ok(_) if body.len() > most => None,
-        Ok(_) => Some(Ok(body.into())),
-    }
-}
-
-fn unauthorized(kind: &'static str, what: &str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, kind, what)
-}
-
-/// `Restage-Signature: t=SECONDS,v1=HEX`: HMAC-SHA-256 of the seconds, a full stop and the body as sent.
-fn check_signature(
-    config: &Config,
-    server: &str,
-    headers: &HeaderMap,
-    raw: &[u8],
-) -> Result<(), Problem> {
-    let wrong = || unauthorized("signature", "the signature is missing, wrong or too old");
-    let given = headers
-        .get("restage-signature")
-        .and_then(|value| value.to_str().ok());
-    let given = given.and_then(|given| given.strip_prefix("t=")?.split_once(",v1="));
-    let (seconds, signature) = given.ok_or_else(wrong)?;
-    let at_s: u64 = seconds.parse().map_err(|_| wrong())?;
-    let signature = unhex(signature).ok_or_else(wrong)?;
-    let secret = config.secrets.get(server).ok_or_else(wrong)?;
-    let is_signed = secret.signs(&[seconds.as_bytes(), b".", raw], &signature);
-    let is_recent = at_s.abs_diff(now_ms() / 1_000) <= SIGNATURE_AGE_S;
-    (is_signed && is_recent).then_some(()).ok_or_else(wrong)
-}
-
 impl Collector {
     /// Takes a batch.
     async fn take(&self, sender: Sender) -> Result<(&'static str, Response), Problem> {
         let now_ms = now_ms();
-        let batch: Batch<'_> = sender.parse()?;
+        let Sender {
+            body,
+            headers,
+            client,
+            server,
+            share,
+        } = sender;
+        let batch: Batch<'_> = parse(&body)?;
         let limits = self.config.limits;
         if batch.events.len() > limits.events_per_batch {
             let what = format!("a batch has at most {} events", limits.events_per_batch);
@@ -378,16 +227,16 @@ impl Collector {
                 what,
             ));
         }
-        let token = match sender.server {
+        let token = match &server {
             Some(_) => None,
             None => Some(self.speaker(&batch, now_ms)?),
         };
         let count = batch.events.len() as u32;
-        let spent = match &sender.server {
+        let spent = match &server {
             Some(server) => self.servers.take(server, count, Instant::now()),
             None => self
                 .browsers
-                .take((&batch.key, sender.client), count, Instant::now()),
+                .take((&batch.key, client), count, Instant::now()),
         };
         spent.map_err(|seconds| {
             let what = "the sender's rate is used up";
@@ -399,13 +248,13 @@ impl Collector {
             (Some(token), Some(visit)) => Speaker::Browser {
                 visitor: &token.visitor,
                 session: visit,
-                allowed: Consent::allowed(&sender.headers),
+                allowed: Consent::allowed(&headers),
                 orders: self.config.orders,
             },
             _ => Speaker::Server,
         };
         let mut taken = batch.take(&speaker, &self.naming, now_ms);
-        self.write(&mut taken).await?;
+        self.write(&mut taken, share).await?;
         self.count(|counts| {
             counts.accepted += taken.events as u64;
             counts.withheld += taken.withheld as u64;
@@ -444,27 +293,12 @@ impl Collector {
     }
 
     /// Has the lines written, and waits until they are safe.
-    async fn write(&self, taken: &mut Taken) -> Result<(), Problem> {
+    async fn write(&self, taken: &mut Taken, share: Share) -> Result<(), Problem> {
         if taken.lines.is_empty() {
             return Ok(());
         }
-        let behind = |what: &str| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "behind", what)
-                .retry_after(1)
-                .with("accepted", json!(0))
-        };
-        let most = self.config.limits.waiting_bytes;
-        if taken.lines.len() > most {
-            // Coming again would not help.
-            let what =
-                format!("the batch comes to more than the {most} bytes that may wait for the disk");
-            let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", what);
-            return Err(problem.with("accepted", json!(0)));
-        }
-        let offered = self.committer.offer(std::mem::take(&mut taken.lines));
-        let answer =
-            offered.ok_or_else(|| behind("too much waits for the disk; nothing was taken"))?;
-        match answer.await {
+        let lines = std::mem::take(&mut taken.lines);
+        match self.committer.hand_over(lines, share).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(what)) => Err(behind(&format!("nothing was taken: {what}"))),
             Err(_) => Err(behind("the collector is stopping; nothing was taken")),
@@ -478,7 +312,7 @@ impl Collector {
             key: Option<String>,
             token: Option<String>,
         }
-        let ask: Ask = sender.parse()?;
+        let ask: Ask = parse(&sender.body)?;
         self.check_key(ask.key.as_deref())?;
         let spent = self
             .browsers

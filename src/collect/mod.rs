@@ -7,7 +7,7 @@
 //! again decides the same.
 //!
 //! Limits, each with an answer of its own: bytes of a body, before and after decompression, events in a
-//! batch, depth, length of texts, events a second for each sender, bytes that wait for the disk.
+//! batch, depth, length of texts, events a second for each sender, bytes on their way to the disk ([`room`]).
 //!
 //! No body, no id and no key is ever logged. Cost: one parse of the body, some 2 µs an event.
 
@@ -17,6 +17,8 @@ pub mod committer;
 pub mod config;
 pub mod edge;
 pub mod identity;
+pub mod room;
+pub mod sender;
 
 pub use committer::Committer;
 pub use config::Config;

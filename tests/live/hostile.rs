@@ -186,6 +186,61 @@ fn a_server_may_send_a_mebibyte_and_the_slow_are_turned_away() {
     );
 }
 
+/// What senders only announce, or send by and by, keeps nobody out; what they have sent does, and is given back.
+#[test]
+fn bodies_that_do_not_end_take_up_room_by_what_has_come_of_them() {
+    let (_guard, dir) = folder();
+    let narrow = format!(
+        "{CONFIG}browser_body_bytes = 30000\nserver_body_bytes = 30000\nwaiting_bytes = 60000\n"
+    );
+    std::fs::write(dir.join("collect.toml"), narrow).expect("a file");
+    let layer = collect(&dir, "lane.jsonl");
+    let address = layer.addresses[0];
+    let event = format!(
+        r#"{{"key":"wk_test","token":"{}","events":[{{"event_ms":{},"kind":"search"}}]}}{}"#,
+        token(address),
+        now_ms(),
+        " ".repeat(1_000)
+    );
+    let plain = "content-type: text/plain\r\n";
+    let send = || post(address, plain, event.as_bytes());
+    let open = |announced: usize, sent: usize| {
+        let head = format!(
+            "POST /v1/events HTTP/1.1\r\nhost: localhost\r\n{plain}content-length: {announced}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let bytes = [head.as_bytes(), &vec![b' '; sent]].concat();
+        stream.write_all(&bytes).expect("it reads");
+        stream
+    };
+    let until = |status: u16| {
+        let begin = Instant::now();
+        loop {
+            let (answered, text) = send();
+            if answered == status {
+                return text;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(8), "{text}");
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    };
+    let announced: Vec<TcpStream> = (0..20).map(|_| open(29_000, 10)).collect();
+    assert_eq!(until(204).matches("HTTP").count(), 1);
+    let sent = [(); 3].map(|()| {
+        std::thread::sleep(Duration::from_millis(100));
+        open(29_900, 29_700)
+    });
+    let refused = until(503);
+    assert!(refused.contains("\"accepted\":0"), "{refused}");
+    assert!(
+        refused.to_lowercase().contains("retry-after: 1"),
+        "{refused}"
+    );
+    drop((sent, announced));
+    until(204);
+    assert!(layer.terminate() == Some(0));
+}
+
 #[test]
 fn when_the_disk_is_behind_it_is_said_and_nothing_is_taken() {
     let (_guard, dir) = folder();

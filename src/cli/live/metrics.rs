@@ -48,7 +48,7 @@ impl Metrics {
         }
         self.answered("restage_collect_requests_total", &counts.requests);
         let committed = collector.committer().committed();
-        let waiting = committed.waiting.load(Ordering::Relaxed) as u64;
+        let waiting = collector.committer().room().used() as u64;
         self.counters(&[
             (
                 "restage_lane_syncs_total",
@@ -63,7 +63,7 @@ impl Metrics {
         ]);
         self.gauges(&[(
             "restage_lane_waiting_bytes",
-            "Bytes that wait for the disk.",
+            "Bytes of batches on their way to the disk.",
             waiting,
         )]);
     }
