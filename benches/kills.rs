@@ -138,7 +138,7 @@ fn main() -> ExitCode {
     let every = Duration::from_secs_f64(f64::from(CONNECTIONS) * BATCH as f64 / rate as f64);
     let offering: Vec<_> = (0..CONNECTIONS)
         .map(|one| {
-            let when = (every * one / CONNECTIONS, Some(every));
+            let when = (every * one / CONNECTIONS, every);
             runtime.spawn(offer(at[0], when, until, Arc::clone(&answers)))
         })
         .collect();

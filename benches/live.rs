@@ -5,9 +5,9 @@
 //!
 //! Starts `restage up`, offers events at a steady rate in batches of a hundred, signed as a server's, by
 //! schedule and not by answer; beside it, every 50 ms a new browser opens a stream, sends one event and
-//! waits for its first decision, timed from the moment it was to send. Then, if asked, all connections
+//! waits for its first decision, timed from the moment it was to send. Then, if asked, 64 connections
 //! send as fast as they are answered, which says how much is taken at most, and then three times as much is
-//! offered, by schedule again, whoever waits for an answer.
+//! offered on 2,000, by schedule again, whoever waits for an answer; what finds no connection free is counted apart.
 //!
 //! At the end what was answered as taken is compared with the rows of the lane, these with what the job
 //! counted, and its decisions with the lines of the decision log: nothing may be missing. What was refused is
@@ -16,23 +16,18 @@
 
 mod loads;
 
-use loads::{
-    Answers, BATCH, CONNECTIONS, Checks, batch, get, number, offer, read_until, rows, signer,
-    steadily,
-};
+use loads::flood::{Flood, Offered};
+use loads::{Answers, BATCH, Checks, get, number, read_until, rows, steadily};
 use restage::collect::client::Client;
 use restage::collect::committer::now_ms;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
-/// Most batches without an answer; one that would come on top is not sent.
-const UNANSWERED_MAX: usize = 800;
 /// How long it is found out how much is taken at most.
 const BURST: Duration = Duration::from_secs(2);
 
@@ -65,40 +60,9 @@ async fn probe(address: SocketAddr, answers: &Answers) -> Option<f64> {
     told.map(|_| took)
 }
 
-/// Offers at a rate whoever waits for an answer, each batch on a connection that nobody uses; how many
-/// events were not sent for want of one.
-async fn pour(address: SocketAddr, rate: f64, until: Instant, answers: &Arc<Answers>) -> u64 {
-    let room = Arc::new(Semaphore::new(UNANSWERED_MAX));
-    let idle = Arc::<Mutex<Vec<Client>>>::default();
-    let (begin, mut offered, mut unsent) = (Instant::now(), 0_u64, 0);
-    let body = batch(7);
-    while Instant::now() < until {
-        let due = (begin.elapsed().as_secs_f64() * rate / BATCH as f64) as u64;
-        for _ in offered..due {
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                unsent += BATCH as u64;
-                continue;
-            };
-            let (idle, answers, body) = (Arc::clone(&idle), Arc::clone(answers), body.clone());
-            tokio::spawn(async move {
-                let kept = idle.lock().expect("no one panicked").pop();
-                let mut client = kept.unwrap_or_else(|| Client::new(address));
-                answers.count(&client.post("/v1/events", body, Some(&signer())).await);
-                idle.lock().expect("no one panicked").push(client);
-                drop(permit);
-            });
-        }
-        offered = due;
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    let all = room.acquire_many(UNANSWERED_MAX as u32).await;
-    drop(all);
-    unsent
-}
-
 fn main() -> ExitCode {
     let (rate, seconds) = (number("--rate", 20_000), number("--seconds", 10));
-    let (overload, rss_max) = (number("--overload", 0), number("--rss-mb", 800));
+    let (overload, rss_max) = (number("--overload", 0), number("--rss-mb", 512));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let dir = tempfile::tempdir().expect("a folder");
     let up = loads::up(dir.path());
@@ -123,26 +87,12 @@ fn main() -> ExitCode {
     });
     let steady = Answers::of(&answers.taken) as f64 / begin.elapsed().as_secs_f64();
     let rss_steady = up.rss_mb();
-    let (mut most, mut poured, mut unsent) = (0.0, 0.0, 0);
+    let (mut most, mut poured) = (0.0, Offered::default());
     if overload > 0 {
-        let before = Answers::of(&answers.taken);
-        let begin = Instant::now();
-        runtime.block_on(async {
-            let offering: Vec<_> = (0..4 * CONNECTIONS as u32)
-                .map(|one| {
-                    let first = Duration::from_micros(u64::from(one));
-                    let answers = Arc::clone(&answers);
-                    tokio::spawn(offer(shop, (first, None), begin + BURST, answers))
-                })
-                .collect();
-            for one in offering {
-                one.await.expect("it ends");
-            }
-        });
-        most = (Answers::of(&answers.taken) - before) as f64 / begin.elapsed().as_secs_f64();
-        let until = Instant::now() + Duration::from_secs(overload);
-        poured = 3.0 * most;
-        unsent = runtime.block_on(pour(shop, poured, until, &answers));
+        let flood = Arc::new(Flood::of(shop, &answers));
+        most = runtime.block_on(flood.most(BURST));
+        let time = Duration::from_secs(overload);
+        poured = runtime.block_on(flood.pour(3.0 * most, time));
     }
     let data = dir.path().join("data");
     let (lane, log) = (data.join("lane.jsonl"), data.join("decisions.jsonl"));
@@ -164,7 +114,7 @@ fn main() -> ExitCode {
             "offered_per_s": rate, "taken_per_s": steady.round(), "seconds": seconds,
             "event_to_decision_ms": {"count": delays.len(), "missed": missed, "p50": at(0.5), "p90": at(0.9), "p99": at(0.99), "max": delays.last()},
             "taken": taken, "refused": refused, "broken": broken,
-            "most_taken_per_s": most.round(), "overload_offered_per_s": poured.round(), "overload_unsent": unsent,
+            "most_taken_per_s": most.round(), "overload_offered": poured.offered, "overload_unsent": poured.unsent,
             "rows_in_lane": in_lane, "counted_by_job": counted.0,
             "decisions_by_job": counted.1, "decisions_in_log": in_log,
             "rss_mb": rss_steady, "rss_mb_overload": rss,

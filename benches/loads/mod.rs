@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
+pub mod flood;
+
 use restage::collect::client::{Client, Signer};
 use restage::collect::committer::now_ms;
 use restage::http::keyed::Secret;
@@ -162,17 +164,17 @@ pub fn signer() -> Signer {
     }
 }
 
-/// Offers batches on one connection, each at its time, until the time is over; without times, at once.
+/// Offers batches on one connection, each at its time, until the time is over.
 pub async fn offer(
     address: SocketAddr,
-    (first, every): (Duration, Option<Duration>),
+    (first, every): (Duration, Duration),
     until: Instant,
     answers: Arc<Answers>,
 ) {
     let (signer, begin) = (signer(), Instant::now());
     let (mut client, mut number) = (Client::new(address), 0);
     loop {
-        let due = begin + first + every.unwrap_or_default() * number;
+        let due = begin + first + every * number;
         if due >= until || Instant::now() >= until {
             return;
         }
@@ -195,7 +197,7 @@ pub fn steadily(
     let offering = connections.map(|one| {
         let first = every * one / CONNECTIONS as u32;
         let answers = Arc::clone(answers);
-        tokio::spawn(offer(address, (first, Some(every)), until, answers))
+        tokio::spawn(offer(address, (first, every), until, answers))
     });
     offering.collect()
 }
