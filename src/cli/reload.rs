@@ -1,9 +1,10 @@
 //! Reading the rules and the catalogue again while the job runs: at SIGHUP, and, where that is asked for,
 //! when a file has changed.
 //!
-//! What cannot be read, or cannot take over, is said with its place, and what is in force stays. A file
-//! that is being written is left alone until two looks at it are the same. Cost: a look at a file's time
-//! and length, ten times a second at the policy's and once at the catalogue's.
+//! What cannot be read, or cannot take over, is said with its place, and what is in force stays. So is a watched
+//! file that is gone, once, and that it is back. A file that is being written, or put in another's place, is left
+//! alone until two looks at it are the same. Cost: opening a file and a look at its time and length, ten times a
+//! second at the policy's and once at the catalogue's.
 
 use super::Failure;
 use super::alive::Alive;
@@ -13,6 +14,8 @@ use crate::flow::failure::say;
 use crate::visit::plan::PlanError;
 use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,8 +35,19 @@ pub struct Watches {
     pub catalogue: bool,
 }
 
-/// What a file looks like from outside.
-type Stamp = Option<(SystemTime, u64)>;
+/// What a file looks like from outside: its time and length, or why it cannot be read.
+type Stamp = Result<(SystemTime, u64), ErrorKind>;
+
+/// What has become of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// It is another.
+    Changed,
+    /// It cannot be read any more.
+    Gone(ErrorKind),
+    /// It can be read again.
+    Back,
+}
 
 /// A file that is looked at.
 struct Watch {
@@ -53,21 +67,51 @@ impl Watch {
         }
     }
 
-    /// Whether it is another than before, and stays so.
-    fn has_changed(&mut self) -> bool {
+    /// What has become of it, once it stays so.
+    fn look(&mut self) -> Option<Seen> {
         let now = stamp(self.path.as_deref());
-        let has_settled = now.is_some() && now == self.before && now != self.known;
+        let has_settled = now == self.before && now != self.known;
         self.before = now;
-        if has_settled {
-            self.known = now;
+        if !has_settled {
+            return None;
         }
-        has_settled
+        let before = std::mem::replace(&mut self.known, now);
+        Some(match (before, now) {
+            (_, Err(why)) => Seen::Gone(why),
+            (Err(_), Ok(_)) => Seen::Back,
+            (Ok(_), Ok(_)) => Seen::Changed,
+        })
+    }
+
+    /// Looks at it, says if it is gone or back; whether it is to be read again.
+    fn is_news(&mut self, what: &str) -> bool {
+        let seen = self.look();
+        let name = self.path.as_deref().unwrap_or(Path::new("")).display();
+        match seen {
+            Some(Seen::Gone(why)) => say(&format!(
+                "restage: warning: {name} cannot be read any more: {why}; the {what} in force stays"
+            )),
+            Some(Seen::Back) => say(&format!("restage: {name} is back")),
+            Some(Seen::Changed) | None => {}
+        }
+        matches!(seen, Some(Seen::Changed | Seen::Back))
     }
 }
 
 fn stamp(path: Option<&Path>) -> Stamp {
-    let found = std::fs::metadata(path?).ok()?;
-    Some((found.modified().ok()?, found.len()))
+    let path = path.ok_or(ErrorKind::NotFound)?;
+    let look = || {
+        let about = fs::metadata(path)?;
+        if about.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        // Only opening it tells whether it may be read; a pipe would wait for someone who writes.
+        if about.is_file() {
+            fs::File::open(path)?;
+        }
+        Ok((about.modified()?, about.len()))
+    };
+    look().map_err(|error: std::io::Error| error.kind())
 }
 
 /// From now on SIGHUP has rules and catalogue read again, and so has a change of a file that is watched.
@@ -89,17 +133,18 @@ pub fn reload_rules(
         for look in 1u32.. {
             std::thread::sleep(LOOK);
             let is_told = hangup.swap(false, Ordering::AcqRel);
-            let reads_policy = policy.has_changed() || is_told;
-            let looks = look.is_multiple_of(CATALOGUE_LOOKS);
-            let reads_catalogue = (looks && catalogue.has_changed()) || is_told;
-            match &asked {
-                Some(asked) if reads_policy => reload(&rules, asked),
-                None if is_told => {
+            let Some(asked) = &asked else {
+                if is_told {
                     say("restage: SIGHUP: process 0 reads the policy again and tells the others");
                 }
-                _ => {}
+                continue;
+            };
+            if policy.is_news("policy") || is_told {
+                reload(&rules, asked);
             }
-            if let (Some(asked), true, Some(path)) = (&asked, reads_catalogue, &rules.catalogue) {
+            let looks = look.is_multiple_of(CATALOGUE_LOOKS);
+            let is_news = looks && catalogue.is_news("catalogue");
+            if let (true, Some(path)) = (is_news || is_told, &rules.catalogue) {
                 restock(path, asked);
             }
         }
@@ -154,5 +199,44 @@ pub fn refused(rules: &RuleArgs, error: PlanError) -> Failure {
             Failure::usage(format!("{}: {error}", path.display()))
         }
         _ => Failure::new(2, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_seen_to_go_and_come_back_once_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("policy.toml");
+        fs::write(&path, "one").unwrap();
+        let mut watch = Watch::of(Some(&path), true);
+        let mut looks = || [(); 4].map(|()| watch.look());
+        assert_eq!(looks(), [None; 4]);
+        fs::remove_file(&path).unwrap();
+        let gone = Some(Seen::Gone(ErrorKind::NotFound));
+        assert_eq!(looks(), [None, gone, None, None]);
+        fs::create_dir(&path).unwrap();
+        let folder = Some(Seen::Gone(ErrorKind::IsADirectory));
+        assert_eq!(looks(), [None, folder, None, None], "for another reason");
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "one").unwrap();
+        assert_eq!(looks(), [None, Some(Seen::Back), None, None]);
+        fs::write(&path, "three").unwrap();
+        assert_eq!(looks(), [None, Some(Seen::Changed), None, None]);
+        // Put in another's place, as editors do.
+        fs::remove_file(&path).unwrap();
+        assert_eq!(watch.look(), None);
+        fs::write(&path, "seven").unwrap();
+        assert_ne!(watch.look(), gone);
+    }
+
+    #[test]
+    fn a_file_that_nobody_asked_for_is_never_news() {
+        let path = PathBuf::from("no such file");
+        for mut watch in [Watch::of(Some(&path), false), Watch::of(None, true)] {
+            assert_eq!([watch.look(), watch.look()], [None; 2]);
+        }
     }
 }

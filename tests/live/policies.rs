@@ -88,3 +88,43 @@ fn a_policy_changes_under_a_live_job_and_a_bad_one_leaves_the_old_in_force() {
         text.as_bytes(),
     );
 }
+
+#[test]
+fn a_watched_policy_that_is_gone_is_missed_once_and_taken_up_when_it_is_back() {
+    let (_guard, dir) = folder();
+    let (path, policy) = (
+        dir.join("shop.toml"),
+        restage::visit::policy::DEFAULT_POLICY,
+    );
+    std::fs::write(&path, policy).expect("a file");
+    let flags = ["up", "--policy", "shop.toml", "--monitor", "127.0.0.1:0"];
+    let up = Layer::start(
+        &dir,
+        &[&flags[..], &["--listen", "127.0.0.1:0"]].concat(),
+        2,
+    );
+    let times = |words: &str| up.said().matches(words).count();
+    let said = |words: &str| {
+        let begin = Instant::now();
+        while times(words) == 0 {
+            let waited = begin.elapsed();
+            assert!(waited < Duration::from_secs(20), "{words}: {}", up.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    std::fs::remove_file(&path).expect("it is there");
+    said("shop.toml cannot be read any more: entity not found; the policy in force stays");
+    std::thread::sleep(Duration::from_millis(500));
+    let other = policy.replacen("name = \"", "name = \"other-", 1);
+    assert_ne!(other, policy);
+    std::fs::write(&path, other).expect("a file");
+    said("shop.toml is back");
+    let journal = dir.join("restage-data/decisions.jsonl.rules");
+    let begin = Instant::now();
+    while !std::fs::read_to_string(&journal).is_ok_and(|journal| journal.contains("other-")) {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{}", up.said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((times("any more"), times("is back")), (1, 1));
+    assert_eq!(up.terminate(), Some(0));
+}

@@ -124,6 +124,18 @@ fn what_is_sold_out_leaves_open_pages_of_a_live_job() {
     );
     assert_eq!(taken(&dir, 0), first_ms);
 
+    // Gone, which is said once, and back.
+    let times = |words: &str| job.said().matches(words).count();
+    std::fs::remove_file(&items).expect("it is there");
+    let gone = "items.csv cannot be read any more: entity not found; the catalogue in force stays";
+    until("a word", || (times(gone) > 0).then_some(()));
+    std::thread::sleep(Duration::from_millis(2_500));
+    write(&grown);
+    let back = "items.csv is back\nrestage: the catalogue was read again, and is the one in force";
+    until("a word", || (times(back) > 0).then_some(()));
+    assert_eq!((times("any more"), times("is back")), (1, 1));
+    assert_eq!(taken(&dir, 0), first_ms);
+
     // Seen by itself: `b` is gone, and `d` is new and comes first.
     write("item,price,stock,order\nd,5,,-1\na,10,0,\nc,30,5,\n");
     let second_ms = taken(&dir, first_ms);
