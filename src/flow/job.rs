@@ -340,6 +340,9 @@ pub fn run(mut spec: JobSpec) -> Result<Option<JobResult>, JobError> {
     let patience = is_watched.then_some(spec.patience);
     watch(heartbeats, &turns, (patience, &spec.stop))
         .map_err(|error| JobError::Start(format!("the watchdog could not start: {error}")))?;
+    if let Some(status) = &sessions_spec.status {
+        status.runs(&turns);
+    }
     let counted = turns.clone();
     let guards = execute_from(builders, guard, worker_config, move |worker| {
         let index = worker.index();

@@ -3,6 +3,7 @@
 //! Workers put it here now and then; nobody in the job reads it, so it can reach no result. A process
 //! tells of its own workers only. Cost: a copy of the counters a worker and [`EVERY`].
 
+use super::watchdog::Turns;
 use crate::visit::learn::learner::SlotReport;
 use crate::visit::live::Rules;
 use crate::visit::tally::Tally;
@@ -52,6 +53,9 @@ pub struct Standing {
     pub live_counts: Option<LiveCounts>,
     /// Lanes by number: their clock in ms, and bytes read.
     pub lanes: BTreeMap<u16, (u64, u64)>,
+    /// Up to when all has been decided, in ms, as the workers of this process see it, whether or not they read a
+    /// lane; 0 before the job runs.
+    pub frontier_ms: u64,
     /// Up to when output is committed, in ms; 0 before the first commit.
     pub committed_ms: u64,
     /// Up to when output was handed over, in ms.
@@ -65,6 +69,7 @@ pub struct Standing {
     indexes: BTreeMap<(usize, Held), u64>,
     workers: BTreeMap<usize, Count>,
     learners: BTreeMap<usize, Vec<SlotReport>>,
+    turns: Option<Turns>,
 }
 
 impl JobStatus {
@@ -87,6 +92,7 @@ impl JobStatus {
         for ((_, held), count) in std::mem::take(&mut standing.indexes) {
             *standing.index.entry(held).or_default() += count;
         }
+        standing.frontier_ms = standing.turns.take().map_or(0, |turns| turns.frontier_ms());
         let learners = std::mem::take(&mut standing.learners);
         standing.learned = learners.into_values().flatten().collect();
         standing
@@ -95,6 +101,11 @@ impl JobStatus {
     /// Other rules hold from now on.
     pub fn goes_by(&self, rules: &Arc<Rules>) {
         self.put(|standing| standing.rules = Some(Arc::clone(rules)));
+    }
+
+    /// The job runs, and its workers come round.
+    pub fn runs(&self, turns: &Turns) {
+        self.put(|standing| standing.turns = Some(turns.clone()));
     }
 
     /// How far a lane has been read.

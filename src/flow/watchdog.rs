@@ -175,8 +175,8 @@ impl Turns {
         others.sum::<u64>() + self.work()
     }
 
-    /// The job's frontier, in ms.
-    fn frontier_ms(&self) -> u64 {
+    /// The job's frontier, in ms; 0 before all workers have begun.
+    pub fn frontier_ms(&self) -> u64 {
         self.least(|stand| &stand.frontier_ms)
     }
 }

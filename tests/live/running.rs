@@ -161,6 +161,49 @@ fn those_who_watch_are_told_the_truth() {
     lanes[1].signal("-CONT");
 }
 
+/// A process to which no lane falls is asked like the others whether it is ready.
+#[test]
+fn a_process_without_a_lane_is_ready_while_the_job_comes_on() {
+    let (_guard, dir) = folder();
+    let free = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let hosts = free.map(|free| free.local_addr().expect("an address").to_string());
+    std::fs::write(dir.join("hosts"), hosts.join("\n")).expect("a file");
+    let process = |number: &str| {
+        let flags = "run lane.jsonl --out decisions.jsonl --state state -n 2 --hostfile hosts \
+                     --monitor 127.0.0.1:0 -p";
+        let flags: Vec<&str> = flags.split(' ').filter(|flag| !flag.is_empty()).collect();
+        Layer::start(&dir, &[&flags[..], &[number]].concat(), 1)
+    };
+    let is = |layer: &Layer, status: u16| {
+        let begin = Instant::now();
+        loop {
+            let (answered, why) = get(layer.addresses[0], "/readyz");
+            if answered == status {
+                return why;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(30), "{why}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let collector = collect(&dir, "lane.jsonl");
+    let second = process("1");
+    // Nobody to be connected with yet.
+    assert!(is(&second, 503).contains("has not begun to decide"));
+    let first = process("0");
+    is(&first, 200);
+    is(&second, 200);
+    let metrics = get(second.addresses[0], "/metrics").1;
+    assert!(metrics.contains("\nrestage_job_lag_seconds "), "{metrics}");
+    assert!(!metrics.contains("lane=\"0\""), "it reads none: {metrics}");
+    // The lane that the other one reads stands still, and the job with it.
+    collector.signal("-STOP");
+    assert!(is(&second, 503).contains("behind the clock"));
+    assert!(is(&first, 503).contains("lane 0 (lane.jsonl) stands"));
+    collector.signal("-CONT");
+    is(&second, 200);
+    is(&first, 200);
+}
+
 #[test]
 fn a_hang_up_ends_no_layer() {
     let (_guard, dir) = folder();

@@ -24,16 +24,16 @@ pub struct LaneNow {
     pub is_written: bool,
 }
 
-/// The lanes at these paths, now.
-pub async fn lanes_at(paths: &[PathBuf]) -> Vec<LaneNow> {
+/// These lanes, by their numbers, now.
+pub async fn lanes_at(lanes: &[(u16, PathBuf)]) -> Vec<LaneNow> {
     let look = |path: &PathBuf| LaneLock::is_taken(path);
-    let first: Vec<bool> = paths.iter().map(look).collect();
+    let first: Vec<bool> = lanes.iter().map(|(_, path)| look(path)).collect();
     if first.contains(&true) {
         tokio::time::sleep(BETWEEN).await;
     }
-    let lanes = paths.iter().zip(first).enumerate();
-    let now = lanes.map(|(lane, (path, is_taken))| LaneNow {
-        lane: lane as u16,
+    let lanes = lanes.iter().zip(first);
+    let now = lanes.map(|((lane, path), is_taken)| LaneNow {
+        lane: *lane,
         path: path.clone(),
         // One that is just being written is whole at the next look.
         clock_ms: clock_of(path).or_else(|| clock_of(path)),

@@ -94,14 +94,15 @@ impl Metrics {
         ]);
         self.gauges(&[("restage_job_live_sessions", "Sessions live.", standing.live)]);
         self.indexed(standing);
-        if let Some(read_ms) = standing.lanes.values().map(|(clock, _)| *clock).min() {
+        if standing.frontier_ms > 0 {
             let lag = "restage_job_lag_seconds";
             self.begin(
                 lag,
                 "gauge",
                 "How far what is decided on is behind the wall clock.",
             );
-            self.value(lag, "", seconds(now_ms.saturating_sub(read_ms)));
+            let lag_ms = now_ms.saturating_sub(standing.frontier_ms);
+            self.value(lag, "", seconds(lag_ms));
         }
         let lag = "restage_lane_lag_seconds";
         self.begin(

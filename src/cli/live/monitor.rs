@@ -1,8 +1,9 @@
 //! What those who run the shop may look at: health, metrics, the state of the job as JSON.
 //!
-//! On a port of its own, since none of it is for the public. Ready means: no lane, what the job reads of
-//! them, and its output, are further than [`LAG_MAX_MS`] behind, there is a log of decisions, and it has been
-//! read up to its end. What is not ready is named.
+//! On a port of its own, since none of it is for the public. Ready means: no lane that this process reads, the
+//! job's frontier, and its output, are further than [`LAG_MAX_MS`] behind, there is a log of decisions, and it has
+//! been read up to its end. What is not ready is named. The frontier is that of the whole job, so a process of
+//! several to which no lane falls is ready once it is connected with the others and all of them come on.
 
 use super::lanes::{LaneNow, lanes_at};
 use super::metrics::metrics_of;
@@ -35,8 +36,8 @@ pub struct Watched {
     pub collector: Option<Arc<Collector>>,
     /// It runs a job.
     pub job: Option<(JobStatus, Arc<Rules>)>,
-    /// The lanes that it reads.
-    pub lanes: Vec<PathBuf>,
+    /// The lanes that it reads, by their numbers.
+    pub lanes: Vec<(u16, PathBuf)>,
     /// Where the job keeps its state.
     pub state: Option<PathBuf>,
     /// What money is counted in, where that is known.
@@ -109,13 +110,12 @@ impl Watched {
                 return Some(why);
             }
             let standing = job.standing();
-            let clock = standing.lanes.values().map(|(clock, _)| *clock).min();
-            let Some(clock) = clock else {
-                return Some("no lane has been read yet".into());
-            };
-            let behind_ms = now_ms().saturating_sub(clock);
+            if standing.frontier_ms == 0 {
+                return Some("the job has not begun to decide".into());
+            }
+            let behind_ms = now_ms().saturating_sub(standing.frontier_ms);
             if behind_ms > LAG_MAX_MS {
-                return Some(format!("the job is {behind_ms} ms behind its lanes"));
+                return Some(format!("the job is {behind_ms} ms behind the clock"));
             }
             let waits_ms = standing.handed_ms.saturating_sub(standing.committed_ms);
             if waits_ms > LAG_MAX_MS {

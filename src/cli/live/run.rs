@@ -91,6 +91,9 @@ impl Run {
             ..live_job(plan, lanes, &status, &stop)
         };
         let rules = Arc::clone(&spec.rules);
+        let own = spec.own_logs();
+        let own = own.map(|(lane, _)| (lane as u16, self.lanes[lane].clone()));
+        let own: Vec<_> = own.collect();
         self.clocks.apply(&mut spec.lane_options)?;
         say_of_ids(&spec);
         // The address first: whoever opens the state takes it away from a job that is at it.
@@ -110,7 +113,7 @@ impl Run {
             Some(((mut edges, listener), address)) => {
                 let watched = Watched {
                     job: Some((status, rules)),
-                    lanes: self.lanes,
+                    lanes: own,
                     state: self.state.state,
                     traffic: Arc::clone(&edges.traffic),
                     ..Watched::default()

@@ -134,7 +134,7 @@ impl Up {
         let watched = Watched {
             collector: Some(collector),
             job: Some((status, rules)),
-            lanes: vec![lane_path],
+            lanes: vec![(0, lane_path)],
             state: state.state,
             currency: self.has_own_rules().then_some("EUR"),
             board: Some((board, reading)),
