@@ -6,6 +6,7 @@ mod script;
 use restage::event::{ArrivalMs, Device, Kind, VisitorId};
 use restage::visit::choose::{CERTAIN_PPM, Why};
 use restage::visit::decision::{Decision, Factors, PerSlot, Recorder, Trigger};
+use restage::visit::feature::{FEATURE_COUNT, index_of};
 use restage::visit::model::{Label, Scores};
 use restage::visit::phase::Phase;
 use restage::visit::policy::Policy;
@@ -466,7 +467,11 @@ fn a_returning_visitor_is_another_context() {
 
 #[test]
 fn a_row_of_csv_says_what_the_line_of_json_says() {
-    let policy = Policy::read(&page_text("")).unwrap();
+    let shown = "[reason]\nfeatures = [\"cart_value\", \"gap_mean\"]\n";
+    let policy = Policy::read(&page_text(shown)).unwrap();
+    let mut features = [0.0; FEATURE_COUNT];
+    features[index_of("cart_value").unwrap()] = 19.9;
+    features[index_of("gap_mean").unwrap()] = f64::NAN;
     let recorder = Recorder::new(&policy, ["model, with \"comma\""]);
     let layout: PerSlot<u8> = [1, 2, 0, 0, 0, 0, 0, 0];
     let mut why = [Why::Default; 8];
@@ -485,6 +490,7 @@ fn a_row_of_csv_says_what_the_line_of_json_says() {
         model: 0,
         leading: Label::Abandon,
         factors: Factors::of(&[0.004, -0.5, 1.204], 3),
+        features: &features,
         layout,
         changed: 0b11,
         propensity_ppm: [CERTAIN_PPM; 8],
@@ -502,6 +508,8 @@ fn a_row_of_csv_says_what_the_line_of_json_says() {
     recorder.csv_header(&mut rows);
     recorder.csv(&decision, &mut rows);
     let record: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(record["features"]["cart_value"], 19.9);
+    assert!(record["features"]["gap_mean"].is_null(), "it is missing");
     let mut reader = csv::Reader::from_reader(rows.as_slice());
     let header = reader.headers().unwrap().clone();
     let row = reader.records().next().unwrap().unwrap();
@@ -523,6 +531,7 @@ fn a_row_of_csv_says_what_the_line_of_json_says() {
             ("changed", _) => list(";"),
             ("reason", _) => list("; "),
             (_, Value::String(text)) => text.clone(),
+            (_, Value::Null) => String::new(),
             (_, value) => value.to_string(),
         };
         assert_eq!(field, expected, "{name}");

@@ -8,9 +8,10 @@ mod factors;
 mod forgotten;
 mod reason;
 mod recorder;
-mod write;
+mod text;
 
 use super::choose::Why;
+use super::feature::Vector;
 use super::model::{Label, Scores};
 use super::phase::Phase;
 use super::policy::SLOTS_MAX;
@@ -21,7 +22,7 @@ pub use factors::{FACTORS_MAX, Factors};
 pub use forgotten::FORGOTTEN;
 pub use reason::shelf_words;
 pub use recorder::Recorder;
-pub use write::{decimal, json_text, ppm};
+pub use text::{decimal, json_text, ppm};
 
 /// What made the job decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,4 +100,6 @@ pub struct Decision<'a> {
     pub items: Option<&'a [u32]>,
     /// What left the list for being sold out, where the catalogue changed it without an event.
     pub shelf: Option<&'a [u32]>,
+    /// The session's features.
+    pub features: &'a Vector,
 }

@@ -343,7 +343,7 @@ impl Visit {
         judgement: &Judgement,
         scores: Scores,
         (rules, tables): (&Rules, &Tables),
-        features: &Vector,
+        features: &'a Vector,
         said: &'a mut Said,
     ) -> Option<Decision<'a>> {
         self.model = judgement.model;
@@ -379,7 +379,7 @@ impl Visit {
         judgement: &Judgement,
         moves: Moves,
         (rules, tables): (&Rules, &Tables),
-        features: &Vector,
+        features: &'a Vector,
         said: &'a mut Said,
     ) -> Option<Decision<'a>> {
         let Judgement { at, trigger, .. } = *judgement;
@@ -438,6 +438,7 @@ impl Visit {
             holdout: self.is(Mark::Holdout),
             items: self.shown().map(|shown| &shown.list[..]),
             shelf: by_shelf.then_some(&said.sold_out[..]),
+            features,
         })
     }
 

@@ -1,5 +1,5 @@
 // The drawer: what the page tells Restage, what it makes of it, and why the page changed.
-import { ARMS, PHASES, SLOTS, arm, feature, slot, trigger } from "/words.js";
+import { ARMS, PHASES, SLOTS, arm, feature, measure, slot, trigger } from "/words.js";
 
 const by = (id) => document.getElementById(id);
 const text = (tag, words, name) => {
@@ -79,27 +79,13 @@ const tell = (said) => {
   by("changed").replaceChildren(text("p", shown.length ? `${why}, so the page follows:` : `${why}. Nothing on the page had to change.`), ...sentences.map((words) => text("p", `${capital(words)}.`, "said")));
   const moved = bars(said);
   if (moved.length) by("moved").replaceChildren(...moved);
+  // What is not known yet, as the time since the first thing in the basket, has no row.
+  const known = Object.entries(said.features ?? {}).filter(([, value]) => value !== null);
+  by("visit").replaceChildren(...known.flatMap(([name, value]) => [text("dt", feature(name)), text("dd", measure(name, value))]));
   const layout = Object.entries(said.layout ?? {}).filter(([name, chosen]) => name in SLOTS && chosen in ARMS);
   by("layout").replaceChildren(...layout.flatMap(([name, chosen]) => [text("dt", capital(slot(name))), text("dd", arm(chosen))]));
   by("held").hidden = !said.holdout;
   if (said.seq > 0) mark(changed);
-};
-
-// What the page has told, summed up as the features of the visit are; a page that is loaded anew begins anew.
-const visit = {};
-const begin = () => Object.assign(visit, { since: Date.now(), events: 0, products: 0, inBasket: 0, worth: 0, stayed: 0, depth: 0 });
-const count = (kind, said) => {
-  if (!visit.since) begin();
-  visit.events++;
-  if (kind === "item_view") visit.products++;
-  if (kind === "dwell") visit.stayed += said.value;
-  if (kind === "scroll") visit.depth = Math.max(visit.depth, said.value);
-  const into = { add_to_cart: 1, remove_from_cart: -1 }[kind] ?? 0;
-  visit.inBasket += into * (said.quantity ?? 1);
-  visit.worth += into * (said.quantity ?? 1) * (said.price ?? 0);
-  if (kind === "purchase") visit.inBasket = visit.worth = 0;
-  const rows = [["events", visit.events], ["products opened", visit.products], ["pieces put into the basket", visit.inBasket], ["worth of them", `€ ${visit.worth.toFixed(2)}`], ["seconds on pages", Math.round(visit.stayed)], ["scrolled to", percent(visit.depth)], ["minutes since the first", Math.floor((Date.now() - visit.since) / 60_000)]];
-  by("visit").replaceChildren(...rows.flatMap(([name, value]) => [text("dt", name), text("dd", String(value))]));
 };
 
 const EVENT = {
@@ -120,10 +106,7 @@ export const start = (anew) => {
   addEventListener("keydown", ({ key }) => key === "Escape" && !by("drawer").hidden && open(false));
   by("open").addEventListener("click", () => open(by("drawer").hidden));
   by("close").addEventListener("click", () => open(false));
-  by("anew").addEventListener("click", () => {
-    begin();
-    anew();
-  });
+  by("anew").addEventListener("click", anew);
   by("phases").append(
     ...Object.keys(PHASES).map((name) => {
       const step = text("li", name);
@@ -138,7 +121,6 @@ export const start = (anew) => {
       const line = text("li", "");
       line.append(text("time", new Date().toLocaleTimeString("en-GB")), text("span", event(id, said)));
       by("events").prepend(line);
-      count(id, said ?? {});
       while (by("events").children.length > 12) by("events").lastChild.remove();
     }
     if (state !== "applied" || !said) return;

@@ -87,7 +87,15 @@ const FEATURES = {
   cart_removes: "things taken out again", cart_views: "looks at the basket", checkouts: "the checkout", purchases: "orders in this visit", distinct_items: "different products",
   distinct_categories: "different categories", repeat_views: "products opened again", dwell_sum: "time on pages", dwell_mean: "time a page", cart_size: "units in the basket",
   cart_value: "worth of the basket", cart_age: "age of the basket", scroll_mean: "how far you scrolled", scroll_max: "how far you scrolled at most", exit_intents: "leaving with the pointer",
+  since_start: "time since the visit began", since_cart_add: "time since the last thing put in the basket", gap_mean: "time between two steps", prior_sessions: "visits before this one",
 };
+const seconds = (value) => (value < 60 ? `${value.toFixed(value < 10 ? 1 : 0)} s` : `${Math.floor(value / 60)} min ${Math.floor(value % 60)} s`);
+const MEASURES = {
+  dwell_sum: seconds, dwell_mean: seconds, since_start: seconds, since_cart_add: seconds, gap_mean: seconds, cart_age: seconds,
+  cart_value: (value) => `€ ${value.toFixed(2)}`, scroll_max: (value) => `${(100 * value).toFixed(0)} %`, scroll_mean: (value) => `${(100 * value).toFixed(0)} %`,
+};
+// A feature's value as people write it.
+export const measure = (name, value) => MEASURES[name]?.(value) ?? String(value);
 const plain = (table) => (name) => table[name] ?? name.replaceAll("_", " ");
 export const arm = plain(ARMS);
 export const slot = plain(SLOTS);

@@ -383,6 +383,12 @@ for (const [name, width, height] of [["phone", 390, 844], ["tablet", 820, 1180],
   await page.click("#open");
   await wait(13_500);
   await look("drawer");
+  const told = await page.$$eval("#visit dt", (names) => names.map((name) => [name.textContent, name.nextElementSibling.textContent]));
+  const { "units in the basket": units, "products opened": opened } = Object.fromEntries(told);
+  const last = (await received(page)).at(-1) ?? "";
+  const record = lines("decisions.jsonl").findLast(({ visitor, session, seq }) => `${visitor}/${session}/${seq}` === last);
+  const { cart_size, item_views } = record?.features ?? {};
+  check(`the drawer shows the features of the last record (${name})`, units === "1" && units === `${cart_size}` && opened === `${item_views}`, `${units} in the basket, ${opened} opened, of ${cart_size} and ${item_views}`);
   await page.click("#checkout");
   await look("checkout-drawer");
   await page.click("#close");

@@ -7,7 +7,7 @@
 //! is not later.
 
 use super::Recorder;
-use super::write::{csv_row, integer, json_text};
+use super::text::{csv_row, integer, json_text};
 use crate::event::ArrivalMs;
 
 /// The trigger in the record of an erased visitor.

@@ -6,7 +6,7 @@
 
 use super::Decision;
 use super::factors::hundredths;
-use super::write::integer;
+use super::text::integer;
 use crate::visit::feature::FEATURES;
 use crate::visit::model::Label;
 use crate::visit::products::catalogue::Catalogue;

@@ -4,9 +4,10 @@
 //! the bytes of the line; JSON, which the job writes at full speed, allocates nothing.
 
 use super::reason::{factors, shelf_words};
-use super::write::{comma, csv_row, decimal, integer, json_text, ppm, quoted};
+use super::text::{comma, csv_row, decimal, decimal_of, integer, json_text, ppm, quoted, value};
 use super::{Decision, PerSlot};
 use crate::visit::choose::Why;
+use crate::visit::feature::FEATURES;
 use crate::visit::live::Rules;
 use crate::visit::policy::{Context, Policy, SLOTS_MAX};
 use crate::visit::products::catalogue::Catalogue;
@@ -20,6 +21,8 @@ pub struct Recorder {
     models: Vec<ModelText>,
     /// Whether any slot learns.
     learns: bool,
+    /// Features that are shown with their values, by their places.
+    features: Vec<u8>,
     /// The texts of products, where any are shown.
     pub catalogue: Option<Arc<Catalogue>>,
 }
@@ -83,6 +86,7 @@ impl Recorder {
             policy: policy.label.clone(),
             models: models.collect(),
             learns: policy.learns(),
+            features: policy.features.clone(),
             catalogue: None,
         }
     }
@@ -114,6 +118,17 @@ impl Recorder {
         decimal(ppm(decision.scores.purchase), out);
         out.extend_from_slice(b",\"p_abandon\":");
         decimal(ppm(decision.scores.abandon), out);
+        if !self.features.is_empty() {
+            out.extend_from_slice(b",\"features\":{");
+            let mut first = true;
+            for &place in &self.features {
+                comma(&mut first, out);
+                quoted(FEATURES[usize::from(place)].name, out);
+                out.push(b':');
+                value(decision.features[usize::from(place)], out);
+            }
+            out.push(b'}');
+        }
         out.extend_from_slice(b",\"layout\":{");
         self.object(out, |slot, at, out| {
             quoted(&slot.arms[usize::from(decision.layout[at])], out)
@@ -227,6 +242,11 @@ impl Recorder {
                 .split(',')
                 .map(String::from)
                 .collect();
+        fields.extend(
+            self.features
+                .iter()
+                .map(|&place| format!("features.{}", FEATURES[usize::from(place)].name)),
+        );
         for column in ["layout", "propensity", "context"] {
             fields.extend(
                 self.slots
@@ -259,6 +279,14 @@ impl Recorder {
             text(&|f| decimal(ppm(decision.scores.abandon), f)),
             decision.holdout.to_string().into(),
         ];
+        fields.extend(self.features.iter().map(|&place| {
+            let value = decision.features[usize::from(place)];
+            text(&|f| {
+                if !value.is_nan() {
+                    decimal_of(value, f)
+                }
+            })
+        }));
         let slots = || self.slots.iter().enumerate();
         fields.extend(
             slots().map(|(at, slot)| slot.arms[usize::from(decision.layout[at])].clone().into()),

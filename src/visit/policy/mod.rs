@@ -72,6 +72,8 @@ pub struct Policy {
     pub slots: Vec<Slot>,
     /// Most features that a record names as the reason for its score; 0 to [`FACTORS_MAX`].
     pub factors: usize,
+    /// Features that a record shows with their values, by their places.
+    pub features: Vec<u8>,
     /// New tables and models take effect at multiples of this, in ms.
     pub quantum_ms: u64,
     /// How old a table is at least when decisions first rest on it, in ms; a multiple of the

@@ -67,6 +67,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
         index: None,
         lag_ms: 0,
         slots: Vec::new(),
+        features: reader.features(&file.reason.features)?,
         factors: match &file.reason.factors {
             None => 3,
             Some(most) if *most.get_ref() <= FACTORS_MAX => *most.get_ref(),

@@ -1,6 +1,6 @@
-//! `when` of a policy's TOML: phases and ranges of measures that must all hold.
+//! `when` of a policy's TOML: phases and ranges of measures that must all hold; and features by their names.
 
-use super::super::feature::index_of;
+use super::super::feature::{FEATURES, index_of};
 use super::super::phase::Phase;
 use super::parse::{PolicyError, Reader};
 use super::tables::WhenTable;
@@ -20,6 +20,25 @@ impl Reader<'_> {
         }
         condition.bounds.sort_by_key(|bound| bound.measure);
         Ok(condition)
+    }
+
+    /// The places of features that are named, each once.
+    pub(super) fn features(&self, names: &[Spanned<String>]) -> Result<Vec<u8>, PolicyError> {
+        let mut places = Vec::new();
+        for name in names {
+            let known = FEATURES.iter().map(|feature| feature.name);
+            let place = index_of(name.get_ref()).ok_or_else(|| {
+                let hint = suggest::hint(name.get_ref(), known);
+                let what = format!("`{}` is not a feature{hint}", name.get_ref());
+                self.error(name.span(), what)
+            })?;
+            if places.contains(&(place as u8)) {
+                let what = format!("`{}` stands twice", name.get_ref());
+                return Err(self.error(name.span(), what));
+            }
+            places.push(place as u8);
+        }
+        Ok(places)
     }
 
     fn phase_set(&self, value: &Spanned<toml::Value>) -> Result<u8, PolicyError> {

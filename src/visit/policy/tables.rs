@@ -97,6 +97,7 @@ pub(super) struct HesitationTable {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ReasonTable {
     pub(super) factors: Option<Spanned<usize>>,
+    pub(super) features: Vec<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -102,6 +102,25 @@ fn every_table_left_out_of_the_default_has_the_value_shown_there() {
 }
 
 #[test]
+fn a_record_shows_the_features_that_are_named() {
+    let read = |names: &str| Policy::read(&format!("version = 1\n[reason]\nfeatures = {names}"));
+    assert!(read("[]").unwrap().features.is_empty());
+    let named = read("[\"cart_size\", \"events\"]").unwrap().features;
+    let names: Vec<&str> = named
+        .iter()
+        .map(|&place| crate::visit::feature::FEATURES[usize::from(place)].name)
+        .collect();
+    assert_eq!(names, ["cart_size", "events"], "in the order of the policy");
+    for (names, what) in [
+        ("[\"cart_sizes\"]", "did you mean `cart_size`?"),
+        ("[\"events\", \"events\"]", "`events` stands twice"),
+    ] {
+        let error = read(names).unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}
+
+#[test]
 fn a_label_names_the_policy_and_its_very_text() {
     let one = Policy::read("version = 1\nname = \"mine\"").unwrap().label;
     let two = Policy::read("version = 1\nname = \"mine\" ").unwrap().label;
