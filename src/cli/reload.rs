@@ -26,13 +26,29 @@ const LOOK: Duration = Duration::from_millis(100);
 /// At every so many looks at the catalogue: whoever writes one may take a while.
 const CATALOGUE_LOOKS: u32 = 10;
 
-/// Which files are read again when they have changed.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which files are read again when they have changed since this was made: before they are read first.
+#[derive(Default)]
 pub struct Watches {
-    /// The policy's.
-    pub policy: bool,
-    /// The catalogue's.
-    pub catalogue: bool,
+    policy: Watch,
+    catalogue: Watch,
+}
+
+impl Watches {
+    /// The catalogue's, if there is one.
+    pub fn of_catalogue(rules: &RuleArgs) -> Watches {
+        Watches {
+            catalogue: Watch::of(rules.catalogue.as_ref()),
+            ..Watches::default()
+        }
+    }
+
+    /// The policy's and the catalogue's, as far as there are any.
+    pub fn of_both(rules: &RuleArgs) -> Watches {
+        Watches {
+            policy: Watch::of(rules.policy.as_ref()),
+            ..Watches::of_catalogue(rules)
+        }
+    }
 }
 
 /// What a file looks like from outside: its time and length, or why it cannot be read.
@@ -56,9 +72,15 @@ struct Watch {
     before: Stamp,
 }
 
+impl Default for Watch {
+    fn default() -> Watch {
+        Watch::of(None)
+    }
+}
+
 impl Watch {
-    fn of(path: Option<&PathBuf>, watches: bool) -> Watch {
-        let path = path.filter(|_| watches).cloned();
+    fn of(path: Option<&PathBuf>) -> Watch {
+        let path = path.cloned();
         let now = stamp(path.as_deref());
         Watch {
             path,
@@ -128,8 +150,10 @@ pub fn reload_rules(
     flag::register(SIGHUP, Arc::clone(&hangup)).map_err(|error| Failure::new(1, error))?;
     let rules = rules.clone();
     std::thread::spawn(move || {
-        let mut policy = Watch::of(rules.policy.as_ref(), watches.policy);
-        let mut catalogue = Watch::of(rules.catalogue.as_ref(), watches.catalogue);
+        let Watches {
+            mut policy,
+            mut catalogue,
+        } = watches;
         for look in 1u32.. {
             std::thread::sleep(LOOK);
             let is_told = hangup.swap(false, Ordering::AcqRel);
@@ -211,7 +235,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("policy.toml");
         fs::write(&path, "one").unwrap();
-        let mut watch = Watch::of(Some(&path), true);
+        let mut watch = Watch::of(Some(&path));
         let mut looks = || [(); 4].map(|()| watch.look());
         assert_eq!(looks(), [None; 4]);
         fs::remove_file(&path).unwrap();
@@ -234,9 +258,7 @@ mod tests {
 
     #[test]
     fn a_file_that_nobody_asked_for_is_never_news() {
-        let path = PathBuf::from("no such file");
-        for mut watch in [Watch::of(Some(&path), false), Watch::of(None, true)] {
-            assert_eq!([watch.look(), watch.look()], [None; 2]);
-        }
+        let mut watch = Watch::default();
+        assert_eq!([watch.look(), watch.look()], [None; 2]);
     }
 }

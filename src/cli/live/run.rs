@@ -65,6 +65,7 @@ impl Run {
         let stop = stop_at_signals()?;
         survive_hangups(None)?;
         self.supervise.obey(&stop);
+        let watches = Watches::of_catalogue(&self.rules);
         let plan = self.plan()?;
         let lanes: Vec<Source> = self.lanes.iter().map(Source::parse).collect();
         if lanes.len() > LANES_MAX || lanes.contains(&Source::Stdin) {
@@ -104,10 +105,6 @@ impl Run {
             edges = Some((started, listener));
         }
         let alive = self.state.open(&mut spec, Some(&self.out))?;
-        let watches = Watches {
-            catalogue: true,
-            ..Watches::default()
-        };
         reload_rules(&self.rules, spec.changes.clone().zip(alive), watches)?;
         let edges = match edges.zip(self.monitor) {
             Some(((mut edges, listener), address)) => {

@@ -85,6 +85,7 @@ impl Up {
             config.write_keys.insert(pages::KEY.into());
         }
         let state = self.dir.join("state");
+        let watches = Watches::of_both(&self.rules);
         let plan = self.plan(&state)?;
         let signer = crowd_signer(&mut config)?;
         let connections = config.limits.connections;
@@ -109,10 +110,6 @@ impl Up {
             policy_from: Some("now".into()),
         };
         let alive = state.open(&mut spec, Some(&outlet))?;
-        let watches = Watches {
-            policy: true,
-            catalogue: true,
-        };
         reload_rules(&self.rules, spec.changes.clone().zip(alive), watches)?;
 
         let board = Arc::<Board>::default();
