@@ -84,10 +84,15 @@ for count in "${live[@]}"; do
     sessions_held=$("$restage" snapshot inspect "$folder/state" --json | grep -o '"live_sessions":[0-9]*' | head -1 | cut -d: -f2)
     bytes=$(stat -c %s "$folder/out.jsonl")
     begun=$(date +%s%N)
-    "${run[@]}" > /dev/null 2>&1 &
+    "${run[@]}" > /dev/null 2> "$folder/said" &
     pid=$!
     while kill -0 $pid 2> /dev/null && [ "$(stat -c %s "$folder/out.jsonl")" -le "$bytes" ]; do sleep 0.01; done
     ended=$(date +%s%N)
+    if [ "$(stat -c %s "$folder/out.jsonl")" -le "$bytes" ]; then
+        echo "recovery of $sessions_held live sessions: no new decision was made" >&2
+        cat "$folder/said" >&2
+        exit 1
+    fi
     wait $pid || true
     awk -v n="$sessions_held" -v mb=$((held / 1000000)) -v ns=$((ended - begun)) \
         'BEGIN { printf "recovery of %d live sessions (a snapshot of %d MB): %.2f s\n", n, mb, ns / 1e9 }'
