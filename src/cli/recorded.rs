@@ -19,33 +19,45 @@ use crate::log::disk::Disk;
 use crate::log::read_rules;
 use crate::visit::plan::{Plan, RulesText, Term};
 use crate::visit::products::catalogue::Catalogue;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
 /// The journal of a state folder.
-struct Recorded {
-    plan: Plan,
-    stock: Option<Stock>,
+pub struct Recorded {
+    /// The rules' part of it.
+    pub rules: String,
+    /// The rules.
+    pub plan: Plan,
+    /// What was said of what is on sale, if anything is.
+    pub stock: Option<Stock>,
 }
 
 impl Recorded {
-    /// None where the folder has no journal yet, or is not there.
-    fn of(dir: &Path) -> Result<Option<Recorded>, Failure> {
-        let read = read_rules(&Disk, dir);
-        let Some(journal) = read.map_err(|error| Failure::new(error.exit_code(), error))? else {
-            return Ok(None);
-        };
-        let damaged = |what: &dyn std::fmt::Display| {
-            let what = format!("{}: its rules could not be read: {what}", dir.display());
-            Failure::new(4, anyhow::anyhow!(what))
-        };
+    /// Reads a folder's journal; what is shown of products is from this catalogue.
+    ///
+    /// # Errors
+    /// It is damaged (code 4).
+    pub fn read(
+        dir: &Path,
+        journal: Vec<u8>,
+        catalogue: Option<Arc<Catalogue>>,
+    ) -> Result<Recorded, Failure> {
+        let damaged = |what: &dyn Display| Recorded::damaged(dir, what);
         let journal = String::from_utf8(journal).map_err(|error| damaged(&error))?;
         let (rules, stock) = parts(&journal);
         let stock = stock.map(Stock::read).transpose();
-        Ok(Some(Recorded {
-            plan: Plan::of_journal(rules, None).map_err(|error| damaged(&error))?,
+        Ok(Recorded {
+            plan: Plan::of_journal(rules, catalogue).map_err(|error| damaged(&error))?,
             stock: stock.map_err(|error| damaged(&error))?,
-        }))
+            rules: rules.to_owned(),
+        })
+    }
+
+    /// Why a folder's journal is of no use.
+    pub fn damaged(dir: &Path, what: &dyn Display) -> Failure {
+        let what = format!("{}: its rules could not be read: {what}", dir.display());
+        Failure::new(4, anyhow::anyhow!(what))
     }
 
     /// Says what is wrong with a file, and what stays in force.
@@ -66,9 +78,11 @@ impl RuleArgs {
         if self.policy_schedule.is_some() {
             return self.plan();
         }
-        let Some(recorded) = Recorded::of(dir)? else {
+        let journal = read_rules(&Disk, dir);
+        let Some(journal) = journal.map_err(|error| Failure::new(error.exit_code(), error))? else {
             return self.plan();
         };
+        let recorded = Recorded::read(dir, journal, None)?;
         let last = recorded.plan.last();
         let text = match (self.text_after(last), last.text()) {
             (Err(failure), Some(text)) => {
@@ -100,8 +114,7 @@ impl RuleArgs {
 /// What a file says is on sale, or, where it cannot be taken up, what was recorded.
 fn catalogue_after(stock: &Stock, path: &Path) -> Result<Arc<Catalogue>, Failure> {
     let given = || {
-        let wrong =
-            |error: &dyn std::fmt::Display| Failure::usage(format!("{}, {error}", path.display()));
+        let wrong = |error: &dyn Display| Failure::usage(format!("{}, {error}", path.display()));
         let (name, text) = catalogue_text(path)?;
         let given = read_catalogue(&name, &text).map_err(|error| wrong(&error))?;
         stock.news(&name, &text).map_err(|error| wrong(&error))?;

@@ -5,6 +5,7 @@
 use super::Failure;
 use super::alive::Alive;
 use super::args::time_ms;
+use super::recorded::Recorded;
 use crate::event::ArrivalMs;
 use crate::flow::durable::Durability;
 use crate::flow::durable::changes::Changes;
@@ -14,7 +15,7 @@ use crate::flow::failure::say;
 use crate::flow::job::{JobSpec, State, end};
 use crate::format::Source;
 use crate::format::open::open as open_log;
-use crate::format::restock::{News, Stock, parts};
+use crate::format::restock::{News, Stock};
 use crate::log::disk::Disk;
 use crate::log::error::LogError;
 use crate::log::{Epoch, Options, Resume, Totals, open, read_rules};
@@ -167,25 +168,18 @@ impl StateArgs {
                 news: None,
             });
         };
-        let damaged = |what: String| {
-            let what = format!("{}: its rules could not be read: {what}", dir.display());
-            Failure::new(4, anyhow::anyhow!(what))
-        };
-        let journal = String::from_utf8(journal).map_err(|error| damaged(error.to_string()))?;
-        let (journal, stock) = parts(&journal);
         let catalogue = given.first().catalogue.clone();
-        let plan = Plan::of_journal(journal, catalogue.clone());
-        let stock = stock.map(Stock::read).transpose();
+        let Recorded { rules, plan, stock } = Recorded::read(dir, journal, catalogue.clone())?;
         let mut compared = Compared {
-            plan: plan.map_err(|error| damaged(error.to_string()))?,
-            stock: stock.map_err(|error| damaged(error.to_string()))?,
+            plan,
+            stock,
             rules: None,
             news: None,
         };
         let (last, wanted) = (compared.plan.last(), given.last());
         let same = match given.changes() {
             0 => last.text() == wanted.text(),
-            _ => journal == given.journal(),
+            _ => rules == given.journal(),
         };
         if let Some(text) = wanted.text().filter(|_| !same) {
             self.check(dir, last, (text, given))?;
@@ -197,7 +191,7 @@ impl StateArgs {
                 let news = stock.news(now.name(), &now.source);
                 news.map_err(|error| Failure::usage(format!("{}, {error}", now.name())))?
             }
-            _ => return Err(damaged("it does not say what is on sale".into())),
+            _ => return Err(Recorded::damaged(dir, &"it does not say what is on sale")),
         };
         Ok(compared)
     }
