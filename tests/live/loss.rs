@@ -229,12 +229,10 @@ fn a_serving_layer_that_is_killed_under_load_leaves_no_gap() {
     let loading = std::thread::spawn({
         let (load, other) = (std::sync::Arc::clone(&load), collectors[1].addresses[0]);
         move || {
-            let (runtime, mut client) = (runtime(), Client::new(other));
+            let mut send = sender(other);
             let mut number = 0;
             while load.load(std::sync::atomic::Ordering::Relaxed) {
-                let body = batch(number).into_bytes();
-                let answer = runtime.block_on(client.post("/v1/events", body, Some(&signer())));
-                assert_eq!(answer.expect("it answers").0, 204);
+                send(number);
                 number += 1;
             }
         }

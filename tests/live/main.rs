@@ -191,6 +191,17 @@ fn runtime() -> tokio::runtime::Runtime {
         .expect("a runtime")
 }
 
+/// Sends the batch of a number to a collector, which takes all of it.
+fn sender(collector: SocketAddr) -> impl FnMut(usize) {
+    let (runtime, signer) = (runtime(), signer());
+    let mut client = Client::new(collector);
+    move |number| {
+        let body = batch(number).into_bytes();
+        let answer = runtime.block_on(client.post("/v1/events", body, Some(&signer)));
+        assert_eq!(answer.expect("it answers").0, 204);
+    }
+}
+
 /// Waits until a file stops growing.
 fn settled(path: &Path) -> Vec<u8> {
     let begin = Instant::now();

@@ -87,14 +87,8 @@ fn what_is_sold_out_leaves_open_pages_of_a_live_job() {
         let flags: Vec<&str> = flags.split(' ').filter(|flag| !flag.is_empty()).collect();
         Layer::start(&dir, &[&flags[..], &[workers]].concat(), 1)
     };
-    let (runtime, signer) = (runtime(), signer());
     let collector = collect(&dir, "lane.jsonl");
-    let mut client = Client::new(collector.addresses[0]);
-    let mut send = |number: usize| {
-        let body = batch(number).into_bytes();
-        let answer = runtime.block_on(client.post("/v1/events", body, Some(&signer)));
-        assert_eq!(answer.expect("it answers").0, 204);
-    };
+    let mut send = sender(collector.addresses[0]);
     let job = start("2");
     send(0);
     until("ten pages", || (decisions(&dir).len() >= 10).then_some(()));

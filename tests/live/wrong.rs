@@ -53,14 +53,8 @@ fn files_that_are_wrong_at_a_restart_keep_no_supervised_job_down() {
     assert!(!dir.join("state").exists());
     write("shop.toml", &named("one"));
 
-    let (runtime, signer) = (runtime(), signer());
     let collector = collect(&dir, "lane.jsonl");
-    let mut client = Client::new(collector.addresses[0]);
-    let mut send = |number: usize| {
-        let body = batch(number).into_bytes();
-        let answer = runtime.block_on(client.post("/v1/events", body, Some(&signer)));
-        assert_eq!(answer.expect("it answers").0, 204);
-    };
+    let mut send = sender(collector.addresses[0]);
     let job = Layer::start(&dir, &[&flags[..], &["--supervise"]].concat(), 1);
     send(0);
     until("ten pages", || (decisions(&dir).len() >= 10).then_some(()));
